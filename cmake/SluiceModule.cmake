@@ -11,6 +11,7 @@
 
 include(GoogleTest)
 add_custom_target(fuzzers)
+add_custom_target(unit_tests)
 
 function(sluice_module name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPENDS;LIBS;TEST_DEPENDS")
@@ -38,6 +39,7 @@ function(sluice_module name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE sluice::${name} ${arg_TEST_DEPENDS} GTest::gtest_main
                                                sluice_warnings)
+    add_dependencies(unit_tests ${name}_test)
     gtest_discover_tests(
       ${name}_test
       TEST_PREFIX ${name}.
@@ -61,6 +63,7 @@ function(sluice_fuzzer module source)
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
   else()
     target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz_replay.cc)
+    add_dependencies(unit_tests ${target})
     add_test(NAME ${module}.fuzz.${stem} COMMAND ${target} ${PROJECT_SOURCE_DIR}/tests/corpus/${corpus})
     set_tests_properties(${module}.fuzz.${stem} PROPERTIES LABELS unit)
   endif()
