@@ -5,15 +5,42 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <span>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace sluice {
 
 using Bytes = std::span<const std::byte>;
 using MutableBytes = std::span<std::byte>;
-using Buffer = std::vector<std::byte>;
+
+// Leaves trivial elements uninitialized where std::allocator would zero them, so that Buffer::resize() costs nothing
+// before the bytes are read from a socket or a file. Whoever resizes writes every byte before it is read.
+template <class T>
+struct UninitializedAllocator : std::allocator<T> {
+  template <class U>
+  struct rebind {
+    using other = UninitializedAllocator<U>;
+  };
+  UninitializedAllocator() = default;
+  template <class U>
+  UninitializedAllocator(const UninitializedAllocator<U>& /*other*/) noexcept {}
+
+  template <class U>
+  void construct(U* at) noexcept(std::is_nothrow_default_constructible_v<U>) {
+    ::new (static_cast<void*>(at)) U;
+  }
+  template <class U, class... Args>
+    requires(sizeof...(Args) > 0)
+  void construct(U* at, Args&&... args) {
+    std::construct_at(at, std::forward<Args>(args)...);
+  }
+};
+using Buffer = std::vector<std::byte, UninitializedAllocator<std::byte>>;
 
 inline Bytes as_bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
 inline std::string_view as_text(Bytes bytes) {
