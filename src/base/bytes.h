@@ -18,14 +18,11 @@ namespace sluice {
 using Bytes = std::span<const std::byte>;
 using MutableBytes = std::span<std::byte>;
 
-// Leaves trivial elements uninitialized where std::allocator would zero them, so that Buffer::resize() costs nothing
-// before the bytes are read from a socket or a file. Whoever resizes writes every byte before it is read.
+// Leaves trivial elements uninitialized where std::allocator would zero them, so that
+// Buffer::resize() costs nothing before the bytes are read from a socket or a file. Whoever resizes
+// writes every byte before it is read.
 template <class T>
 struct UninitializedAllocator : std::allocator<T> {
-  template <class U>
-  struct rebind {
-    using other = UninitializedAllocator<U>;
-  };
   UninitializedAllocator() = default;
   template <class U>
   UninitializedAllocator(const UninitializedAllocator<U>& /*other*/) noexcept {}
@@ -42,12 +39,22 @@ struct UninitializedAllocator : std::allocator<T> {
 };
 using Buffer = std::vector<std::byte, UninitializedAllocator<std::byte>>;
 
+// Appends by memcpy. Buffer::insert() copies byte by byte: the standard library has its fast way
+// for std::allocator only.
+inline void append(Buffer& out, Bytes bytes) {
+  if (bytes.empty()) return;
+  const std::size_t at = out.size();
+  out.resize(at + bytes.size());
+  std::memcpy(out.data() + at, bytes.data(), bytes.size());
+}
+
 inline Bytes as_bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
 inline std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// Big-endian (network order) loads and stores; `at` need not be aligned. The caller has checked the room.
+// Big-endian (network order) loads and stores; `at` need not be aligned. The caller has checked the
+// room.
 template <std::integral T>
 T load_be(const std::byte* at) {
   std::make_unsigned_t<T> value;
@@ -67,10 +74,12 @@ void store_be(std::byte* at, T number) {
   std::memcpy(at, &value, sizeof value);
 }
 
-static_assert(std::endian::native == std::endian::little, "sluice is built for little-endian machines");
+static_assert(std::endian::native == std::endian::little,
+              "sluice is built for little-endian machines");
 
-// Reads big-endian fields from the front of a span. After a read beyond the end every further read gives zero or
-// empty and ok() is false, so a decoder may check once at the end of a group of fields.
+// Reads big-endian fields from the front of a span. After a read beyond the end every further read
+// gives zero or empty and ok() is false, so a decoder may check once at the end of a group of
+// fields.
 class Reader {
  public:
   explicit Reader(Bytes bytes) : rest_(bytes), size_(bytes.size()) {}
@@ -107,7 +116,8 @@ class Reader {
 
   void skip(std::size_t count) { take(count); }
 
-  // Unsigned LEB128 as Kafka's compact types and MQTT's variable byte integer use it; at most `bytes_max` bytes.
+  // Unsigned LEB128 as Kafka's compact types and MQTT's variable byte integer use it; at most
+  // `bytes_max` bytes.
   std::uint64_t read_uvarint(std::size_t bytes_max = 10) {
     std::uint64_t value = 0;
     for (std::size_t i = 0; i < bytes_max && i < rest_.size(); ++i) {
@@ -148,7 +158,7 @@ class Writer {
     store_be<T>(out_.data() + at, value);
   }
 
-  void write_bytes(Bytes bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
+  void write_bytes(Bytes bytes) { append(out_, bytes); }
   void write_text(std::string_view text) { write_bytes(as_bytes(text)); }
 
   void write_uvarint(std::uint64_t value) {
@@ -160,7 +170,8 @@ class Writer {
   }
 
   void write_varint(std::int64_t value) {
-    write_uvarint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63));
+    write_uvarint((static_cast<std::uint64_t>(value) << 1) ^
+                  static_cast<std::uint64_t>(value >> 63));
   }
 
   // Overwrites what was written at `at` before, for lengths that are known late.
