@@ -55,9 +55,9 @@ class Block {
   // The owner's shard only, before the block is shared: gives the batch its place. Both fields lie outside the CRC.
   void stamp(Offset base, std::int32_t leader_epoch);
   // Fills records(), decompressing if needed, at most `expanded_max` bytes (Errc::too_large beyond; Errc::malformed
-  // when records contradict the header). Before the block is shared, or by its only holder. Does nothing the second
+  // when records contradict the header). On the shard that owns the partition only, whoever reads the bytes meanwhile. Does nothing the second
   // time. After a failure records() is empty: such a batch is stored and served to Kafka clients as it is.
-  Result<void> index_records(std::size_t expanded_max);
+  Result<void> index_records(std::size_t expanded_max) const;
   [[nodiscard]] bool indexed() const { return indexed_; }
   [[nodiscard]] std::span<const Record> records() const { return records_; }
   // What the records' positions count in: bytes(), or their decompressed form.
@@ -71,10 +71,10 @@ class Block {
 
  private:
   Buffer bytes_;
-  Buffer expanded_;
-  std::vector<Record> records_;
+  mutable Buffer expanded_;
+  mutable std::vector<Record> records_;
   Offset from_, until_;
-  bool indexed_ = false;
+  mutable bool indexed_ = false;
 };
 
 using BlockRef = std::shared_ptr<const Block>;

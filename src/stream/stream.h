@@ -86,6 +86,8 @@ struct Resolved {
   WallMs timestamp = -1;  // of the record found by time; -1 otherwise
 };
 
+enum class Want : std::uint8_t { batches, records };
+
 enum class WaitId : std::uint64_t { none = 0 };
 
 // For choosing a plan, never for correctness.
@@ -115,7 +117,7 @@ class Stream {
   virtual void remove(std::string name, Done<void> done) = 0;  // not_found; invalid for an internal stream
 
   // Calls for one partition are appended in call order; `done` runs when durable or failed, in that order too.
-  // Errors: busy (full: nothing was taken; see on_room), disk_full, not_found, closed, io, sequence_gap,
+  // Errors: busy (full: said within the call, nothing was taken; see on_room), disk_full, not_found, closed, io, sequence_gap,
   // producer_fenced, too_large. `block` is a validated batch that nobody else changes.
   virtual void append(Partition partition, std::shared_ptr<Block> block, Done<Appended> done) = 0;
   [[nodiscard]] virtual bool has_room(Partition partition) const = 0;
@@ -126,8 +128,9 @@ class Stream {
   virtual void resolve(Partition partition, Start start, WallMs when, Done<Resolved> done) = 0;
   // Whole batches from the one that holds `from`, as log::Log::read says. No blocks and next == from: at the end.
   // out_of_range: `from` lies below the start (the caller counts what is lost and goes on from bounds().start) or
-  // beyond the visible end.
-  virtual void read(Partition partition, Offset from, std::size_t bytes_max, Done<ReadAnswer> done) = 0;
+  // beyond the visible end. With Want::records the blocks are indexed (Block::records(); empty where that failed);
+  // that is done by the partition's owner, so that no two shards do it at once.
+  virtual void read(Partition partition, Offset from, std::size_t bytes_max, Want want, Done<ReadAnswer> done) = 0;
 
   // Follows the end of a partition; at most one sink per shard and partition. The answer carries the exact next
   // offset: every record from there on comes through the sink, whatever is appended meanwhile. Credit is the
