@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -11,17 +12,19 @@
 
 namespace sluice {
 
-// An open file. Calls block; they are made on helper threads (runtime/worker.h) or before the shards run.
-// Every error's text names the path. ENOSPC and EDQUOT are Errc::disk_full, everything else Errc::io.
+// An open file. Calls block; they are made on helper threads (runtime/worker.h) or before the
+// shards run. Every error's text names the path. ENOSPC and EDQUOT are Errc::disk_full, a missing
+// file or directory is Errc::not_found, everything else Errc::io.
 class File {
  public:
   virtual ~File() = default;
   // Reads up to out.size() bytes; fewer only at the end of the file. Returns how many.
   virtual Result<std::size_t> read_at(std::uint64_t at, MutableBytes out) = 0;
-  // Writes all pieces one after the other from `at` on, or fails; after a failure the content of the range is unknown.
+  // Writes all pieces one after the other from `at` on, or fails; after a failure the content of
+  // the range is unknown.
   virtual Result<void> write_at(std::uint64_t at, std::span<const Bytes> pieces) = 0;
-  // Data and size are durable when it returns (fdatasync). After a failure nothing written since the last success may
-  // be taken as durable, even if a later sync succeeds.
+  // Data and size are durable when it returns (fdatasync). After a failure nothing written since
+  // the last success may be taken as durable, even if a later sync succeeds.
   virtual Result<void> sync() = 0;
   virtual Result<void> truncate(std::uint64_t size) = 0;
   virtual Result<std::uint64_t> size() = 0;
@@ -30,13 +33,14 @@ class File {
 };
 
 enum class OpenMode : std::uint8_t {
-  read,           // must exist
-  write,          // read and write; created if missing
-  write_new,      // read and write; created, or cut to nothing if it exists
+  read,       // must exist
+  write,      // read and write; created if missing
+  write_new,  // read and write; created, or cut to nothing if it exists
 };
 
-// A directory tree: the data directory of a hub. Paths are relative to its root and use '/'. One implementation is
-// the operating system, one is sim/ (which loses, tears and reorders what was not synced).
+// A directory tree: the data directory of a hub. Paths are relative to its root, use '/', and "" is
+// the root itself. One implementation is the operating system, one is sim/ (which loses, tears and
+// reorders what was not synced).
 class Disk {
  public:
   virtual ~Disk() = default;
@@ -47,13 +51,14 @@ class Disk {
   virtual Result<bool> exists(const std::string& path) = 0;
   // Replaces `to` atomically. Durable after sync_dir of the directory.
   virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
-  virtual Result<void> remove(const std::string& path) = 0;      // a file; a missing one is no error
-  virtual Result<void> remove_all(const std::string& path) = 0;  // a file or directory with all below it
+  virtual Result<void> remove(const std::string& path) = 0;  // a file; a missing one is no error
+  virtual Result<void> remove_all(
+      const std::string& path) = 0;  // a file or directory with all below it
   virtual Result<void> sync_dir(const std::string& path) = 0;
-  virtual Result<void> sync_all() = 0;                           // syncfs of the file system below the root
+  virtual Result<void> sync_all() = 0;  // syncfs of the file system below the root
   virtual Result<std::uint64_t> free_bytes() = 0;
-  // Changes with every boot of the machine: what a killed process had written is still there under the same boot id,
-  // and may be lost under another.
+  // Changes with every boot of the machine: what a killed process had written is still there under
+  // the same boot id, and may be lost under another.
   virtual std::string boot_id() = 0;
 };
 
@@ -65,7 +70,8 @@ Result<Buffer> read_file(Disk& disk, const std::string& path, std::uint64_t size
 // Writes path.new, syncs it, renames it to path, syncs the directory.
 Result<void> replace_file(Disk& disk, const std::string& path, Bytes content);
 
-// Held while a process uses a data directory; a second one gets Errc::busy with the holder's pid in the text.
+// Held while a process uses a data directory; a second one gets Errc::busy with the holder's pid in
+// the text.
 class DirectoryLock {
  public:
   static Result<DirectoryLock> take(const std::string& root);

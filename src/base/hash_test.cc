@@ -51,7 +51,7 @@ TEST(Crc32c, GivesTheStandardCheckValue) {
 TEST(Crc32c, ExtendsOverPiecesToTheChecksumOfTheWhole) {
   const std::string text(1000, 'x');
   const auto whole = as_bytes(text);
-  for (const std::size_t cut : {0, 1, 7, 512, 1000}) {
+  for (const std::size_t cut : {0u, 1u, 7u, 512u, 1000u}) {
     EXPECT_EQ(crc32c_extend(crc32c(whole.first(cut)), whole.subspan(cut)), crc32c(whole)) << cut;
   }
 }
