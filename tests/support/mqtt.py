@@ -1,0 +1,175 @@
+"""MQTT clients: paho with answers to wait for, and a bare socket for what no client library would send."""
+
+import queue
+import socket
+import struct
+
+import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from support.waiting import DEADLINE_S
+
+V311 = paho.MQTTv311
+V5 = paho.MQTTv5
+
+
+def properties(packet, **values):
+    """properties("PUBLISH", UserProperty=("k", "v"), ContentType="text/plain")"""
+    result = Properties(getattr(PacketTypes, packet))
+    for name, value in values.items():
+        setattr(result, name, value)
+    return result
+
+
+class MqttClient:
+    """A connected paho client. Each call waits for the hub's answer; messages are taken from it one by one."""
+
+    def __init__(self, hub, version=V5, client_id="", keepalive=60, connect_properties=None, clean=True):
+        options = {"clean_session": clean} if version == V311 else {}
+        self.client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version, reconnect_on_failure=False, **options
+        )
+        self.messages = queue.Queue()
+        self.disconnected = queue.Queue()
+        self._connacks = queue.Queue()
+        self._subacks = queue.Queue()
+        self._published = queue.Queue()
+        self.client.on_connect = lambda _c, _u, flags, reason, props: self._connacks.put((flags, reason, props))
+        self.client.on_subscribe = lambda _c, _u, _mid, reasons, _p: self._subacks.put(reasons)
+        self.client.on_unsubscribe = lambda _c, _u, _mid, reasons, _p: self._subacks.put(reasons)
+        self.client.on_publish = lambda _c, _u, mid, reason, _p: self._published.put((mid, reason))
+        self.client.on_message = lambda _c, _u, message: self.messages.put(message)
+        self.client.on_disconnect = lambda _c, _u, _flags, reason, _p: self.disconnected.put(reason)
+        starts = {"clean_start": clean} if version == V5 else {}
+        self.client.connect(*hub.address("mqtt"), keepalive=keepalive, properties=connect_properties, **starts)
+        self.client.loop_start()
+        self.connack_flags, self.connack_reason, self.connack_properties = self._connacks.get(timeout=DEADLINE_S)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def subscribe(self, topic_filter, qos=0, **options):
+        """The reason code of the SUBACK as a number."""
+        if options:
+            self.client.subscribe(topic_filter, options=paho.SubscribeOptions(qos=qos, **options))
+        else:
+            self.client.subscribe(topic_filter, qos)
+        return self._subacks.get(timeout=DEADLINE_S)[0].value
+
+    def subscribe_with_id(self, topic_filter, identifier, qos=0):
+        self.client.subscribe(topic_filter, qos, properties=properties("SUBSCRIBE", SubscriptionIdentifier=identifier))
+        return self._subacks.get(timeout=DEADLINE_S)[0].value
+
+    def unsubscribe(self, topic_filter):
+        self.client.unsubscribe(topic_filter)
+        return self._subacks.get(timeout=DEADLINE_S)
+
+    def publish(self, topic, payload, qos=1, retain=False, **props):
+        """Waits for the PUBACK at QoS 1; returns its reason code."""
+        sent = self.client.publish(topic, payload, qos, retain, properties("PUBLISH", **props) if props else None)
+        while True:
+            packet_id, reason = self._published.get(timeout=DEADLINE_S)
+            if packet_id == sent.mid:
+                return reason.value
+
+    def send(self, topic, payload, qos=0, retain=False):
+        """Does not wait for an answer."""
+        self.client.publish(topic, payload, qos, retain)
+
+    def receive(self):
+        return self.messages.get(timeout=DEADLINE_S)
+
+    def receive_pairs(self, count):
+        """The next messages as (topic, payload)."""
+        return [(message.topic, message.payload) for message in (self.receive() for _ in range(count))]
+
+    def disconnect_reason(self):
+        """Waits until the hub ends the connection; the reason code of its DISCONNECT as a number."""
+        return self.disconnected.get(timeout=DEADLINE_S).value
+
+
+# --- bare packets, MQTT 3.1.1 unless version=5
+
+
+def packet(first_byte, body):
+    length, out = len(body), bytearray([first_byte])
+    while True:
+        length, digit = divmod(length, 128)
+        out.append(digit | (0x80 if length else 0))
+        if not length:
+            return bytes(out) + body
+
+
+def text(value):
+    raw = value if isinstance(value, bytes) else value.encode()
+    return struct.pack(">H", len(raw)) + raw
+
+
+def connect_packet(client_id="raw", keepalive=60, version=4, flags=0x02):
+    props = b"\0" if version == 5 else b""
+    return packet(0x10, text("MQTT") + struct.pack(">BBH", version, flags, keepalive) + props + text(client_id))
+
+
+def publish_packet(topic, payload, qos=0, packet_id=1):
+    return packet(0x30 | qos << 1, text(topic) + (struct.pack(">H", packet_id) if qos else b"") + payload)
+
+
+def subscribe_packet(topic_filter, qos=0, packet_id=1):
+    return packet(0x82, struct.pack(">H", packet_id) + text(topic_filter) + bytes([qos]))
+
+
+class RawPeer:
+    """A TCP connection on which a test says exactly what it wants."""
+
+    def __init__(self, address):
+        self.socket = socket.create_connection(address, timeout=DEADLINE_S)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def read(self, count):
+        """Exactly `count` bytes; fails when the other side closes before."""
+        data = b""
+        while len(data) < count:
+            piece = self.socket.recv(count - len(data))
+            assert piece, f"closed after {data!r}"
+            data += piece
+        return data
+
+    def read_to_close(self):
+        """All bytes until the other side closes or resets; fails if it does neither."""
+        data = b""
+        try:
+            while piece := self.socket.recv(65536):
+                data += piece
+        except ConnectionResetError:
+            pass
+        return data
+
+
+def connected_raw(hub, **options):
+    peer = RawPeer(hub.address("mqtt"))
+    peer.send(connect_packet(**options))
+    connack = peer.read(4) if options.get("version", 4) == 4 else _read_packet(peer)
+    assert connack[0] == 0x20, connack
+    return peer
+
+
+def _read_packet(peer):
+    header = peer.read(2)
+    assert header[1] < 128, "a short packet was expected"
+    return header + peer.read(header[1])
