@@ -4,14 +4,22 @@ namespace sluice::access {
 
 std::string_view to_string(Action action) {
   switch (action) {
-    case Action::publish: return "publish";
-    case Action::subscribe: return "subscribe";
-    case Action::read: return "read";
-    case Action::write: return "write";
-    case Action::describe: return "describe";
-    case Action::create: return "create";
-    case Action::remove: return "remove";
-    case Action::administer: return "administer";
+    case Action::publish:
+      return "publish";
+    case Action::subscribe:
+      return "subscribe";
+    case Action::read:
+      return "read";
+    case Action::write:
+      return "write";
+    case Action::describe:
+      return "describe";
+    case Action::create:
+      return "create";
+    case Action::remove:
+      return "remove";
+    case Action::administer:
+      return "administer";
   }
   return "unknown";
 }

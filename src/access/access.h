@@ -15,22 +15,22 @@ struct Principal {
 
 // What a peer shows of itself when it connects.
 struct Login {
-  std::string_view protocol;   // "mqtt", "kafka", "http"
-  std::string_view peer;       // address and port
+  std::string_view protocol;  // "mqtt", "kafka", "http"
+  std::string_view peer;      // address and port
   std::string_view client_id;
   std::string_view user;
   std::string_view password;
 };
 
 enum class Action : std::uint8_t {
-  publish,    // resource: MQTT topic
-  subscribe,  // resource: MQTT filter
-  read,       // resource: stream
-  write,      // resource: stream
-  describe,   // resource: stream
-  create,     // resource: stream
-  remove,     // resource: stream
-  administer, // resource: empty; the admin port
+  publish,     // resource: MQTT topic
+  subscribe,   // resource: MQTT filter
+  read,        // resource: stream
+  write,       // resource: stream
+  describe,    // resource: stream
+  create,      // resource: stream
+  remove,      // resource: stream
+  administer,  // resource: empty; the admin port
 };
 
 std::string_view to_string(Action action);
@@ -41,7 +41,8 @@ class Access {
   virtual ~Access() = default;
   // Errc::unauthorized with a reason for the log; the peer is told no more than its protocol says.
   virtual Result<Principal> authenticate(const Login& login) = 0;
-  virtual Result<void> check(const Principal& principal, Action action, std::string_view resource) = 0;
+  virtual Result<void> check(const Principal& principal, Action action,
+                             std::string_view resource) = 0;
   // True when check() would allow everything: callers may then skip it on the message path.
   [[nodiscard]] virtual bool unrestricted(const Principal& principal) const = 0;
 };

@@ -5,12 +5,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "access/access.h"
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "hub/handle.h"
 #include "hub/message.h"
 #include "runtime/loop.h"
 #include "runtime/mailbox.h"
@@ -18,22 +20,16 @@
 
 namespace sluice::hub {
 
-// A number of a publisher or subscriber of one shard; stale ones are noticed.
-struct Handle {
-  std::uint32_t index = 0xffff'ffff;
-  std::uint32_t generation = 0;
-  [[nodiscard]] bool valid() const { return index != 0xffff'ffff; }
-};
-
 // What a connection that publishes implements.
 class PublisherSink {
  public:
-  // Everything published with a sequence <= `up_to` is durable, but for what on_publish_failed named before. One call
-  // per publisher and group of turns.
+  // Everything published with a sequence <= `up_to` is durable, but for what on_publish_failed
+  // named before. One call per publisher and group of turns.
   virtual void on_published(std::uint64_t up_to) = 0;
   virtual void on_publish_failed(std::uint64_t sequence, const Error& error) = 0;
   // hub.has_room() was false and is true again.
   virtual void on_room() = 0;
+
  protected:
   ~PublisherSink() = default;
 };
@@ -53,11 +49,12 @@ struct Delivery {
 // What a connection that subscribes implements.
 class SubscriberSink {
  public:
-  // Records of one block that match, in order; the topic of each is `prefix` followed by the record's key. Returns
-  // how many were taken, from the front. Fewer than all: the subscriber now lags; it gets the rest, read from the log
-  // again, after it has called Hub::resume().
+  // Records of one block that match, in order; the topic of each is `prefix` followed by the
+  // record's key. Returns how many were taken, from the front. Fewer than all: the subscriber now
+  // lags; it gets the rest, read from the log again, after it has called Hub::resume().
   virtual std::size_t on_records(std::string_view prefix, const log::BlockRef& block,
                                  std::span<const Delivery> deliveries) = 0;
+
  protected:
   ~SubscriberSink() = default;
 };
@@ -72,34 +69,38 @@ struct SubscribeOptions {
 struct Options {
   std::string default_stream = "mqtt";
   stream::StreamConfig default_stream_config;
-  std::size_t publish_batch_max = 1 << 20;    // a batch is closed at this size within a turn
-  std::size_t publish_pending_max = 8 << 20;  // bytes published and not yet durable, per shard; beyond: has_room() is false
-  std::size_t expanded_max = 64 << 20;        // of a compressed batch
+  std::size_t publish_batch_max = 1 << 20;  // a batch is closed at this size within a turn
+  std::size_t publish_pending_max =
+      8 << 20;  // bytes published and not yet durable, per shard; beyond: has_room() is false
+  std::size_t expanded_max = 64 << 20;  // of a compressed batch
 };
 
 class Group;
 
-// What all protocols share, for one shard: routes between topics and records, publishing, subscribing. Knows no
-// protocol.
+// What all protocols share, for one shard: routes between topics and records, publishing,
+// subscribing. Knows no protocol.
 //
-// Publishing: records of a turn gather in one batch per partition, which is appended at the end of the turn.
-// Subscribing: one tail per partition that any filter of the shard covers; each record is matched once (matches are
-// cached per topic) and handed to its subscribers block by block. A subscriber that can't take more lags: it keeps a
-// position per partition, and lagging subscribers of a partition are served by one sweep through the log together.
-// Memory per subscriber is its filters and, while it lags, its positions; messages are never queued for it.
+// Publishing: records of a turn gather in one batch per partition, which is appended at the end of
+// the turn. Subscribing: one tail per partition that any filter of the shard covers; each record is
+// matched once (matches are cached per topic) and handed to its subscribers block by block. A
+// subscriber that can't take more lags: it keeps a position per partition, and lagging subscribers
+// of a partition are served by one sweep through the log together. Memory per subscriber is its
+// filters and, while it lags, its positions; messages are never queued for it.
 class Hub final : public runtime::TurnHook {
  public:
-  Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream, Metrics& metrics, Options options);
+  Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
+      Options options);
   ~Hub();
 
   [[nodiscard]] stream::Stream& stream();
 
   // --- publishing
   Handle add_publisher(PublisherSink& sink);
-  void remove_publisher(Handle publisher);  // what it has published goes on; nothing is told any more
-  // Takes the message into this turn's batch. `sequence` must rise with each call of a publisher; on_published answers
-  // for it unless qos is 0. Errors answer at once and take nothing: invalid (topic), too_large, busy (no room),
-  // disk_full, closed.
+  void remove_publisher(
+      Handle publisher);  // what it has published goes on; nothing is told any more
+  // Takes the message into this turn's batch. `sequence` must rise with each call of a publisher;
+  // on_published answers for it unless qos is 0. Errors answer at once and take nothing: invalid
+  // (topic), too_large, busy (no room), disk_full, closed.
   Result<void> publish(Handle publisher, std::uint64_t sequence, const Message& message);
   // False: stop reading from publishers until PublisherSink::on_room.
   [[nodiscard]] bool has_room() const;
@@ -109,13 +110,15 @@ class Hub final : public runtime::TurnHook {
   // `session` is the id that Message::publisher carries, for no-local.
   Handle add_subscriber(SubscriberSink& sink, std::uint64_t session);
   void remove_subscriber(Handle subscriber);
-  // Adds or replaces. `done` runs when every message that is published from then on will be delivered.
+  // Adds or replaces. `done` runs when every message that is published from then on will be
+  // delivered.
   void subscribe(Handle subscriber, std::string filter, SubscribeOptions options, Done<void> done);
   bool unsubscribe(Handle subscriber, std::string_view filter);  // false: there was none
-  void resume(Handle subscriber);  // it can take more
+  void resume(Handle subscriber);                                // it can take more
 
   // --- one live connection per client id, over all shards
-  // Ends an older holder of `client_id` wherever it is (its `evict` runs on its shard), then `done` runs here.
+  // Ends an older holder of `client_id` wherever it is (its `evict` runs on its shard), then `done`
+  // runs here.
   void claim(std::string client_id, std::uint64_t session, Task evict, Done<void> done);
   void release(std::string_view client_id, std::uint64_t session);
 
@@ -123,6 +126,7 @@ class Hub final : public runtime::TurnHook {
 
  private:
   class Impl;
+  runtime::Loop& loop_;
   std::unique_ptr<Impl> impl_;
 };
 

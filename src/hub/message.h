@@ -12,18 +12,20 @@
 
 namespace sluice::hub {
 
-// The properties that travel with a message between protocols. Views into the packet or record they came from.
-// Mapping to record headers, both ways (docs/reference/mqtt-kafka.md):
+// The properties that travel with a message between protocols. Views into the packet or record they
+// came from. Mapping to record headers, both ways (docs/reference/mqtt-kafka.md):
 //
 //   content type            header `content-type`            UTF-8
 //   response topic          header `response-topic`          UTF-8
 //   correlation data        header `correlation-id`          bytes
 //   payload is UTF-8 text   header `payload-format`          "1"
 //   user property (k, v)    header k                         UTF-8, in order, repeated names kept
-//   message expiry          packed header `mqtt` (log/packed_header.h), as are QoS, retain and publisher
+//   message expiry          packed header `mqtt` (log/packed_header.h), as are QoS, retain and
+//   publisher
 //
-// A user property whose name is one of these words, or `mqtt`, is written with the prefix `mqtt.user.` and comes back
-// without it. Record headers whose name or value is not UTF-8 don't become user properties.
+// A user property whose name is one of these words, or `mqtt`, is written with the prefix
+// `mqtt.user.` and comes back without it. Record headers whose name or value is not UTF-8 don't
+// become user properties.
 struct Properties {
   std::string_view content_type;
   std::string_view response_topic;

@@ -1,0 +1,76 @@
+#include "hub/directory.h"
+
+#include <utility>
+
+#include "base/hash.h"
+
+namespace sluice::hub {
+
+Directory::Directory(Group& group, ShardId shard, std::function<Directory&(ShardId)> on_shard)
+    : group_(group), shard_(shard), on_shard_(std::move(on_shard)) {}
+
+ShardId Directory::home_of(std::string_view client_id) const {
+  return {static_cast<std::uint32_t>(hash64(as_bytes(client_id)) % group_.size())};
+}
+
+void Directory::claim(std::string client_id, std::uint64_t session, Task evict, Done<void> done) {
+  evictions_.emplace(session, std::move(evict));
+  const ShardId home = home_of(client_id);
+  ask(
+      home,
+      [this, home, client_id = std::move(client_id), session](Task reply) mutable {
+        on_shard_(home).grant(std::move(client_id), {shard_, session}, std::move(reply));
+      },
+      [done = std::move(done)]() mutable { done({}); });
+}
+
+void Directory::release(std::string_view client_id, std::uint64_t session) {
+  evictions_.erase(session);
+  const ShardId home = home_of(client_id);
+  ask(
+      home,
+      [this, home, client_id = std::string(client_id), session](Task reply) {
+        on_shard_(home).forget(client_id, session);
+        reply();
+      },
+      [] {});
+}
+
+void Directory::grant(std::string client_id, Holder holder, Task granted) {
+  const auto [place, added] = holders_.try_emplace(std::move(client_id), holder);
+  if (added) return granted();
+  const Holder older = std::exchange(place->second, holder);
+  ask(
+      older.shard,
+      [this, older](Task reply) {
+        on_shard_(older.shard).evict(older.session);
+        reply();
+      },
+      std::move(granted));
+}
+
+void Directory::forget(std::string_view client_id, std::uint64_t session) {
+  const auto found = holders_.find(client_id);
+  if (found != holders_.end() && found->second.session == session) holders_.erase(found);
+}
+
+void Directory::evict(std::uint64_t session) {
+  auto found = evictions_.extract(session);
+  if (found) found.mapped()();
+}
+
+void Directory::ask(ShardId to, std::move_only_function<void(Task reply)> request, Task done) {
+  if (to == shard_) return request(std::move(done));
+  Task task = [this, to, request = std::move(request), done = std::move(done)]() mutable {
+    request([this, to, done = std::move(done)]() mutable {
+      group_.mailboxes().answer(to, shard_, std::move(done));
+    });
+  };
+  if (group_.mailboxes().try_request(shard_, to, task)) return;
+  group_.mailboxes().on_room(shard_, to, [this, to, task = std::move(task)]() mutable {
+    // The one who is told has room.
+    (void)group_.mailboxes().try_request(shard_, to, task);
+  });
+}
+
+}  // namespace sluice::hub

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/ids.h"
+#include "base/task.h"
+#include "hub/hub.h"
+
+namespace sluice::hub {
+
+// Who holds a client id: one live connection over all shards and protocols, the newest.
+//
+// The shard that a client id hashes to, its home, knows the holder and puts claims in order: a new
+// one is granted when the older holder's `evict` has run on its own shard.
+class Directory {
+ public:
+  Directory(Group& group, ShardId shard, std::function<Directory&(ShardId)> on_shard);
+
+  void claim(std::string client_id, std::uint64_t session, Task evict, Done<void> done);
+  void release(std::string_view client_id, std::uint64_t session);
+
+ private:
+  struct Holder {
+    ShardId shard;
+    std::uint64_t session = 0;
+  };
+  struct TransparentHash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+
+  [[nodiscard]] ShardId home_of(std::string_view client_id) const;
+  void grant(std::string client_id, Holder holder, Task granted);  // at home
+  void forget(std::string_view client_id, std::uint64_t session);  // at home
+  void evict(std::uint64_t session);                               // at the holder's shard
+  // Runs `request` on `to` now if that is this shard, else as soon as there is room towards it.
+  // `request` is given the task that must be run, on `to`, to come back here.
+  void ask(ShardId to, std::move_only_function<void(Task reply)> request, Task done);
+
+  Group& group_;
+  ShardId shard_;
+  std::function<Directory&(ShardId)> on_shard_;
+  std::unordered_map<std::uint64_t, Task> evictions_;  // of the sessions that are here
+  std::unordered_map<std::string, Holder, TransparentHash, std::equal_to<>>
+      holders_;  // of client ids at home here
+};
+
+}  // namespace sluice::hub

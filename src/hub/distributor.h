@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/logger.h"
+#include "base/metrics.h"
+#include "hub/router.h"
+#include "hub/subscriptions.h"
+#include "runtime/loop.h"
+#include "stream/stream.h"
+
+namespace sluice::hub {
+
+// From the log to the subscribers of one shard.
+//
+// A Source is a partition that some filter of the shard covers. Its records come block by block
+// from the tail; when the shard itself falls behind, from the log until it has caught up. Each
+// block is matched once and handed to every subscriber at the tail in one call.
+//
+// A subscriber that takes less than it was offered lags: it keeps the offset where it stopped, and
+// no tail gives it anything until it is there again. All lagging subscribers of a source are served
+// by one sweep: the log is read from the lowest offset that anybody waits for, each block once,
+// matched once; whoever can't take more stays behind with its offset and boards the next sweep
+// after resume().
+class Distributor final : public stream::TailSink, public stream::CatalogueSink {
+ public:
+  Distributor(runtime::Loop& loop, stream::Stream& stream, Router& router, Metrics& metrics);
+
+  Handle add(SubscriberSink& sink, std::uint64_t session);
+  void remove(Handle handle);
+  void subscribe(Handle handle, std::string filter, const SubscribeOptions& options,
+                 Done<void> done);
+  bool unsubscribe(Handle handle, std::string_view filter);
+  void resume(Handle handle);
+
+  void on_block(Partition partition, const stream::BlockRef& block) override;
+  void on_behind(Partition partition, Offset at) override;
+  void on_stream_added(const stream::StreamInfo& stream) override;
+  void on_stream_removed(const stream::StreamInfo& stream) override;
+
+ private:
+  // A subscribe() that waits for tails.
+  struct Subscribing {
+    std::uint32_t tails = 0;
+    Done<void> done;
+  };
+  struct Source {
+    Partition partition;
+    std::string stream;
+    std::string prefix;         // of the topics: "" or "<stream>/"
+    std::uint64_t filters = 0;  // that cover it
+    Offset next;                // everything below was handed out
+    bool tailing = false;       // next is known
+    bool behind =
+        false;  // reading the log up to the tail; what the tail brings meanwhile will be read
+    bool untailed = false;  // the tail was given up, and is asked for again when the log is read
+    bool sweeping = false;
+    bool warned = false;  // that it holds records without a topic
+    Offset swept;         // the sweep under way has handed out everything below
+    std::vector<Handle> lagging;
+    std::vector<std::shared_ptr<Subscribing>> waiting;  // for `tailing`
+  };
+  enum class Readers : std::uint8_t { at_tail, lagging };
+
+  Source* find(Partition partition);
+  Source& cover(Partition partition, const stream::StreamInfo& stream, std::uint64_t filters);
+  void uncover(const stream::StreamInfo& stream);
+  void start_tail(Partition partition, bool from_start);
+  void on_tail(Partition partition, Result<Offset> next, bool from_start);
+  void catch_up(Partition partition);
+  void on_caught_up(Partition partition, const Result<stream::ReadAnswer>& answer);
+
+  void hand_out(Source& source, const stream::BlockRef& block, Readers readers);
+  void collect(Source& source, const log::Block& block, Readers readers);
+  [[nodiscard]] const Target* narrow(const Source& source, const log::Block& block,
+                                     const log::Record& record, const Target& target,
+                                     Readers readers);
+  void offer(std::uint32_t subscriber, std::uint32_t record, const Grant& grant);
+  void deliver(Source& source, const stream::BlockRef& block);
+  void note_undeliverable(Source& source);
+
+  void start_lag(Source& source, Handle handle, Offset next, bool blocked);
+  void join_tail(Source& source, Handle handle);
+  void kick_sweep(Source& source);
+  void sweep(Partition partition);
+  void on_swept(Partition partition, const Result<stream::ReadAnswer>& answer);
+  void advance(Source& source, Offset reached);
+  void skip_lost(Partition partition);
+
+  runtime::Loop& loop_;
+  stream::Stream& stream_;
+  Router& router_;
+  Subscriptions subscriptions_;
+  std::map<Partition, Source> sources_;
+
+  // One block's deliveries, gathered per subscriber. Reused.
+  struct Offered {
+    Handle handle;
+    std::vector<Delivery> deliveries;
+  };
+  std::vector<Offered> offered_;
+  std::size_t offered_count_ = 0;
+  std::vector<std::uint32_t> offered_at_;  // by subscriber index: place in offered_ + 1; 0: none
+
+  Counter& undeliverable_;
+  Counter& lost_;
+  Counter& lags_;
+  Gauge& filters_;
+  LogLimit log_limit_;
+};
+
+}  // namespace sluice::hub

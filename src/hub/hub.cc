@@ -1,0 +1,110 @@
+#include "hub/hub.h"
+
+#include <utility>
+
+#include "base/logger.h"
+#include "hub/directory.h"
+#include "hub/distributor.h"
+#include "hub/publish_pipeline.h"
+#include "hub/router.h"
+
+namespace sluice::hub {
+
+namespace {
+constexpr Logger logger("hub");
+}
+
+class Hub::Impl final : public stream::CatalogueSink {
+ public:
+  Impl(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
+       const Options& options)
+      : shard_(shard),
+        stream_(stream),
+        options_(options),
+        router_(stream.catalogue(), options.default_stream),
+        publishing_(loop, stream, options.publish_batch_max, options.publish_pending_max),
+        distributor_(loop, stream, router_, metrics),
+        directory_(group, shard, [&group](ShardId other) -> Directory& {
+          return group.hub(other).impl_->directory_;
+        }) {
+    stream.watch_catalogue(*this);
+    if (!stream.catalogue().find(options_.default_stream)) make_default_stream();
+  }
+
+  void on_stream_added(const stream::StreamInfo&) override {}
+  // Plain MQTT must go on: who deletes the default stream empties it.
+  void on_stream_removed(const stream::StreamInfo& stream) override {
+    if (stream.name == options_.default_stream) make_default_stream();
+  }
+
+  void make_default_stream() {
+    if (shard_ != ShardId{0}) return;
+    stream_.create(options_.default_stream, options_.default_stream_config,
+                   [](const Result<stream::StreamInfo>& made) {
+                     if (!made)
+                       logger.error("the default stream could not be made",
+                                    {{"reason", made.error().text}});
+                   });
+  }
+
+  ShardId shard_;
+  stream::Stream& stream_;
+  Options options_;
+  Router router_;
+  PublishPipeline publishing_;
+  Distributor distributor_;
+  Directory directory_;
+};
+
+Hub::Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
+         Options options)
+    : loop_(loop), impl_(std::make_unique<Impl>(group, shard, loop, stream, metrics, options)) {
+  loop_.add_turn_hook(*this);
+}
+
+Hub::~Hub() { loop_.remove_turn_hook(*this); }
+
+stream::Stream& Hub::stream() { return impl_->stream_; }
+
+Handle Hub::add_publisher(PublisherSink& sink) { return impl_->publishing_.add(sink); }
+
+void Hub::remove_publisher(Handle publisher) { impl_->publishing_.remove(publisher); }
+
+Result<void> Hub::publish(Handle publisher, std::uint64_t sequence, const Message& message) {
+  const auto route = impl_->router_.route(message.topic);
+  if (!route) return std::unexpected(route.error());
+  return impl_->publishing_.publish(publisher, sequence, *route, message);
+}
+
+bool Hub::has_room() const { return impl_->publishing_.has_room(); }
+
+void Hub::wait_for_room(Handle publisher) { impl_->publishing_.wait_for_room(publisher); }
+
+Handle Hub::add_subscriber(SubscriberSink& sink, std::uint64_t session) {
+  return impl_->distributor_.add(sink, session);
+}
+
+void Hub::remove_subscriber(Handle subscriber) { impl_->distributor_.remove(subscriber); }
+
+void Hub::subscribe(Handle subscriber, std::string filter, SubscribeOptions options,
+                    Done<void> done) {
+  impl_->distributor_.subscribe(subscriber, std::move(filter), options, std::move(done));
+}
+
+bool Hub::unsubscribe(Handle subscriber, std::string_view filter) {
+  return impl_->distributor_.unsubscribe(subscriber, filter);
+}
+
+void Hub::resume(Handle subscriber) { impl_->distributor_.resume(subscriber); }
+
+void Hub::claim(std::string client_id, std::uint64_t session, Task evict, Done<void> done) {
+  impl_->directory_.claim(std::move(client_id), session, std::move(evict), std::move(done));
+}
+
+void Hub::release(std::string_view client_id, std::uint64_t session) {
+  impl_->directory_.release(client_id, session);
+}
+
+void Hub::on_turn_end() { impl_->publishing_.end_turn(); }
+
+}  // namespace sluice::hub

@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "hub/hub.h"
+#include "hub/slots.h"
+#include "topic/filter_tree.h"
+
+namespace sluice::hub {
+
+// One filter of a subscriber. A place in Subscriber::filters stays its own, so that the tree can
+// name it.
+struct Filter {
+  std::string text;  // empty: the place is free
+  SubscribeOptions options;
+  // While the subscriber lags: the filter was added when the tail of a partition was at that
+  // offset, and matches nothing before it.
+  struct Since {
+    Partition partition;
+    Offset offset;
+  };
+  std::vector<Since> since;
+};
+
+// Where a subscriber that could not take more reads on. It gets nothing from the tails of these
+// partitions.
+struct Lag {
+  struct At {
+    Partition partition;
+    Offset next;
+  };
+  std::vector<At> at;
+  bool blocked = true;  // until resume()
+
+  [[nodiscard]] At* find(Partition partition) {
+    for (At& place : at)
+      if (place.partition == partition) return &place;
+    return nullptr;
+  }
+};
+
+struct Subscriber {
+  SubscriberSink* sink = nullptr;
+  std::uint64_t session = 0;
+  std::vector<Filter> filters;
+  std::unique_ptr<Lag> lag;  // none: at the tail everywhere
+
+  [[nodiscard]] Filter* find(std::string_view text) {
+    for (Filter& filter : filters)
+      if (filter.text == text) return &filter;
+    return nullptr;
+  }
+};
+
+// A subscriber that gets a topic's messages, its matching filters merged (MQTT 5, section 3.3.4:
+// one copy, at the highest QoS, with all identifiers; retain-as-published if any asks, no-local
+// only if all do).
+struct Target {
+  std::uint32_t subscriber;
+  bool no_local;
+  std::uint32_t ids_at;  // into Matched::ids
+  std::uint32_t ids_count;
+  Grant grant;
+};
+
+struct Matched {
+  bool deliverable = true;  // false: prefix and key make no MQTT topic
+  std::vector<Target> targets;
+  std::vector<std::uint32_t> ids;
+};
+
+// The subscribers of a shard, their filters, and who matches what. Results are kept per topic until
+// a filter changes.
+class Subscriptions {
+ public:
+  Handle add(Subscriber subscriber) { return subscribers_.add(std::move(subscriber)); }
+  void erase(Handle handle);
+  [[nodiscard]] Subscriber* find(Handle handle) { return subscribers_.find(handle); }
+  [[nodiscard]] Subscriber& at(std::uint32_t index) { return subscribers_.at(index); }
+  [[nodiscard]] Handle handle(std::uint32_t index) const { return subscribers_.handle(index); }
+  template <class Visit>
+  void for_each(Visit visit) {
+    subscribers_.for_each(visit);
+  }
+  [[nodiscard]] std::size_t filter_count() const { return tree_.size(); }
+
+  // Adds, or replaces the options of an equal filter, keeping its `since`. Returns it, valid until
+  // the next change.
+  Filter& set_filter(Handle handle, std::string_view text, const SubscribeOptions& options);
+  bool erase_filter(Handle handle, std::string_view text);
+
+  // Who matches the topic `prefix` + `key`; `scope` and `key_hash` find it again. Results stay
+  // valid until forget().
+  const Matched& match(std::string_view prefix, Bytes key, std::uint64_t scope,
+                       std::uint32_t key_hash);
+  // The same for one subscriber, without filters that are newer than `offset`; no target if none is
+  // left.
+  const Matched& match_since(std::uint32_t subscriber, std::string_view topic, Partition partition,
+                             Offset offset);
+  void forget() { retired_.clear(); }
+
+ private:
+  struct Reference {
+    std::uint32_t subscriber;
+    std::uint32_t filter;
+    friend bool operator==(const Reference&, const Reference&) = default;
+  };
+  struct Cached {
+    std::uint64_t hash = 0;
+    std::uint64_t generation = 0;
+    std::string key;
+    std::unique_ptr<const Matched> matched;  // none: empty
+  };
+  std::unique_ptr<const Matched> compute(std::string_view prefix, Bytes key);
+  std::unique_ptr<const Matched> merge(std::vector<Reference>& references);
+  void clear_cache();
+
+  Slots<Subscriber> subscribers_;
+  topic::FilterTree<Reference> tree_;
+  std::vector<Cached> cache_;  // direct-mapped; made with the first filter
+  std::size_t cached_targets_ = 0;
+  std::vector<std::unique_ptr<const Matched>>
+      retired_;                   // out of the cache, or never in it, and still in use
+  std::vector<Reference> found_;  // reused
+  std::string topic_;             // reused
+};
+
+}  // namespace sluice::hub
