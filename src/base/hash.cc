@@ -72,10 +72,10 @@ std::uint32_t crc32c_extend(std::uint32_t crc, Bytes bytes) {
 
 // The scheme of wyhash: multiply pairs of words, each masked by a constant. The last 16 bytes are
 // read with overlap.
-std::uint64_t hash64(Bytes bytes) {
+std::uint64_t hash64(Bytes bytes, std::uint64_t seed) {
   const std::byte* at = bytes.data();
   const std::size_t size = bytes.size();
-  std::uint64_t seed = hash_c;
+  seed ^= hash_c;
   std::uint64_t a = 0;
   std::uint64_t b = 0;
   if (size > 16) {

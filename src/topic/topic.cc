@@ -1,0 +1,92 @@
+#include "topic/topic.h"
+
+#include "base/utf8.h"
+
+namespace sluice::topic {
+namespace {
+
+// The beginning of a text that is valid UTF-8, for an error message.
+std::string_view shown(std::string_view text) {
+  constexpr std::size_t shown_max = 80;
+  if (text.size() <= shown_max) return text;
+  std::size_t size = shown_max;
+  while ((static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
+  return text.substr(0, size);
+}
+
+Result<void> validate_text(std::string_view what, std::string_view text) {
+  if (text.empty()) return fail(Errc::invalid, "{} is empty", what);
+  if (text.size() > size_bytes_max) {
+    return fail(Errc::too_large, "{} has {} bytes, more than {}", what, text.size(),
+                size_bytes_max);
+  }
+  if (!is_valid_utf8(text)) return fail(Errc::malformed, "{} is not UTF-8", what);
+  if (text.contains('\0')) return fail(Errc::malformed, "{} contains a NUL character", what);
+  return {};
+}
+
+bool has_wildcard(std::string_view text) { return text.find_first_of("+#") != text.npos; }
+
+bool begins_with_wildcard(std::string_view filter) {
+  return filter.starts_with('+') || filter.starts_with('#');
+}
+
+}  // namespace
+
+Result<void> validate_topic_name(std::string_view topic) {
+  SLUICE_TRY(validate_text("topic name", topic));
+  if (has_wildcard(topic)) {
+    return fail(Errc::invalid, "topic name \"{}\" contains a wildcard", shown(topic));
+  }
+  return {};
+}
+
+Result<void> validate_filter(std::string_view filter) {
+  SLUICE_TRY(validate_text("topic filter", filter));
+  Levels levels(filter);
+  while (!levels.done()) {
+    const std::string_view level = levels.next();
+    if (level == "#" && !levels.done()) {
+      return fail(Errc::invalid, "topic filter \"{}\" has '#' before its last level",
+                  shown(filter));
+    }
+    if (level.size() > 1 && has_wildcard(level)) {
+      return fail(Errc::invalid, "topic filter \"{}\" has a wildcard beside other characters",
+                  shown(filter));
+    }
+  }
+  return {};
+}
+
+Result<std::optional<SharedFilter>> parse_shared(std::string_view text) {
+  constexpr std::string_view prefix = "$share/";
+  if (!text.starts_with(prefix)) return std::nullopt;
+  SLUICE_TRY(validate_text("topic filter", text));
+  const std::string_view rest = text.substr(prefix.size());
+  const std::size_t slash = rest.find('/');
+  if (slash == rest.npos) {
+    return fail(Errc::invalid, "shared subscription \"{}\" has no topic filter", shown(text));
+  }
+  const SharedFilter shared{rest.substr(0, slash), rest.substr(slash + 1)};
+  if (shared.group.empty() || has_wildcard(shared.group)) {
+    return fail(Errc::invalid, "shared subscription \"{}\" has no valid group name", shown(text));
+  }
+  SLUICE_TRY(validate_filter(shared.filter));
+  return shared;
+}
+
+bool matches(std::string_view filter, std::string_view topic) {
+  if (topic.starts_with('$') && begins_with_wildcard(filter)) return false;
+  Levels filter_levels(filter);
+  Levels topic_levels(topic);
+  while (!filter_levels.done()) {
+    const std::string_view wanted = filter_levels.next();
+    if (wanted == "#") return true;
+    if (topic_levels.done()) return false;
+    const std::string_view level = topic_levels.next();
+    if (wanted != "+" && wanted != level) return false;
+  }
+  return topic_levels.done();
+}
+
+}  // namespace sluice::topic

@@ -1,0 +1,124 @@
+#include "topic/topic.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace sluice::topic {
+namespace {
+
+using namespace std::string_view_literals;
+
+Errc error_of(const Result<void>& result) {
+  EXPECT_FALSE(result);
+  return result ? Errc::closed : result.error().code;
+}
+
+TEST(TopicName, MayHaveEmptyLevelsSpacesAndDollars) {
+  for (const auto topic : {"a"sv, "/"sv, "/a"sv, "a//b/"sv, "$SYS/x"sv, "a b/\xc3\xa9"sv}) {
+    EXPECT_TRUE(validate_topic_name(topic)) << topic;
+    EXPECT_TRUE(validate_filter(topic)) << topic;
+  }
+}
+
+TEST(TopicName, HasNoWildcards) {
+  for (const auto topic : {"+"sv, "#"sv, "a/+/b"sv, "a#"sv, "a/b+"sv}) {
+    EXPECT_EQ(error_of(validate_topic_name(topic)), Errc::invalid) << topic;
+  }
+}
+
+TEST(TopicFilter, TakesWildcardsThatFillALevelAndHashAtTheEnd) {
+  for (const auto filter : {"+"sv, "#"sv, "+/+"sv, "a/+/b"sv, "/+"sv, "+/"sv, "a/#"sv, "+/#"sv}) {
+    EXPECT_TRUE(validate_filter(filter)) << filter;
+  }
+  for (const auto filter :
+       {"a+"sv, "+a/b"sv, "a/b#"sv, "#/a"sv, "a/#/"sv, "++"sv, "##"sv, "#+"sv}) {
+    EXPECT_EQ(error_of(validate_filter(filter)), Errc::invalid) << filter;
+  }
+}
+
+TEST(TopicText, IsNotEmptyAndNoLongerThanALengthFieldHolds) {
+  for (const auto validate : {validate_topic_name, validate_filter}) {
+    EXPECT_EQ(error_of(validate("")), Errc::invalid);
+    EXPECT_TRUE(validate(std::string(65'535, '/')));
+    EXPECT_EQ(error_of(validate(std::string(65'536, 'a'))), Errc::too_large);
+  }
+}
+
+TEST(TopicText, IsUtf8WithoutNul) {
+  for (const auto validate : {validate_topic_name, validate_filter}) {
+    EXPECT_EQ(error_of(validate("a/\xff"sv)), Errc::malformed);
+    EXPECT_EQ(error_of(validate("a\0b"sv)), Errc::malformed);
+  }
+}
+
+TEST(TopicText, IsCutBetweenCharactersInErrors) {
+  const std::string topic = std::string(79, 'a') + "\xe2\x82\xac" + "+";
+  EXPECT_EQ(validate_topic_name(topic).error().text,
+            "topic name \"" + std::string(79, 'a') + "\" contains a wildcard");
+}
+
+TEST(SharedFilter, IsTakenApart) {
+  const auto shared = parse_shared("$share/g 1/a/+/#").value();
+  ASSERT_TRUE(shared);
+  EXPECT_EQ(shared->group, "g 1");
+  EXPECT_EQ(shared->filter, "a/+/#");
+  EXPECT_EQ(parse_shared("$share/g//").value()->filter, "/");
+}
+
+TEST(SharedFilter, IsNothingForOtherFilters) {
+  for (const auto filter : {"a/#"sv, "$share"sv, "$shared/g/a"sv, "/$share/g/a"sv}) {
+    EXPECT_FALSE(parse_shared(filter).value()) << filter;
+  }
+}
+
+TEST(SharedFilter, NeedsAGroupNameAndAFilter) {
+  for (const auto text : {"$share/"sv, "$share/g"sv, "$share/g/"sv, "$share//a"sv, "$share/+/a"sv,
+                          "$share/a#/a"sv, "$share/g/a#"sv}) {
+    const auto shared = parse_shared(text);
+    ASSERT_FALSE(shared) << text;
+    EXPECT_EQ(shared.error().code, Errc::invalid) << text;
+  }
+  EXPECT_EQ(parse_shared("$share/\xff/a"sv).error().code, Errc::malformed);
+}
+
+TEST(Matches, FollowsTheExamplesOfTheStandard) {
+  struct Row {
+    std::string_view filter;
+    std::vector<std::string_view> covered;
+    std::vector<std::string_view> not_covered;
+  };
+  const Row rows[] = {
+      {"sport/tennis/player1/#",
+       {"sport/tennis/player1", "sport/tennis/player1/ranking",
+        "sport/tennis/player1/score/wimbledon"},
+       {"sport/tennis/player2", "sport/tennis", "sport/tennis/player11"}},
+      {"sport/#", {"sport", "sport/"}, {"sports", "/sport"}},
+      {"#", {"a", "/", "a/b"}, {"$SYS", "$SYS/a"}},
+      {"sport/tennis/+",
+       {"sport/tennis/player1", "sport/tennis/"},
+       {"sport/tennis/player1/ranking", "sport/tennis"}},
+      {"sport/+", {"sport/"}, {"sport"}},
+      {"+/+", {"/finance"}, {"finance", "$SYS/a"}},
+      {"/+", {"/finance"}, {"finance"}},
+      {"+", {"finance"}, {"/finance", "$SYS"}},
+      {"+/monitor/Clients", {"a/monitor/Clients"}, {"$SYS/monitor/Clients"}},
+      {"+/#", {"a", "a/b"}, {"$SYS", "$SYS/a"}},
+      {"$SYS/#", {"$SYS/", "$SYS/monitor/Clients"}, {"a"}},
+      {"$SYS/monitor/+", {"$SYS/monitor/Clients"}, {"$SYS/monitor"}},
+      {"a/+/#", {"a/$b", "a/b/c"}, {"a"}},
+      {"ACCOUNTS", {"ACCOUNTS"}, {"Accounts"}},
+  };
+  for (const auto& row : rows) {
+    for (const auto topic : row.covered) {
+      EXPECT_TRUE(matches(row.filter, topic)) << row.filter << " " << topic;
+    }
+    for (const auto topic : row.not_covered) {
+      EXPECT_FALSE(matches(row.filter, topic)) << row.filter << " " << topic;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::topic
