@@ -1,0 +1,16 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "cli/command.h"
+
+namespace sluice::cli {
+
+// The commands that talk to a running hub, over the public protocols.
+std::vector<Command> stream_commands();  // stream list|create|show|delete
+Command tail_command();
+Command pub_command();
+Command sub_command();
+
+}  // namespace sluice::cli

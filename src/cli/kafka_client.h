@@ -1,0 +1,97 @@
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/listeners.h"
+
+namespace sluice::cli {
+
+struct StreamSummary {
+  std::string name;
+  std::int32_t partitions = 0;
+};
+
+struct StreamSetting {
+  std::string name;
+  std::string value;
+  bool is_default = false;
+};
+
+// Offsets of a partition: [start, end).
+struct Watermarks {
+  std::int64_t start = 0;
+  std::int64_t end = 0;
+};
+
+// A record on its way to the screen.
+struct TailedRecord {
+  std::int32_t partition = 0;
+  std::int64_t offset = 0;
+  std::int64_t timestamp_ms = -1;
+  bool has_key = false;
+  std::string key;
+  std::string payload;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+// What a read of the next record gives: one record, the end of a partition for now, or nothing
+// within the time.
+struct TailEvent {
+  enum class Kind : std::uint8_t { nothing, record, partition_end } kind = Kind::nothing;
+  TailedRecord record;
+};
+
+// What the commands need of a hub's Kafka listener, by librdkafka. Calls block, for at most some
+// seconds.
+class KafkaClient {
+ public:
+  static Result<KafkaClient> open(const HostPort& address);
+
+  Result<std::vector<StreamSummary>> streams();
+  Result<StreamSummary> stream(std::string_view name);  // not_found with the nearest name
+  Result<void> create(const std::string& name, std::int32_t partitions,
+                      std::span<const std::pair<std::string, std::string>> settings);
+  Result<void> remove(const std::string& name);
+  Result<std::vector<StreamSetting>> settings(const std::string& name);
+  Result<Watermarks> watermarks(const std::string& name, std::int32_t partition);
+  // The first offset whose record is not older than `when_ms`; the end if there is none.
+  Result<std::int64_t> offset_at(const std::string& name, std::int32_t partition,
+                                 std::int64_t when_ms);
+
+  // Reads partitions of one stream, from the offsets given, as one sequence.
+  Result<void> start_tail(const std::string& name,
+                          std::span<const std::pair<std::int32_t, std::int64_t>> starts);
+  Result<TailEvent> next(int timeout_ms);
+
+ private:
+  template <auto destroy>
+  struct Deleter {
+    template <class T>
+    void operator()(T* object) const {
+      destroy(object);
+    }
+  };
+  template <class T, auto destroy>
+  using Handle = std::unique_ptr<T, Deleter<destroy>>;
+  using Event = Handle<rd_kafka_event_t, rd_kafka_event_destroy>;
+
+  explicit KafkaClient(rd_kafka_t* client);
+  // The answer to an admin request whose result goes to `queue_`.
+  Result<Event> wait_for(std::string_view what);
+
+  // In this order: the queues and the topic go before the client.
+  Handle<rd_kafka_t, rd_kafka_destroy> client_;
+  Handle<rd_kafka_queue_t, rd_kafka_queue_destroy> queue_;
+  Handle<rd_kafka_topic_t, rd_kafka_topic_destroy> tailed_;
+};
+
+}  // namespace sluice::cli

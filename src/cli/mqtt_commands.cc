@@ -1,0 +1,136 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <iostream>
+#include <limits>
+
+#include "base/utf8.h"
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/mqtt_client.h"
+#include "cli/output.h"
+
+namespace sluice::cli {
+namespace {
+
+constexpr std::uint16_t mqtt_port = 1883;
+constexpr int poll_ms = 100;  // how long an interrupt may go unnoticed
+
+Result<std::unique_ptr<MqttClient>> connect(const Arguments& arguments) {
+  SLUICE_TRY_ASSIGN(const HostPort address, find_hub(arguments, "mqtt", mqtt_port));
+  return MqttClient::connect(address);
+}
+
+Result<int> qos_of(const Arguments& arguments, int otherwise) {
+  SLUICE_TRY_ASSIGN(const auto qos, arguments.integer_or("qos", otherwise, 0, 1));
+  return static_cast<int>(qos);
+}
+
+Result<UserProperties> properties_of(const Arguments& arguments) {
+  UserProperties properties;
+  for (const std::string& assignment : arguments.all("property")) {
+    const std::size_t equals = assignment.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(Errc::invalid, "--property: '{}' is no NAME=VALUE", assignment);
+    properties.emplace_back(assignment.substr(0, equals), assignment.substr(equals + 1));
+  }
+  return properties;
+}
+
+Result<void> publish(const Arguments& arguments) {
+  SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
+  SLUICE_TRY_ASSIGN(const int qos, qos_of(arguments, 1));
+  SLUICE_TRY_ASSIGN(const UserProperties properties, properties_of(arguments));
+  SLUICE_TRY_ASSIGN(const auto client, connect(arguments));
+  const std::string& topic = arguments.positional[0];
+
+  std::uint64_t count = 0;
+  if (const auto message = arguments.last("message")) {
+    SLUICE_TRY(client->publish(topic, *message, qos, properties));
+    ++count;
+  } else {
+    for (std::string line; std::getline(std::cin, line); ++count)
+      SLUICE_TRY(client->publish(topic, line, qos, properties));
+  }
+  SLUICE_TRY(client->wait_until_published());
+  print_line(
+      output == Output::json
+          ? JsonObject().add("topic", topic).add("qos", qos).add("published", count).str()
+          : fmt::format("published {} message{} to '{}'", count, count == 1 ? "" : "s", topic));
+  return {};
+}
+
+std::string to_text(const ReceivedMessage& message) {
+  if (!is_valid_utf8(message.payload))
+    return fmt::format("{}  <{} bytes>", message.topic, message.payload.size());
+  return fmt::format("{}  {}", message.topic, message.payload);
+}
+
+std::string to_json_line(const ReceivedMessage& message) {
+  std::vector<std::string> properties;
+  for (const auto& [name, value] : message.properties)
+    properties.push_back(JsonObject().add("name", name).add("value", value).str());
+  return JsonObject()
+      .add("topic", message.topic)
+      .add_bytes("payload", message.payload)
+      .add("qos", message.qos)
+      .add("retain", message.retain)
+      .add_raw("properties", fmt::format("[{}]", fmt::join(properties, ",")))
+      .str();
+}
+
+Result<void> subscribe(const Arguments& arguments) {
+  constexpr std::int64_t unlimited = std::numeric_limits<std::int64_t>::max();
+  SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
+  SLUICE_TRY_ASSIGN(const int qos, qos_of(arguments, 0));
+  SLUICE_TRY_ASSIGN(const auto wanted, arguments.integer_or("count", unlimited, 1, unlimited));
+  SLUICE_TRY_ASSIGN(const auto client, connect(arguments));
+
+  std::int64_t printed = 0;
+  const Interrupt interrupt;
+  SLUICE_TRY(client->subscribe(arguments.positional, qos, [&](const ReceivedMessage& message) {
+    if (printed == wanted) return;  // more may come in one turn than was asked for
+    print_line(output == Output::json ? to_json_line(message) : to_text(message));
+    ++printed;
+  }));
+  fmt::print(stderr, "subscribed to {}\n", fmt::join(arguments.positional, ", "));
+  while (printed < wanted && !interrupt.requested()) SLUICE_TRY(client->turn(poll_ms));
+  return {};
+}
+
+}  // namespace
+
+Command pub_command() {
+  return {
+      "pub",
+      "TOPIC",
+      1,
+      1,
+      "Publish messages with MQTT",
+      "Without --message each line of the standard input is a message. Returns when the hub has "
+      "acknowledged all.",
+      {{"message", 'm', "TEXT", "The message"},
+       {"qos", 'q', "QOS", "0, or 1 (default): acknowledged once it is durable"},
+       {"property", 0, "NAME=VALUE", "A user property (a header of the record); may be repeated"},
+       address_flag("mqtt"),
+       data_flag,
+       output_flag},
+      publish};
+}
+
+Command sub_command() {
+  return {"sub",
+          "FILTER...",
+          1,
+          64,
+          "Subscribe with MQTT and print what comes",
+          "Each line is `topic  payload`. Says on the standard error when the subscription stands.",
+          {{"count", 'n', "N", "End after N messages"},
+           {"qos", 'q', "QOS", "0 (default) or 1"},
+           address_flag("mqtt"),
+           data_flag,
+           output_flag},
+          subscribe};
+}
+
+}  // namespace sluice::cli
