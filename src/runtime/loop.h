@@ -20,21 +20,23 @@ using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 
 struct Endpoint {
-  std::string address;      // numeric: "127.0.0.1", "::1"
-  std::uint16_t port = 0;   // 0: any free one
+  std::string address;     // numeric: "127.0.0.1", "::1"
+  std::uint16_t port = 0;  // 0: any free one
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
-std::string to_string(const Endpoint& endpoint);                 // "127.0.0.1:1883", "[::1]:1883"
+std::string to_string(const Endpoint& endpoint);  // "127.0.0.1:1883", "[::1]:1883"
 Result<Endpoint> parse_endpoint(std::string_view text);
 
-// A connected TCP socket of one loop. A plain number so that an idle connection costs no object here.
+// A connected TCP socket of one loop. A plain number so that an idle connection costs no object
+// here.
 struct Socket {
   int value = -1;
   [[nodiscard]] bool valid() const { return value >= 0; }
 };
 
-// What a connection implements. Called on its loop only. Level-triggered: as long as there is something to read and
-// reading is asked for, on_readable is called again in each turn, so a handler may stop after its fair share.
+// What a connection implements. Called on its loop only. Level-triggered: as long as there is
+// something to read and reading is asked for, on_readable is called again in each turn, so a
+// handler may stop after its fair share.
 class SocketHandler {
  public:
   virtual void on_readable() = 0;
@@ -48,15 +50,17 @@ class AcceptHandler {
  public:
   // Takes ownership of `socket`; the handler attaches it (Loop::attach) or closes it.
   virtual void on_accept(Socket socket) = 0;
+
  protected:
   ~AcceptHandler() = default;
 };
 
-// Called at the end of each turn of the loop, after all sockets, timers, posts: in the order of registration.
-// Batches are closed and sockets flushed here.
+// Called at the end of each turn of the loop, after all sockets, timers, posts: in the order of
+// registration. Batches are closed and sockets flushed here.
 class TurnHook {
  public:
   virtual void on_turn_end() = 0;
+
  protected:
   ~TurnHook() = default;
 };
@@ -75,8 +79,9 @@ struct Transfer {
   std::size_t bytes = 0;
 };
 
-// The event loop of one shard: sockets, timers, posts, time. One implementation is real (an epoll set nested in an
-// Asio io_context), one is simulated (sim/). All calls are made on the loop's own thread, except post_from_outside.
+// The event loop of one shard: sockets, timers, posts, time. One implementation is real (an epoll
+// set nested in an Asio io_context), one is simulated (sim/). All calls are made on the loop's own
+// thread, except post_from_outside.
 //
 // A turn: events of sockets (bounded), due timers, posted tasks, then the turn hooks.
 class Loop {
@@ -99,8 +104,9 @@ class Loop {
   virtual void add_turn_hook(TurnHook& hook) = 0;
   virtual void remove_turn_hook(TurnHook& hook) = 0;
 
-  // Listens and accepts on this loop. Several loops of a process may listen on one endpoint (SO_REUSEPORT); the
-  // kernel spreads connections over them. Returns the address really bound. `handler` outlives the loop or unlisten.
+  // Listens and accepts on this loop. Several loops of a process may listen on one endpoint
+  // (SO_REUSEPORT); the kernel spreads connections over them. Returns the address really bound.
+  // `handler` outlives the loop or unlisten.
   virtual Result<Endpoint> listen(const Endpoint& endpoint, AcceptHandler& handler) = 0;
   virtual void unlisten(AcceptHandler& handler) = 0;
 

@@ -10,29 +10,32 @@
 
 namespace sluice::runtime {
 
-// The mailboxes between the shards of a hub: one first-in-first-out ring per ordered pair of shards, written by one
-// thread and read by one. Messages are tasks, each a batch or a request, never a single record.
+// The mailboxes between the shards of a hub: one first-in-first-out ring per ordered pair of
+// shards, written by one thread and read by one. Messages are tasks, each a batch or a request,
+// never a single record.
 //
-// Wake-up: what a shard posts in a turn is handed over at the end of that turn, with at most one wake per target,
-// and only if the target sleeps.
-// Bound: a ring has `capacity` places. A request takes two: its own, and one in the opposite ring for its answer, so
-// answers always fit. When none is free, try_request says so and the caller keeps its work (and stops reading
-// from whoever feeds it) until on_room; nobody ever waits on posting.
+// Wake-up: what a shard posts in a turn is handed over at the end of that turn, with at most one
+// wake per target, and only if the target sleeps. Bound: a ring has `capacity` places. A request
+// takes two: its own, and one in the opposite ring for its answer, so answers always fit. When none
+// is free, try_request says so and the caller keeps its work (and stops reading from whoever feeds
+// it) until on_room; nobody ever waits on posting.
 class Mailboxes {
  public:
-  // `loops[i]` is the loop of shard i. Create before the loops run, destroy after they have stopped.
+  // `loops[i]` is the loop of shard i. Create before the loops run, destroy after they have
+  // stopped.
   explicit Mailboxes(std::vector<Loop*> loops, std::size_t capacity = 4096);
   ~Mailboxes();
 
   [[nodiscard]] std::uint32_t shards() const;
 
-  // On shard `from`: runs `request` on shard `to`. It must answer exactly once, by answer(to, from, ...), which gives
-  // the places back. False: no room, `request` is untouched.
+  // On shard `from`: runs `request` on shard `to`. It must answer exactly once, by answer(to, from,
+  // ...), which gives the places back. False: no room, `request` is untouched.
   [[nodiscard]] bool try_request(ShardId from, ShardId to, Task& request);
-  // On shard `from`: runs `task` on `to` in a place that an earlier request of `to` reserved. Cannot fail.
+  // On shard `from`: runs `task` on `to` in a place that an earlier request of `to` reserved.
+  // Cannot fail.
   void answer(ShardId from, ShardId to, Task task);
-  // On shard `from`: a message without an answer, against credit that the receiver has given by other means
-  // (tail blocks). False: no room.
+  // On shard `from`: a message without an answer, against credit that the receiver has given by
+  // other means (tail blocks). False: no room.
   [[nodiscard]] bool try_send(ShardId from, ShardId to, Task& task);
   // `callback` runs once on shard `from` when there is room towards `to` again.
   void on_room(ShardId from, ShardId to, Task callback);

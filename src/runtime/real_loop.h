@@ -6,15 +6,17 @@
 
 namespace sluice::runtime {
 
-// A loop on the operating system's sockets. run() is called on the thread that is to be the shard.
+// A loop on the operating system's sockets. Made, set up and destroyed on any thread while it does
+// not run; run() is called on the thread that is to be the shard.
 class RealLoop : public Loop {
  public:
   static std::unique_ptr<RealLoop> create();
-  virtual void run() = 0;                 // until stop()
-  virtual void stop() = 0;                // from any thread
+  virtual void run() = 0;   // until stop(); may be called again
+  virtual void stop() = 0;  // from any thread; when called before run(), run() returns at once
 };
 
-// Calls `handler` on the loop when the process gets SIGTERM or SIGINT (once each).
+// Calls `handler` on the loop at the first SIGTERM or SIGINT. From then on these signals do what
+// they do by default, so that a second Ctrl-C ends a process whose orderly stop hangs.
 void on_terminate_signal(RealLoop& loop, Task handler);
 
 }  // namespace sluice::runtime

@@ -1,0 +1,57 @@
+#include "runtime/listener.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "runtime/sockets.h"
+
+namespace sluice::runtime {
+
+namespace {
+
+constexpr Logger logger("runtime");
+// Per turn, so that a flood of connections leaves time for those that exist.
+constexpr int kAcceptsMax = 64;
+constexpr auto kPause = std::chrono::milliseconds(100);
+
+}  // namespace
+
+Listener::Listener(Loop& loop, PollSet& poll_set, FileDescriptor fd, AcceptHandler& handler)
+    : loop_(loop), poll_set_(poll_set), fd_(std::move(fd)), handler_(handler) {
+  poll_set_.add(fd_.get(), *this);
+}
+
+Listener::~Listener() { close(); }
+
+void Listener::close() {
+  if (!fd_.valid()) return;
+  loop_.cancel(pause_);
+  poll_set_.remove(fd_.get());
+  FileDescriptor closing = std::move(fd_);
+}
+
+void Listener::on_readable() {
+  for (int i = 0; i < kAcceptsMax && fd_.valid(); ++i) {
+    const int fd = accept_connection(fd_.get());
+    if (fd >= 0) {
+      handler_.on_accept({fd});
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return;
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      return pause(errno);
+    }  // else this connection failed before it was taken; the next may be well
+  }
+}
+
+void Listener::pause(int error) {
+  if (log_limit_.allow(loop_.wall_ms())) {
+    logger.warn(
+        "cannot accept connections for now",
+        {{"endpoint", to_string(local_endpoint_of(fd_.get()))}, {"error", std::strerror(error)}});
+  }
+  poll_set_.set_interest(fd_.get(), {.read = false, .write = false});
+  pause_ = loop_.run_after(kPause, [this] { poll_set_.set_interest(fd_.get(), {}); });
+}
+
+}  // namespace sluice::runtime

@@ -1,0 +1,129 @@
+#include "runtime/sockets.h"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/assert.h"
+
+namespace sluice::runtime {
+
+namespace {
+
+constexpr int kBacklog = 4096;
+constexpr std::size_t kPiecesMax = 256;
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(sockaddr_storage);
+  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+Result<Address> to_address(const Endpoint& endpoint) {
+  Address address;
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+  if (::inet_pton(AF_INET, endpoint.address.c_str(), &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(endpoint.port);
+    address.size = sizeof *v4;
+    return address;
+  }
+  if (::inet_pton(AF_INET6, endpoint.address.c_str(), &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(endpoint.port);
+    address.size = sizeof *v6;
+    return address;
+  }
+  return fail(Errc::invalid, "{}: not a numeric address", endpoint.address);
+}
+
+Endpoint to_endpoint(Address& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.storage.ss_family == AF_INET6) {
+    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address.storage);
+    ::inet_ntop(AF_INET6, &v6->sin6_addr, text.data(), text.size());
+    return {text.data(), ntohs(v6->sin6_port)};
+  }
+  const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address.storage);
+  ::inet_ntop(AF_INET, &v4->sin_addr, text.data(), text.size());
+  return {text.data(), ntohs(v4->sin_port)};
+}
+
+void enable(int fd, int level, int option) {
+  const int on = 1;
+  ::setsockopt(fd, level, option, &on, sizeof on);
+}
+
+auto listen_failure(const Endpoint& endpoint) {
+  return fail(Errc::io, "cannot listen on {}: {}", to_string(endpoint), std::strerror(errno));
+}
+
+Transfer failed_transfer() {
+  const bool blocked = errno == EAGAIN || errno == EWOULDBLOCK;
+  return {blocked ? Transfer::State::would_block : Transfer::State::closed, 0};
+}
+
+}  // namespace
+
+Result<FileDescriptor> open_listener(const Endpoint& endpoint) {
+  SLUICE_TRY_ASSIGN(auto address, to_address(endpoint));
+  FileDescriptor fd(
+      ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return listen_failure(endpoint);
+  enable(fd.get(), SOL_SOCKET, SO_REUSEADDR);
+  enable(fd.get(), SOL_SOCKET, SO_REUSEPORT);
+  if (::bind(fd.get(), address.get(), address.size) != 0) return listen_failure(endpoint);
+  if (::listen(fd.get(), kBacklog) != 0) return listen_failure(endpoint);
+  return fd;
+}
+
+int accept_connection(int listener) {
+  const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) enable(fd, IPPROTO_TCP, TCP_NODELAY);
+  return fd;
+}
+
+Transfer receive_some(int fd, MutableBytes into) {
+  SLUICE_ASSERT(!into.empty());
+  for (;;) {
+    const auto count = ::recv(fd, into.data(), into.size(), 0);
+    if (count > 0) return {Transfer::State::ok, static_cast<std::size_t>(count)};
+    if (count == 0) return {Transfer::State::closed, 0};
+    if (errno != EINTR) return failed_transfer();
+  }
+}
+
+Transfer send_some(int fd, std::span<const Bytes> pieces) {
+  std::array<iovec, kPiecesMax> vectors;
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = std::min(pieces.size(), kPiecesMax);
+  for (std::size_t i = 0; i < message.msg_iovlen; ++i) {
+    vectors[i] = {const_cast<std::byte*>(pieces[i].data()), pieces[i].size()};
+  }
+  for (;;) {
+    const auto count = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (count >= 0) return {Transfer::State::ok, static_cast<std::size_t>(count)};
+    if (errno != EINTR) return failed_transfer();
+  }
+}
+
+Endpoint local_endpoint_of(int fd) {
+  Address address;
+  if (::getsockname(fd, address.get(), &address.size) != 0) return {};
+  return to_endpoint(address);
+}
+
+Endpoint peer_endpoint_of(int fd) {
+  Address address;
+  if (::getpeername(fd, address.get(), &address.size) != 0) return {};
+  return to_endpoint(address);
+}
+
+}  // namespace sluice::runtime
