@@ -5,4 +5,5 @@ namespace sluice {
 }
 
 // A bug, not bad input: stays on in release builds.
-#define SLUICE_ASSERT(expr) ((expr) ? void() : ::sluice::assertion_failed(#expr, __FILE__, __LINE__))
+#define SLUICE_ASSERT(expr) \
+  ((expr) ? void() : ::sluice::assertion_failed(#expr, __FILE__, __LINE__))

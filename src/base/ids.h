@@ -7,8 +7,8 @@
 
 namespace sluice {
 
-// The place of a record in its partition. Also used for "next": the next offset that somebody wants, never the last
-// one seen.
+// The place of a record in its partition. Also used for "next": the next offset that somebody
+// wants, never the last one seen.
 struct Offset {
   std::int64_t value = 0;
   friend auto operator<=>(const Offset&, const Offset&) = default;
@@ -16,7 +16,8 @@ struct Offset {
   friend std::int64_t operator-(Offset a, Offset b) { return a.value - b.value; }
 };
 
-// One life of a stream: a stream deleted and created again under the same name has another id. Never 0.
+// One life of a stream: a stream deleted and created again under the same name has another id.
+// Never 0.
 struct StreamId {
   std::uint64_t value = 0;
   friend auto operator<=>(const StreamId&, const StreamId&) = default;
@@ -46,5 +47,7 @@ struct std::hash<sluice::Partition> {
 };
 template <>
 struct std::hash<sluice::StreamId> {
-  std::size_t operator()(const sluice::StreamId& id) const noexcept { return id.value * 0x9e3779b97f4a7c15ull; }
+  std::size_t operator()(const sluice::StreamId& id) const noexcept {
+    return id.value * 0x9e3779b97f4a7c15ull;
+  }
 };

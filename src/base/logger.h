@@ -24,23 +24,29 @@ struct LogField {
   bool bare = false;  // written without quotes
 };
 
-// One per module: `Logger logger("mqtt");`. An event is one line on stderr: text on a terminal, JSON otherwise
-// (ts, level, component, msg, then the fields). Any thread may log; lines are written whole.
-// Where a client can cause an event, use a LogLimit so that it cannot fill the disk.
+// One per module: `Logger logger("mqtt");`. An event is one line on stderr: text on a terminal,
+// JSON otherwise (ts, level, component, msg, then the fields). Any thread may log; lines are
+// written whole. Where a client can cause an event, use a LogLimit so that it cannot fill the disk.
 class Logger {
  public:
   using Fields = std::initializer_list<LogField>;
   explicit constexpr Logger(std::string_view component) : component_(component) {}
 
-  [[nodiscard]] static bool enabled(LogLevel level) { return level >= level_.load(std::memory_order_relaxed); }
+  [[nodiscard]] static bool enabled(LogLevel level) {
+    return level >= level_.load(std::memory_order_relaxed);
+  }
   static void set_level(LogLevel level) { level_.store(level, std::memory_order_relaxed); }
   enum class Format : std::uint8_t { automatic, text, json };
   static void set_format(Format format);
 
-  void debug(std::string_view msg, Fields fields = {}) const { write(LogLevel::debug, msg, fields); }
+  void debug(std::string_view msg, Fields fields = {}) const {
+    write(LogLevel::debug, msg, fields);
+  }
   void info(std::string_view msg, Fields fields = {}) const { write(LogLevel::info, msg, fields); }
   void warn(std::string_view msg, Fields fields = {}) const { write(LogLevel::warn, msg, fields); }
-  void error(std::string_view msg, Fields fields = {}) const { write(LogLevel::error, msg, fields); }
+  void error(std::string_view msg, Fields fields = {}) const {
+    write(LogLevel::error, msg, fields);
+  }
 
  private:
   void write(LogLevel level, std::string_view msg, Fields fields) const;
@@ -48,7 +54,8 @@ class Logger {
   static std::atomic<LogLevel> level_;
 };
 
-// Lets `burst` events a second through and counts the rest: if (limit_.allow(now_ms)) logger.warn(...,
+// Lets `burst` events a second through and counts the rest: if (limit_.allow(now_ms))
+// logger.warn(...,
 // {{"suppressed", limit_.take_suppressed()}}). Not thread-safe: one per shard.
 class LogLimit {
  public:

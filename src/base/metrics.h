@@ -12,10 +12,13 @@
 
 namespace sluice {
 
-// A number with one writer (its shard or helper thread) that any thread may read: no locked instruction.
+// A number with one writer (its shard or helper thread) that any thread may read: no locked
+// instruction.
 class Counter {
  public:
-  void add(std::uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void add(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
   [[nodiscard]] std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -45,9 +48,10 @@ class Histogram {
   Counter sum_ns_;
 };
 
-// One per shard. A metric is registered once (cold path, locked) and then used by reference; references stay valid.
-// `name` follows Prometheus: sluice_<part>_<what>_<unit>[_total]; `labels` is the text between the braces, such as
-// reason="too_large", and must come from a bounded set, never from a client id.
+// One per shard. A metric is registered once (cold path, locked) and then used by reference;
+// references stay valid. `name` follows Prometheus: sluice_<part>_<what>_<unit>[_total]; `labels`
+// is the text between the braces, such as reason="too_large", and must come from a bounded set,
+// never from a client id.
 class Metrics {
  public:
   Counter& counter(std::string_view name, std::string_view help, std::string_view labels = {});
@@ -64,8 +68,9 @@ class Metrics {
     std::map<std::string, T*, std::less<>> by_labels;
   };
   template <class T>
-  static T& find_or_add(std::map<std::string, Family<T>, std::less<>>& families, std::deque<T>& store,
-                        std::string_view name, std::string_view help, std::string_view labels);
+  static T& find_or_add(std::map<std::string, Family<T>, std::less<>>& families,
+                        std::deque<T>& store, std::string_view name, std::string_view help,
+                        std::string_view labels);
   std::mutex mutex_;
   std::deque<Counter> counters_;
   std::deque<Gauge> gauges_;

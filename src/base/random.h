@@ -4,7 +4,8 @@
 
 namespace sluice {
 
-// SplitMix64: small, fast, repeatable by seed. Not for secrets; salts and ids seed it from the operating system.
+// SplitMix64: small, fast, repeatable by seed. Not for secrets; salts and ids seed it from the
+// operating system.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
@@ -17,7 +18,9 @@ class Random {
     return z ^ (z >> 31);
   }
   // Uniform in [0, bound); bound > 0.
-  std::uint64_t below(std::uint64_t bound) { return static_cast<std::uint64_t>((static_cast<__uint128_t>(next()) * bound) >> 64); }
+  std::uint64_t below(std::uint64_t bound) {
+    return static_cast<std::uint64_t>((static_cast<__uint128_t>(next()) * bound) >> 64);
+  }
   bool one_in(std::uint64_t n) { return below(n) == 0; }
 
  private:

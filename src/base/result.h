@@ -37,31 +37,37 @@ struct Error {
   std::string text;  // names the thing at fault; no trailing full stop
 
   // "text" with what was being done in front: context("reading x") gives "reading x: text".
-  [[nodiscard]] Error context(std::string_view what) const { return {code, std::string(what) + ": " + text}; }
+  [[nodiscard]] Error context(std::string_view what) const {
+    return {code, std::string(what) + ": " + text};
+  }
 };
 
 template <class T>
 using Result = std::expected<T, Error>;
 
 template <class... Args>
-[[nodiscard]] std::unexpected<Error> fail(Errc code, fmt::format_string<Args...> format, Args&&... args) {
+[[nodiscard]] std::unexpected<Error> fail(Errc code, fmt::format_string<Args...> format,
+                                          Args&&... args) {
   return std::unexpected(Error{code, fmt::format(format, std::forward<Args>(args)...)});
 }
 
 }  // namespace sluice
 
-// Returns the error of `expr` (a Result) from the calling function; does nothing when it holds a value.
-#define SLUICE_TRY(expr)                                                                            \
-  do {                                                                                              \
-    if (auto sluice_try_result = (expr); !sluice_try_result) [[unlikely]]                           \
-      return std::unexpected(std::move(sluice_try_result.error()));                                 \
+// Returns the error of `expr` (a Result) from the calling function; does nothing when it holds a
+// value.
+#define SLUICE_TRY(expr)                                                  \
+  do {                                                                    \
+    if (auto sluice_try_result = (expr); !sluice_try_result) [[unlikely]] \
+      return std::unexpected(std::move(sluice_try_result.error()));       \
   } while (false)
 
 // As SLUICE_TRY, and assigns the value: SLUICE_TRY_ASSIGN(auto file, disk.open(path));
-#define SLUICE_TRY_ASSIGN(target, expr) SLUICE_TRY_ASSIGN_(SLUICE_TRY_NAME_(sluice_try_, __LINE__), target, expr)
+#define SLUICE_TRY_ASSIGN(target, expr) \
+  SLUICE_TRY_ASSIGN_(SLUICE_TRY_NAME_(sluice_try_, __LINE__), target, expr)
 #define SLUICE_TRY_NAME_(prefix, line) SLUICE_TRY_PASTE_(prefix, line)
 #define SLUICE_TRY_PASTE_(prefix, line) prefix##line
-#define SLUICE_TRY_ASSIGN_(name, target, expr)                                     \
-  auto name = (expr);                                                              \
-  if (!name) [[unlikely]] return std::unexpected(std::move(name.error()));         \
+#define SLUICE_TRY_ASSIGN_(name, target, expr)       \
+  auto name = (expr);                                \
+  if (!name) [[unlikely]]                            \
+    return std::unexpected(std::move(name.error())); \
   target = std::move(*name)

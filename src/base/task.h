@@ -6,7 +6,8 @@
 
 namespace sluice {
 
-// Work that is done once, later. Per batch or per request, never per message (the message path allocates nothing).
+// Work that is done once, later. Per batch or per request, never per message (the message path
+// allocates nothing).
 using Task = std::move_only_function<void()>;
 
 template <class T>
