@@ -25,7 +25,7 @@ Result<void> validate_text(std::string_view what, std::string_view text) {
   return {};
 }
 
-bool has_wildcard(std::string_view text) { return text.find_first_of("+#") != text.npos; }
+bool has_wildcard(std::string_view text) { return text.contains('+') || text.contains('#'); }
 
 bool begins_with_wildcard(std::string_view filter) {
   return filter.starts_with('+') || filter.starts_with('#');
