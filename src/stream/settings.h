@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,10 +10,10 @@
 
 namespace sluice::stream {
 
-// The settings of a stream by name, as Kafka clients give and read them (CreateTopics, DescribeConfigs): those of
-// Kafka that mean something here (retention.ms, retention.bytes, segment.bytes, max.message.bytes, cleanup.policy,
-// compression.type=producer, message.timestamp.type=CreateTime, min.insync.replicas=1) and our own under `sluice.`
-// (sluice.wildcard).
+// The settings of a stream by name, as Kafka clients give and read them (CreateTopics,
+// DescribeConfigs): those of Kafka that mean something here, and our own under `sluice.`. Kafka's
+// that can have one value only (such as compression.type=producer) are shown with it, and accepted
+// with it.
 struct Setting {
   std::string name;
   std::string value;
@@ -21,8 +22,12 @@ struct Setting {
   enum class Type : std::uint8_t { boolean, string, int32, int64, list } type = Type::string;
 };
 
-// Errc::invalid names the setting, the value and what is allowed; an unknown name names the nearest known one.
+// Errc::invalid names the setting, the value and what is allowed; an unknown name names the nearest
+// known one.
 Result<void> apply_setting(StreamConfig& config, std::string_view name, std::string_view value);
 std::vector<Setting> settings_of(const StreamConfig& config, const StreamConfig& defaults);
+
+// What create() checks, whoever made the configuration: every field within its range.
+Result<void> validate_config(const StreamConfig& config);
 
 }  // namespace sluice::stream

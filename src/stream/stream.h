@@ -22,14 +22,15 @@ using log::BlockRef;
 using log::Bounds;
 using log::ReadAnswer;
 
-// What a stream was created with. Settings carry the names that Kafka gives topic configurations (settings.h).
+// What a stream was created with. Settings carry the names that Kafka gives topic configurations
+// (settings.h).
 struct StreamConfig {
   std::uint32_t partitions = 1;
   std::int64_t retention_ms = -1;     // -1: for ever
   std::int64_t retention_bytes = -1;  // of the stream, divided over its partitions; -1: no limit
   std::int64_t segment_bytes = -1;    // -1: the server's default
   std::int64_t max_message_bytes = 16 << 20;  // of one record batch
-  bool wildcard = false;  // covered by MQTT filters that begin with a wildcard
+  bool wildcard = false;                      // covered by MQTT filters that begin with a wildcard
   bool internal = false;  // sluice's own; hidden from routes, refused to clients as a target
   friend bool operator==(const StreamConfig&, const StreamConfig&) = default;
 };
@@ -47,6 +48,7 @@ class CatalogueSink {
  public:
   virtual void on_stream_added(const StreamInfo& stream) = 0;
   virtual void on_stream_removed(const StreamInfo& stream) = 0;
+
  protected:
   ~CatalogueSink() = default;
 };
@@ -54,27 +56,36 @@ class CatalogueSink {
 // One shard's copy of the catalogue.
 class Catalogue {
  public:
+  Catalogue() = default;
+  Catalogue(Catalogue&&) = default;
+  Catalogue& operator=(Catalogue&&) = delete;
+
   [[nodiscard]] const StreamInfo* find(std::string_view name) const;
   [[nodiscard]] const StreamInfo* find(StreamId id) const;
-  [[nodiscard]] const std::map<std::string, StreamInfo, std::less<>>& all() const { return by_name_; }
+  [[nodiscard]] const std::map<std::string, StreamInfo, std::less<>>& all() const {
+    return by_name_;
+  }
   [[nodiscard]] std::uint64_t generation() const { return generation_; }  // rises with each change
 
-  void add(StreamInfo stream);
+  void add(StreamInfo stream);  // its name and id are not there yet
   void remove(std::string_view name);
 
  private:
   std::map<std::string, StreamInfo, std::less<>> by_name_;
-  std::unordered_map<StreamId, std::string> name_of_;
+  std::unordered_map<StreamId, const StreamInfo*> by_id_;  // into by_name_
   std::uint64_t generation_ = 0;
 };
 
 // Follows the end of a partition. Called on the sink's shard.
 class TailSink {
  public:
-  // Blocks in order, each continuing where the last one ended (holes apart); records indexed if that was possible.
+  // Blocks in order, each continuing where the last one ended (holes apart); records indexed if
+  // that was possible.
   virtual void on_block(Partition partition, const BlockRef& block) = 0;
-  // The tail was given up because credit ran out, just before `at`: read() from there, then tail() again.
+  // The tail was given up because credit ran out, just before `at`: read() from there, then tail()
+  // again.
   virtual void on_behind(Partition partition, Offset at) = 0;
+
  protected:
   ~TailSink() = default;
 };
@@ -97,12 +108,13 @@ struct Caps {
   bool atomic_append = false;
 };
 
-// The streams of a hub as one shard sees them. All layers above work on this alone; none may know which backend is
-// below: the embedded log (embedded.h) or, later, an existing Kafka cluster.
+// The streams of a hub as one shard sees them. All layers above work on this alone; none may know
+// which backend is below: the embedded log (embedded.h) or, later, an existing Kafka cluster.
 //
-// Shard: one object per shard; calls and callbacks on that shard. Callbacks may run within the call.
-// What a backend may do, and callers must bear: offsets come late (append completes with them); own writes are seen
-// only when the tail or a read hands them back; blocks need not be those that were appended; holes are legal.
+// Shard: one object per shard; calls and callbacks on that shard. Callbacks may run within the
+// call. What a backend may do, and callers must bear: offsets come late (append completes with
+// them); own writes are seen only when the tail or a read hands them back; blocks need not be those
+// that were appended; holes are legal.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -110,36 +122,45 @@ class Stream {
   [[nodiscard]] virtual Caps caps() const = 0;
 
   [[nodiscard]] virtual const Catalogue& catalogue() const = 0;
-  virtual void watch_catalogue(CatalogueSink& sink) = 0;    // from now on; stays for the life of the stream
-  // Errors: exists, invalid (name or configuration), disk_full, io. Durable, and in catalogue() of all shards, when
-  // done.
+  // From now on; the sink stays for the life of the stream.
+  virtual void watch_catalogue(CatalogueSink& sink) = 0;
+  // Errors: exists, invalid (name or configuration), disk_full, io. Durable, and in catalogue() of
+  // all shards, when done.
   virtual void create(std::string name, StreamConfig config, Done<StreamInfo> done) = 0;
-  virtual void remove(std::string name, Done<void> done) = 0;  // not_found; invalid for an internal stream
+  // Errors: not_found, invalid for an internal stream, disk_full, io. All shards have forgotten the
+  // stream when done.
+  virtual void remove(std::string name, Done<void> done) = 0;
 
-  // Calls for one partition are appended in call order; `done` runs when durable or failed, in that order too.
-  // Errors: busy (full: said within the call, nothing was taken; see on_room), disk_full, not_found, closed, io, sequence_gap,
-  // producer_fenced, too_large. `block` is a validated batch that nobody else changes.
+  // Calls for one partition are appended in call order; `done` runs when durable or failed, in that
+  // order too. Errors: busy (full: said within the call, nothing was taken; see on_room),
+  // disk_full, not_found, closed, io, sequence_gap, producer_fenced, too_large. `block` is a
+  // validated batch that nobody else changes.
   virtual void append(Partition partition, std::shared_ptr<Block> block, Done<Appended> done) = 0;
   [[nodiscard]] virtual bool has_room(Partition partition) const = 0;
   virtual void on_room(Partition partition, Task callback) = 0;
 
+  // These and tail() may also be refused as busy, at once, when a great many are under way.
   virtual void bounds(Partition partition, Done<Bounds> done) = 0;
   // `when` is for at_time only. at_time without such a record: {visible end, -1}.
   virtual void resolve(Partition partition, Start start, WallMs when, Done<Resolved> done) = 0;
-  // Whole batches from the one that holds `from`, as log::Log::read says. No blocks and next == from: at the end.
-  // out_of_range: `from` lies below the start (the caller counts what is lost and goes on from bounds().start) or
-  // beyond the visible end. With Want::records the blocks are indexed (Block::records(); empty where that failed);
-  // that is done by the partition's owner, so that no two shards do it at once.
-  virtual void read(Partition partition, Offset from, std::size_t bytes_max, Want want, Done<ReadAnswer> done) = 0;
+  // Whole batches from the one that holds `from`, as log::Log::read says. No blocks and next ==
+  // from: at the end. out_of_range: `from` lies below the start (the caller counts what is lost and
+  // goes on from bounds().start) or beyond the visible end. With Want::records the blocks are
+  // indexed (Block::records(); empty where that failed); that is done by the partition's owner, so
+  // that no two shards do it at once.
+  virtual void read(Partition partition, Offset from, std::size_t bytes_max, Want want,
+                    Done<ReadAnswer> done) = 0;
 
-  // Follows the end of a partition; at most one sink per shard and partition. The answer carries the exact next
-  // offset: every record from there on comes through the sink, whatever is appended meanwhile. Credit is the
-  // backend's: a shard that takes too much gets on_behind.
+  // Follows the end of a partition; at most one sink per shard and partition. The answer carries
+  // the exact next offset: every record from there on comes through the sink, whatever is appended
+  // meanwhile. Credit is the backend's: a shard that takes too much gets on_behind. When the
+  // partition is deleted, the tail ends without a word (CatalogueSink tells). untail() before the
+  // answer turns that into Errc::closed.
   virtual void tail(Partition partition, TailSink& sink, Done<Offset> done) = 0;
   virtual void untail(Partition partition) = 0;
 
-  // Runs `callback` once when the visible end is beyond `next`, or the partition is gone; at once if it is so now.
-  // It may also run without cause: look again. For long polls.
+  // Runs `callback` once when the visible end is beyond `next`, or the partition is gone; at once
+  // if it is so now. It may also run without cause: look again. For long polls.
   virtual WaitId wait_beyond(Partition partition, Offset next, Task callback) = 0;
   virtual void cancel(WaitId wait) = 0;
 };

@@ -1,0 +1,95 @@
+#include "stream/catalogue_writer.h"
+
+#include <utility>
+
+#include "stream/catalogue_record.h"
+#include "stream/embedded_stream.h"
+
+namespace sluice::stream {
+namespace {
+
+constexpr std::size_t changes_max = 1024;
+
+}  // namespace
+
+void CatalogueWriter::create(std::string name, StreamConfig config, Done<StreamInfo> done) {
+  submit({std::move(name), config, std::move(done)});
+}
+
+void CatalogueWriter::remove(std::string name, Done<StreamInfo> done) {
+  submit({std::move(name), std::nullopt, std::move(done)});
+}
+
+void CatalogueWriter::submit(Change change) {
+  if (changes_.size() == changes_max) {
+    return change.done(fail(Errc::busy, "{} changes of the catalogue are waiting", changes_max));
+  }
+  changes_.push_back(std::move(change));
+  if (changes_.size() == 1) start();
+}
+
+void CatalogueWriter::start() {
+  auto stream = prepare(changes_.front());
+  if (!stream) return finish(std::move(stream));
+  write(std::move(*stream), changes_.front().created.has_value());
+}
+
+Result<StreamInfo> CatalogueWriter::prepare(const Change& change) {
+  const auto* const known = home_.catalogue().find(change.name);
+  if (!change.created) {
+    if (known == nullptr) return fail(Errc::not_found, "there is no stream \"{}\"", change.name);
+    if (known->config.internal) {
+      return fail(Errc::invalid, "stream \"{}\" is internal and stays", change.name);
+    }
+    return *known;
+  }
+  if (known != nullptr) return fail(Errc::exists, "stream \"{}\" exists already", change.name);
+  return StreamInfo{change.name, new_id(), *change.created};
+}
+
+void CatalogueWriter::write(StreamInfo stream, bool created) {
+  const auto now = home_.loop().wall_ms();
+  auto block = created ? encode_created(stream, now) : encode_removed(stream.name, now);
+  home_.appends().append_when_room(
+      {catalogue_stream.id, 0}, std::move(block),
+      [this, stream = std::move(stream), created](Result<Appended> appended) mutable {
+        if (!appended) {
+          auto what = fmt::format("{} stream \"{}\"", created ? "create" : "remove", stream.name);
+          return finish(std::unexpected(appended.error().context(what)));
+        }
+        if (created) return tell_created(std::move(stream));
+        tell_removed(std::move(stream));
+      });
+}
+
+void CatalogueWriter::tell_created(StreamInfo stream) {
+  home_.on_all([stream](EmbeddedStream& shard) { shard.open_partitions(stream); },
+               [this, stream] {
+                 home_.on_all([stream](EmbeddedStream& shard) { shard.add_stream(stream); },
+                              [this, stream] { finish(stream); });
+               });
+}
+
+void CatalogueWriter::tell_removed(StreamInfo stream) {
+  home_.on_all([stream](EmbeddedStream& shard) { shard.remove_stream(stream); },
+               [this, stream] {
+                 home_.on_all([stream](EmbeddedStream& shard) { shard.drop_partitions(stream); },
+                              [this, stream] { finish(stream); });
+               });
+}
+
+void CatalogueWriter::finish(Result<StreamInfo> result) {
+  changes_.front().done(std::move(result));  // may submit: then it waits behind this one
+  changes_.pop_front();
+  if (!changes_.empty()) start();
+}
+
+StreamId CatalogueWriter::new_id() {
+  StreamId id;
+  do {
+    id.value = ids_.next();
+  } while (id <= catalogue_stream.id || home_.catalogue().find(id) != nullptr);
+  return id;
+}
+
+}  // namespace sluice::stream
