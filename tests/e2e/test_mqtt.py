@@ -152,10 +152,10 @@ def test_an_idle_client_that_pings_stays(hub, version):
 
 
 def test_a_silent_client_is_closed_after_one_and_a_half_keep_alives(hub):
-    closed = hub.metric("sluice_mqtt_disconnects_total", reason="keep_alive_timeout")
+    closed = hub.metric("sluice_mqtt_refusals_total", reason="keep_alive_timeout")
     with connected_raw(hub, keepalive=1) as peer:
         assert peer.read_to_close() == b""
-    assert hub.metric("sluice_mqtt_disconnects_total", reason="keep_alive_timeout") == closed + 1
+    assert hub.metric("sluice_mqtt_refusals_total", reason="keep_alive_timeout") == closed + 1
 
 
 def test_a_slow_subscriber_gets_everything(hub, name):

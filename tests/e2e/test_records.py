@@ -32,7 +32,7 @@ def test_a_record_without_a_valid_topic_is_counted_and_left_out(hub, name, key):
     kafka.create_topic(hub, name)
 
     def undeliverable():
-        return hub.metric("sluice_hub_undeliverable_records_total")
+        return hub.metric("sluice_messages_dropped_total", reason="no_topic")
 
     before = undeliverable()
     with MqttClient(hub) as subscriber:
