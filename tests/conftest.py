@@ -9,6 +9,9 @@ from support.hub import BINARY, Hub
 
 _names = itertools.count(1)
 
+# Small files for the hubs of one test; what clients send at once must fit into a journal file.
+SMALL = {"log.journal_size": "4MiB", "mqtt.packet_max": "1MiB", "kafka.request_max": "2MiB"}
+
 
 def pytest_sessionstart(session):
     if not BINARY.exists():
@@ -27,7 +30,7 @@ def new_hub(tmp_path_factory):
     hubs = []
 
     def make(settings=None, args=(), start=True):
-        hub = Hub(tmp_path_factory.mktemp("own"), {"log.journal_size": "4MiB", **(settings or {})}, args)
+        hub = Hub(tmp_path_factory.mktemp("own"), {**SMALL, **(settings or {})}, args)
         hubs.append(hub)
         return hub.start() if start else hub
 

@@ -204,7 +204,7 @@ def test_a_record_that_lies_about_its_size_harms_nobody(hub, name):
 
 
 def test_a_message_over_the_limit_is_refused_and_a_fitting_one_taken(new_hub, name):
-    hub = new_hub({"mqtt.packet_size_max": "10KiB"})
+    hub = new_hub({"mqtt.packet_max": "10KiB"})
     with MqttClient(hub) as fits, MqttClient(hub) as too_big:
         assert fits.connack_properties.MaximumPacketSize == 10240
         fits.publish(f"{name}/a", "x" * 10_000)
