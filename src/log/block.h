@@ -10,8 +10,9 @@
 
 namespace sluice::log {
 
-// Where one record of a batch lies, so that no reader parses it again. Positions count from the start of
-// Block::content(). One entry per record that is there; offsets may have holes (compaction).
+// Where one record of a batch lies, so that no reader parses it again. Positions count from the
+// start of Block::content(). One entry per record that is there; offsets may have holes
+// (compaction).
 struct Record {
   static constexpr std::uint32_t none = 0xffff'ffff;  // key_at, value_at: null
 
@@ -26,18 +27,22 @@ struct Record {
   std::uint32_t key_hash = 0;           // low half of hash64 of the key; 0 without a key
   std::uint8_t flags = 0;               // see below
 
-  // Bits of `flags`. The two lowest are the publisher's QoS as in packed_header.h (0 for records of Kafka clients
-  // stands for "not said": they are delivered at the subscription's QoS, see has_packed).
+  // Bits of `flags`. The two lowest are the publisher's QoS as in packed_header.h (0 for records of
+  // Kafka clients stands for "not said": they are delivered at the subscription's QoS, see
+  // has_packed).
   static constexpr std::uint8_t qos_mask = 0x03;
   static constexpr std::uint8_t retain = 0x04;
-  static constexpr std::uint8_t has_packed = 0x08;      // the packed header `mqtt` is there
-  static constexpr std::uint8_t has_properties = 0x10;  // headers other than the packed one, or an expiry
+  static constexpr std::uint8_t has_packed = 0x08;  // the packed header `mqtt` is there
+  static constexpr std::uint8_t has_properties =
+      0x10;  // headers other than the packed one, or an expiry
 };
 
-// One record batch (magic 2), its bytes as on disk and on the Kafka wire, and its place in the partition.
+// One record batch (magic 2), its bytes as on disk and on the Kafka wire, and its place in the
+// partition.
 //
-// Shared by journal, tail cache, segment writer, Kafka fetches and MQTT deliveries on all shards: immutable once it
-// has been appended. Control over it (a shared_ptr) is counted per batch, never per record.
+// Shared by journal, tail cache, segment writer, Kafka fetches and MQTT deliveries on all shards:
+// immutable once it has been appended. Control over it (a shared_ptr) is counted per batch, never
+// per record.
 class Block {
  public:
   // `bytes` holds exactly one whole batch whose header has been validated.
@@ -50,20 +55,27 @@ class Block {
   [[nodiscard]] Offset until() const { return until_; }  // one beyond its last offset
   [[nodiscard]] WallMs base_timestamp() const;
   [[nodiscard]] WallMs max_timestamp() const;
-  [[nodiscard]] std::size_t footprint() const;  // bytes of memory held, sidecar and expansion included
+  [[nodiscard]] std::size_t footprint()
+      const;  // bytes of memory held, sidecar and expansion included
 
-  // The owner's shard only, before the block is shared: gives the batch its place. Both fields lie outside the CRC.
+  // The owner's shard only, before the block is shared: gives the batch its place. Both fields lie
+  // outside the CRC.
   void stamp(Offset base, std::int32_t leader_epoch);
-  // Fills records(), decompressing if needed, at most `expanded_max` bytes (Errc::too_large beyond; Errc::malformed
-  // when records contradict the header). On the shard that owns the partition only, whoever reads the bytes meanwhile. Does nothing the second
-  // time. After a failure records() is empty: such a batch is stored and served to Kafka clients as it is.
+  // Fills records(), decompressing if needed, at most `expanded_max` bytes (Errc::too_large beyond;
+  // Errc::malformed when records contradict the header). On the shard that owns the partition only,
+  // whoever reads the bytes meanwhile. Does nothing the second time. After a failure records() is
+  // empty: such a batch is stored and served to Kafka clients as it is.
   Result<void> index_records(std::size_t expanded_max) const;
   [[nodiscard]] bool indexed() const { return indexed_; }
   [[nodiscard]] std::span<const Record> records() const { return records_; }
   // What the records' positions count in: bytes(), or their decompressed form.
-  [[nodiscard]] Bytes content() const { return expanded_.empty() ? Bytes(bytes_) : Bytes(expanded_); }
+  [[nodiscard]] Bytes content() const {
+    return expanded_.empty() ? Bytes(bytes_) : Bytes(expanded_);
+  }
 
-  [[nodiscard]] Bytes key(const Record& r) const { return content().subspan(r.key_at, r.key_size); }      // key_at != none
+  [[nodiscard]] Bytes key(const Record& r) const {
+    return content().subspan(r.key_at, r.key_size);
+  }                                                   // key_at != none
   [[nodiscard]] Bytes value(const Record& r) const {  // empty for a null value
     return r.value_at == Record::none ? Bytes() : content().subspan(r.value_at, r.value_size);
   }

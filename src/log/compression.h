@@ -6,8 +6,9 @@
 
 namespace sluice::log {
 
-// Decompresses the records of a batch: gzip, snappy (raw or xerial-framed as Java clients write it), lz4 frame, zstd.
-// Errc::too_large when it would pass `size_max` bytes, Errc::malformed when the data is damaged.
+// Decompresses the records of a batch: gzip, snappy (raw or xerial-framed as Java clients write
+// it), lz4 frame, zstd. Errc::too_large when it would pass `size_max` bytes, Errc::malformed when
+// the data is damaged.
 Result<Buffer> decompress(Compression codec, Bytes data, std::size_t size_max);
 
 }  // namespace sluice::log

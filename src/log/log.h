@@ -29,8 +29,9 @@ struct Options {
   std::uint64_t tail_cache_size = 64ull << 20;
   runtime::Duration checkpoint_interval = std::chrono::seconds(10);
   runtime::Duration retention_interval = std::chrono::minutes(1);
-  std::uint64_t pending_max = 16ull << 20;  // bytes appended and not yet durable; beyond: Errc::busy
-  std::uint32_t open_files_max = 256;       // segment files held open
+  std::uint64_t pending_max = 16ull
+                              << 20;   // bytes appended and not yet durable; beyond: Errc::busy
+  std::uint32_t open_files_max = 256;  // segment files held open
   std::int64_t producer_expiration_ms = 86'400'000;
 };
 
@@ -52,30 +53,36 @@ struct Bounds {
 
 struct ReadAnswer {
   std::vector<BlockRef> blocks;  // in order; the first may begin before the wanted offset
-  Offset next;                   // where to read on: until() of the last block, or beyond holes that were skipped
+  Offset next;  // where to read on: until() of the last block, or beyond holes that were skipped
   Bounds bounds;
   std::uint64_t skipped = 0;  // offsets lost to damage in the range [from, next)
 };
 
-// Told what becomes visible, on the log's shard. Within on_commit the high watermark is past the block already.
+// Told what becomes visible, on the log's shard. Within on_commit the high watermark is past the
+// block already.
 class CommitSink {
  public:
   virtual void on_commit(Partition partition, const std::shared_ptr<Block>& block) = 0;
+
  protected:
   ~CommitSink() = default;
 };
 
-class PartitionLog;
 class Recovery;
+struct RecoveredState;
 
 // The embedded log of one shard: its partitions, their journal, tail cache and segments.
 //
-// Shard:   all calls and callbacks on the loop given. Disk work happens on two helpers made from it: one writes and
+// Shard:   all calls and callbacks on the loop given. Disk work happens on two helpers made from
+// it: one writes and
 //          syncs the journal, one writes segments behind, checkpoints, reads and deletes.
-// Order:   appends to one partition keep the call order; `done` callbacks of a log run in the order of the appends
+// Order:   appends to one partition keep the call order; `done` callbacks of a log run in the order
+// of the appends
 //          that succeeded. A refused append answers at once.
-// Failure: a failed journal write or sync makes the log read-only (Errc::io) until a restart, since nobody can say
-//          what reached the disk. No room (Errc::disk_full): appends are refused, reads go on; tried again each second.
+// Failure: a failed journal write or sync makes the log read-only (Errc::io) until a restart, since
+// nobody can say
+//          what reached the disk. No room (Errc::disk_full): appends are refused, reads go on;
+//          tried again each second.
 // Format:  docs/formats/{journal,segment,checkpoint}.md
 class Log {
  public:
@@ -90,16 +97,17 @@ class Log {
   Log(Context context, Options options, ShardId shard, Recovery& recovered);
   ~Log();
 
-  // Makes a partition known (nothing touches the disk before its first record) or changes its options.
+  // Makes a partition known (nothing touches the disk before its first record) or changes its
+  // options.
   void open(Partition partition, PartitionOptions options);
   [[nodiscard]] bool has(Partition partition) const;
   // Drops the partition; its files go in the background. Appends under way answer Errc::closed.
   void drop(Partition partition);
   [[nodiscard]] std::vector<Partition> partitions() const;
 
-  // Appends one validated batch, checks a producer's sequence, stamps offsets. Errors come through `done`, at once:
-  // not_found, busy (pending_max; see on_room), disk_full, io, sequence_gap, producer_fenced, too_large (a batch that
-  // no journal file can hold).
+  // Appends one validated batch, checks a producer's sequence, stamps offsets. Errors come through
+  // `done`, at once: not_found, busy (pending_max; see on_room), disk_full, io, sequence_gap,
+  // producer_fenced, too_large (a batch that no journal file can hold).
   void append(Partition partition, std::shared_ptr<Block> block, Done<Appended> done);
   // False when an append would now be refused as busy or disk_full.
   [[nodiscard]] bool has_room() const;
@@ -107,11 +115,13 @@ class Log {
   void on_room(Task callback);
 
   [[nodiscard]] Result<Bounds> bounds(Partition partition) const;
-  // Whole batches from the one that holds `from` on, at least one if there is any below the visible end, until
-  // bytes_max is passed. From memory at once (in this call) where the tail cache has it, else from the disk later.
-  // Errors: not_found, out_of_range (below the start or beyond the visible end), io, closed.
+  // Whole batches from the one that holds `from` on, at least one if there is any below the visible
+  // end, until bytes_max is passed. From memory at once (in this call) where the tail cache has it,
+  // else from the disk later. Errors: not_found, out_of_range (below the start or beyond the
+  // visible end), io, closed.
   void read(Partition partition, Offset from, std::size_t bytes_max, Done<ReadAnswer> done);
-  // The first record with a timestamp >= `when`: its offset and timestamp; {visible_end, -1} if none.
+  // The first record with a timestamp >= `when`: its offset and timestamp; {visible_end, -1} if
+  // none.
   struct Found {
     Offset offset;
     WallMs timestamp = -1;
@@ -122,8 +132,8 @@ class Log {
 
   // Retention now, without waiting for its interval.
   void apply_retention();
-  // Everything appended is made durable, segments are written, a checkpoint is taken; then `done`. Afterwards nothing
-  // is accepted any more. The log may be destroyed in `done`.
+  // Everything appended is made durable, segments are written, a checkpoint is taken; then `done`.
+  // Afterwards nothing is accepted any more. The log may be destroyed in `done`.
   void stop(Done<void> done);
 
   struct Health {
@@ -137,31 +147,33 @@ class Log {
   std::unique_ptr<Impl> impl_;
 };
 
-// Brings a data directory to a known state before the shards run: reads checkpoints and journals (of however many
-// shards wrote them), cuts torn tails, refills segments, writes fresh checkpoints for `shards` shards. Blocking.
-// Damage in the middle is reported in the log and in `damage`, and skipped.
+// Brings a data directory to a known state before the shards run: reads checkpoints and journals
+// (of however many shards wrote them), cuts torn tails, refills segments, writes fresh checkpoints
+// for `shards` shards. Blocking. Damage in the middle is reported in the log and in `damage`, and
+// skipped.
 class Recovery {
  public:
   // Which shard owns a partition, for a given number of shards. Fixed, so that all layers agree.
   static ShardId owner(Partition partition, std::uint32_t shards);
 
-  static Result<std::unique_ptr<Recovery>> run(Disk& disk, const Options& options, std::uint32_t shards);
+  static Result<std::unique_ptr<Recovery>> run(Disk& disk, const Options& options,
+                                               std::uint32_t shards);
   ~Recovery();
 
   [[nodiscard]] std::vector<Partition> partitions() const;
-  // Reads a whole partition in order, blocking: for folding internal streams (the catalogue) before the shards run.
+  // Reads a whole partition in order, blocking: for folding internal streams (the catalogue) before
+  // the shards run.
   Result<std::vector<BlockRef>> read_all(Partition partition);
   struct Damage {
-    std::uint64_t places = 0;       // damaged stretches found
-    std::uint64_t bytes = 0;        // bytes skipped
+    std::uint64_t places = 0;  // damaged stretches found
+    std::uint64_t bytes = 0;   // bytes skipped
   };
   [[nodiscard]] Damage damage() const;
 
  private:
   friend class Log;
   Recovery();
-  class State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<RecoveredState> state_;
 };
 
 }  // namespace sluice::log

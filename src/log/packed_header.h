@@ -8,14 +8,15 @@
 
 namespace sluice::log {
 
-// The record header named `mqtt`: how an MQTT publish was made, in 2 to 30 bytes (docs/formats/packed-header.md).
-// Later versions append fields under new flag bits; a reader ignores what it does not know.
+// The record header named `mqtt`: how an MQTT publish was made, in 2 to 32 bytes
+// (docs/formats/packed-header.md). Later versions append fields under new flag bits; a reader
+// ignores what it does not know.
 struct PackedHeader {
   static constexpr std::string_view name = "mqtt";
 
   std::uint8_t qos = 0;  // 0..2, the publisher's
   bool retain = false;
-  std::uint64_t publisher = 0;              // id of the publishing session's life; 0: not known. For no-local
+  std::uint64_t publisher = 0;  // id of the publishing session's life; 0: not known. For no-local
   std::optional<std::uint32_t> expiry_s{};  // message expiry interval, from the record's timestamp
   struct Qos2Evidence {
     std::uint64_t uid = 0;  // session
@@ -29,7 +30,8 @@ constexpr std::size_t packed_header_size_max = 32;
 
 // Writes the header's value to `out` (room for packed_header_size_max) and returns its size.
 std::size_t encode_packed_header(const PackedHeader& header, std::byte* out);
-// Nothing when the bytes are none of ours (another client may use the name): the record then counts as without it.
+// Nothing when the bytes are none of ours (another client may use the name): the record then counts
+// as without it.
 std::optional<PackedHeader> decode_packed_header(Bytes value);
 
 }  // namespace sluice::log

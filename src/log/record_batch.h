@@ -12,8 +12,8 @@
 
 namespace sluice::log {
 
-// Kafka's record batch, magic 2 (KIP-98; Apache Kafka, "Implementation: Message Format"). Shared by the log, the
-// Kafka front end and whoever publishes.
+// Kafka's record batch, magic 2 (KIP-98; Apache Kafka, "Implementation: Message Format"). Shared by
+// the log, the Kafka front end and whoever publishes.
 
 constexpr std::size_t batch_header_size = 61;
 constexpr std::size_t batch_length_offset = 12;  // batchLength counts from here
@@ -35,19 +35,23 @@ struct BatchHeader {
   std::int32_t base_sequence = -1;
   std::int32_t record_count = 0;
 
-  [[nodiscard]] std::size_t total_size() const { return batch_length_offset + static_cast<std::size_t>(batch_length); }
-  [[nodiscard]] std::uint8_t compression_bits() const { return static_cast<std::uint8_t>(attributes & 0x07); }
+  [[nodiscard]] std::size_t total_size() const {
+    return batch_length_offset + static_cast<std::size_t>(batch_length);
+  }
+  [[nodiscard]] std::uint8_t compression_bits() const {
+    return static_cast<std::uint8_t>(attributes & 0x07);
+  }
   [[nodiscard]] bool log_append_time() const { return (attributes & 0x08) != 0; }
   [[nodiscard]] bool transactional() const { return (attributes & 0x10) != 0; }
   [[nodiscard]] bool control() const { return (attributes & 0x20) != 0; }
 };
 
-// Reads the header fields; Errc::malformed when `bytes` is shorter than a header or the length field is impossible.
-// Does not look at the checksum or the records.
+// Reads the header fields; Errc::malformed when `bytes` is shorter than a header or the length
+// field is impossible. Does not look at the checksum or the records.
 Result<BatchHeader> decode_batch_header(Bytes bytes);
 
-// All that can be said without looking inside: `bytes` is exactly one batch, magic 2, its CRC holds (Errc::corrupt
-// otherwise), counts agree with each other.
+// All that can be said without looking inside: `bytes` is exactly one batch, magic 2, its CRC holds
+// (Errc::corrupt otherwise), counts agree with each other.
 Result<BatchHeader> validate_batch(Bytes bytes);
 
 // Recomputes the CRC in place (after a change of attributes or timestamps).
@@ -72,14 +76,15 @@ void for_each_header(const Block& block, const Record& record, Visit visit) {
   }
 }
 
-// Builds one batch from records in order. Reused: after finish() the next add() begins a new one. The bytes are laid
-// down as they come; nothing is kept per record but its sidecar entry.
+// Builds one batch from records in order. Reused: after finish() the next add() begins a new one.
+// The bytes are laid down as they come; nothing is kept per record but its sidecar entry.
 class BatchBuilder {
  public:
   struct Draft {
     Bytes key;
     Bytes value;
-    Bytes headers;  // encoded: varint name size, name, varint value size, value; repeated `headers_count` times
+    Bytes headers;  // encoded: varint name size, name, varint value size, value; repeated
+                    // `headers_count` times
     std::uint32_t headers_count = 0;
     std::uint8_t flags = 0;      // Record::flags
     std::uint32_t key_hash = 0;  // low half of hash64(key), which the caller has at hand
@@ -97,9 +102,13 @@ class BatchBuilder {
   std::shared_ptr<Block> finish();
 
  private:
+  void begin(WallMs timestamp);
+
   Buffer bytes_;
   std::vector<Record> records_;
   WallMs timestamp_ = 0;
+  std::size_t size_hint_ = 0;
+  std::size_t count_hint_ = 0;
 };
 
 // Appends one encoded record header.

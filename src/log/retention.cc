@@ -1,0 +1,54 @@
+#include "log/retention.h"
+
+#include <algorithm>
+
+namespace sluice::log {
+namespace {
+
+// How many segments from the front are older than `limit` as a whole.
+std::size_t count_older(const std::vector<Segment>& segments, WallMs limit) {
+  const auto kept = std::find_if(segments.begin(), segments.end(), [limit](const Segment& segment) {
+    return segment.max_timestamp >= limit;
+  });
+  return static_cast<std::size_t>(kept - segments.begin());
+}
+
+// How many segments can go from the front so that at least `bytes` stay.
+std::size_t count_beyond(const std::vector<Segment>& segments, std::uint64_t bytes) {
+  std::uint64_t total = 0;
+  for (const Segment& segment : segments) total += segment.size;
+  std::size_t count = 0;
+  while (count < segments.size() && total - segments[count].size >= bytes)
+    total -= segments[count++].size;
+  return count;
+}
+
+}  // namespace
+
+std::vector<Segment> apply_retention(PartitionLog& partition, WallMs now) {
+  const PartitionOptions& options = partition.options;
+  auto& segments = partition.state.segments;
+  if (segments.empty()) return {};
+  std::size_t count = 0;
+  if (options.retention_ms >= 0) {
+    count = count_older(segments, now - options.retention_ms);
+    // All are too old: the last one can only go if nothing follows that belongs to it.
+    if (count == segments.size() && partition.written_until != partition.state.end) {
+      --count;
+      partition.roll = true;
+    }
+  }
+  if (options.retention_bytes >= 0) {
+    const auto bytes = static_cast<std::uint64_t>(options.retention_bytes);
+    count = std::max(count, std::min(count_beyond(segments, bytes), segments.size() - 1));
+    if (segments.back().size > bytes) partition.roll = true;
+  }
+  const auto kept = segments.begin() + static_cast<std::ptrdiff_t>(count);
+  std::vector<Segment> dropped(segments.begin(), kept);
+  segments.erase(segments.begin(), kept);
+  if (count > 0)
+    partition.state.start = segments.empty() ? partition.written_until : segments.front().base;
+  return dropped;
+}
+
+}  // namespace sluice::log

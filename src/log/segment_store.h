@@ -1,0 +1,123 @@
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/disk.h"
+#include "log/block.h"
+#include "log/segment_index.h"
+#include "log/state.h"
+
+namespace sluice::log {
+
+std::string partition_dir(Partition partition);              // streams/<stream>/<partition>
+std::string segment_path(Partition partition, Offset base);  // the .log file
+std::string segment_index_path(Partition partition, Offset base);
+
+// One piece of write-behind: blocks that go to a segment, one behind the other.
+struct SegmentWrite {
+  Partition partition;
+  Offset base;           // of the segment
+  std::uint64_t at = 0;  // where in the file; 0 makes it
+  std::vector<BlockRef> blocks;
+  bool seals = false;  // the last write to this segment: its index goes to the disk as well
+  // Set in the first write of a run to a partition: files of other segments are left over from a
+  // crash, and go.
+  std::optional<std::vector<Offset>> known;
+
+  [[nodiscard]] std::uint64_t size() const;
+};
+
+struct SegmentRead {
+  std::vector<BlockRef> blocks;
+  Offset next;
+  std::uint64_t skipped = 0;  // offsets lost to damage
+  std::uint64_t damaged_places = 0;
+};
+
+// A stretch of a partition to read: neighbouring segments, and where their offsets end.
+struct SegmentRange {
+  Partition partition;
+  std::vector<Segment> segments;
+  Offset until;  // no segment of the range holds it
+  bool last_is_active = false;
+};
+
+// The segment files of a shard: open files within a bound, their indexes, what has to be synced.
+// Blocking; all calls on the shard's disk helper, or before the shards run. Not thread-safe.
+//
+// Failure: after a failed sync nothing here may be taken as durable; the caller stops writing for
+// good. Format:  docs/formats/segment.md
+class SegmentStore {
+ public:
+  SegmentStore(Disk& disk, std::uint32_t open_files_max)
+      : disk_(disk), open_files_max_(open_files_max) {}
+
+  // May be repeated after a failure.
+  Result<void> write(const SegmentWrite& write);
+  // Makes everything written so far durable, names included.
+  Result<void> sync();
+
+  // Whole batches from the one that holds `from` on, until bytes_max is passed. Damage is skipped.
+  Result<SegmentRead> read(const SegmentRange& range, Offset from, std::size_t bytes_max);
+  struct Found {
+    Offset offset;
+    WallMs timestamp = -1;
+  };
+  // The first record of `when` or later in `range`, or else in the blocks that follow it; nothing
+  // if there is none.
+  Result<std::optional<Found>> find_time(const SegmentRange& range,
+                                         std::span<const BlockRef> unwritten, WallMs when);
+
+  Result<void> remove(Partition partition, Offset base);
+  Result<void> remove_partition(Partition partition);
+
+ private:
+  struct Key {
+    Partition partition;
+    Offset base;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const noexcept {
+      return std::hash<Partition>()(key.partition) ^
+             (static_cast<std::size_t>(key.base.value) * 0xff51afd7ed558ccdull);
+    }
+  };
+  struct OpenSegment {
+    Key key;
+    std::unique_ptr<File> file;
+    bool writable = false;
+    bool dirty = false;
+    SegmentIndex index;
+    std::uint64_t indexed_until = 0;   // the index knows the batches below this position
+    std::uint64_t writeback_from = 0;  // not yet asked to be written back
+  };
+  using Open = std::list<OpenSegment>;
+
+  Result<OpenSegment*> open(const Key& key, bool writable);
+  Result<void> make_room();
+  Result<OpenSegment*> open_for_write(const SegmentWrite& write);
+  Result<void> prepare_dir(const SegmentWrite& write);
+  Result<void> write_index(OpenSegment& segment, std::uint64_t size);
+  Result<void> complete_index(OpenSegment& segment, const Segment& known, Offset ceiling,
+                              bool sealed);
+  Result<void> read_segment(const SegmentRange& range, std::size_t i, std::size_t bytes_max,
+                            SegmentRead& out, std::size_t& bytes);
+  void close(const Key& key);
+
+  Disk& disk_;
+  std::uint32_t open_files_max_;
+  Open open_;  // the least recently used first
+  std::unordered_map<Key, Open::iterator, KeyHash> by_key_;
+  std::set<std::string> dirty_dirs_;
+};
+
+}  // namespace sluice::log

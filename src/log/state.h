@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/ids.h"
+#include "log/producers.h"
+
+namespace sluice::log {
+
+// A segment file as the partition's shard knows it: what has been written to it, not what is on its
+// way.
+struct Segment {
+  Offset base;
+  std::uint64_t size = 0;
+  WallMs max_timestamp = -1;
+};
+
+// What of a partition outlives the process: a checkpoint's entry, and what recovery hands to the
+// log.
+struct PartitionState {
+  Partition id;
+  Offset start;
+  Offset end;                     // next offset to be given
+  Offset reserved;                // os durability: offsets below may have been given already
+                                  // (docs/formats/journal.md)
+  std::vector<Segment> segments;  // in order; the last one is written to
+  std::unique_ptr<ProducerTable> producers;
+};
+
+}  // namespace sluice::log
