@@ -1,0 +1,65 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sluice::server {
+
+using Milliseconds = std::chrono::milliseconds;
+
+// 0: any free port; none: the listener is off.
+using Port = std::optional<std::uint16_t>;
+
+// The settings of a hub, checked. Names, defaults, ranges and meanings stand in one table (options.cc), from which
+// docs/reference/configuration.md is made; a Config is made by load_settings (settings.h).
+struct Config {
+  struct Server {
+    std::string data_dir;
+    std::int64_t shards;  // 0: auto
+    std::string log_level;
+    std::string log_format;
+    bool allow_anonymous;
+  } server;
+
+  struct Mqtt {
+    Port port;
+    std::string address;
+    std::uint64_t packet_max;
+    std::int64_t max_inflight;
+    std::int64_t receive_maximum;
+    Milliseconds keep_alive_max;
+    Milliseconds connect_timeout;
+  } mqtt;
+
+  struct Kafka {
+    Port port;
+    std::string address;
+    std::string advertised;
+    bool auto_create;
+    std::int64_t auto_create_max;
+    std::uint64_t request_max;
+    Milliseconds idle_timeout;
+  } kafka;
+
+  struct Admin {
+    Port port;
+    std::string address;
+  } admin;
+
+  struct Log {
+    std::string durability;
+    Milliseconds retention;
+    std::uint64_t retention_bytes;
+    std::uint64_t segment_size;
+    std::uint64_t journal_size;
+    std::int64_t journal_files;
+    std::uint64_t tail_cache;
+    Milliseconds checkpoint_interval;
+    std::int64_t partitions;
+  } log;
+};
+
+}  // namespace sluice::server

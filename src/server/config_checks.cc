@@ -1,0 +1,46 @@
+#include "server/config_checks.h"
+
+#include "base/units.h"
+#include "runtime/loop.h"
+
+namespace sluice::server {
+namespace {
+
+// What a record's batch and its journal entry add to a packet or request; generous.
+constexpr std::uint64_t journal_overhead = 64 << 10;
+
+bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
+
+Result<void> check_listener(const Config& config, std::string_view section, const Port& port,
+                            const std::string& address) {
+  if (!port) return {};
+  if (!runtime::parse_endpoint(runtime::to_string({address, *port})))
+    return fail(Errc::malformed, "{}.address: '{}' is no numeric address such as 127.0.0.1 or ::1", section, address);
+  if (is_loopback(address) || config.server.allow_anonymous) return {};
+  return fail(Errc::malformed,
+              "{}.address: {} can be reached from other machines, and there are no users and no TLS yet (they come with a "
+              "later version): everybody there could read and write everything. If that is what you want, set "
+              "server.allow_anonymous = true",
+              section, address);
+}
+
+Result<void> check_fits_journal(const Config& config, std::string_view name, std::uint64_t size) {
+  if (size + journal_overhead <= config.log.journal_size) return {};
+  return fail(Errc::malformed, "{} = {} does not fit into a journal file: log.journal_size = {} (less {} of overhead)",
+              name, format_size(size), format_size(config.log.journal_size), format_size(journal_overhead));
+}
+
+}  // namespace
+
+Result<void> check_config(const Config& config) {
+  if (config.server.data_dir.empty()) return fail(Errc::malformed, "server.data_dir is empty");
+  SLUICE_TRY(check_listener(config, "mqtt", config.mqtt.port, config.mqtt.address));
+  SLUICE_TRY(check_listener(config, "kafka", config.kafka.port, config.kafka.address));
+  SLUICE_TRY(check_listener(config, "admin", config.admin.port, config.admin.address));
+  if (!config.kafka.advertised.empty() && config.kafka.advertised.rfind(':') == std::string::npos)
+    return fail(Errc::malformed, "kafka.advertised: '{}' is no HOST:PORT", config.kafka.advertised);
+  SLUICE_TRY(check_fits_journal(config, "mqtt.packet_max", config.mqtt.packet_max));
+  return check_fits_journal(config, "kafka.request_max", config.kafka.request_max);
+}
+
+}  // namespace sluice::server

@@ -1,0 +1,60 @@
+// The one unit that knows toml++.
+
+#include "server/config_file.h"
+
+#define TOML_ENABLE_FORMATTERS 0
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include <fstream>
+#include <iterator>
+#include <optional>
+
+namespace sluice::server {
+namespace {
+
+std::optional<std::string> scalar_text(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return std::to_string(number->get());
+  if (const auto* boolean = node.as_boolean()) return boolean->get() ? "true" : "false";
+  return std::nullopt;
+}
+
+Result<void> add_section(std::string_view section, const toml::table& table, const std::string& path,
+                         std::vector<FileValue>& out) {
+  for (const auto& [key, node] : table) {
+    const std::uint32_t line = node.source().begin.line;
+    auto text = scalar_text(node);
+    if (!text)
+      return fail(Errc::malformed, "{}:{}: '{}.{}' is neither a string nor an integer nor a boolean", path, line, section,
+                  key.str());
+    out.push_back({fmt::format("{}.{}", section, key.str()), std::move(*text), line});
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<FileValue>> parse_config(std::string_view content, const std::string& path) {
+  const toml::parse_result parsed = toml::parse(content, path);
+  if (!parsed)
+    return fail(Errc::malformed, "{}:{}: {}", path, parsed.error().source().begin.line, parsed.error().description());
+
+  std::vector<FileValue> out;
+  for (const auto& [key, node] : parsed.table()) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr)
+      return fail(Errc::malformed, "{}:{}: '{}' stands outside of a section such as [mqtt]", path,
+                  node.source().begin.line, key.str());
+    SLUICE_TRY(add_section(key.str(), *table, path, out));
+  }
+  return out;
+}
+
+Result<std::vector<FileValue>> read_config_file(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return fail(Errc::not_found, "cannot read the configuration file {}", path);
+  return parse_config(std::string(std::istreambuf_iterator<char>(file), {}), path);
+}
+
+}  // namespace sluice::server
