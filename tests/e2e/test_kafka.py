@@ -9,7 +9,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as AioTopicPartition
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import ConfigResource
 
 from support import kafka
 from support.mqtt import MqttClient
@@ -54,9 +53,7 @@ def test_an_unknown_topic_cannot_be_deleted(hub, name):
 
 def test_topic_settings_can_be_read_back(hub, name):
     kafka.create_topic(hub, name, sluice__wildcard="true", retention__ms="3600000", retention__bytes="1000000")
-    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
-    settings = kafka.admin(hub).describe_configs([resource])[resource].result(DEADLINE_S)
-    values = {key: entry.value for key, entry in settings.items()}
+    values = kafka.describe(hub, name)
     assert values["sluice.wildcard"] == "true"
     assert values["retention.ms"] == "3600000"
     assert values["retention.bytes"] == "1000000"

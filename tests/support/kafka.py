@@ -5,7 +5,7 @@ import time
 from collections import namedtuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from support.waiting import DEADLINE_S
 
@@ -20,17 +20,27 @@ def create_topic(hub, name, partitions=1, **config):
     """config: topic settings with '__' for '.', so sluice__wildcard="true"."""
     settings = {key.replace("__", "."): value for key, value in config.items()}
     topic = NewTopic(name, partitions, 1, config=settings)
-    admin(hub).create_topics([topic], operation_timeout=DEADLINE_S)[name].result(DEADLINE_S)
+    client = admin(hub)  # lives until the answer is there
+    client.create_topics([topic], operation_timeout=DEADLINE_S)[name].result(DEADLINE_S)
 
 
 def delete_topic(hub, name):
-    admin(hub).delete_topics([name], operation_timeout=DEADLINE_S)[name].result(DEADLINE_S)
+    client = admin(hub)
+    client.delete_topics([name], operation_timeout=DEADLINE_S)[name].result(DEADLINE_S)
 
 
 def topics(hub):
     """Name -> number of partitions."""
     metadata = admin(hub).list_topics(timeout=DEADLINE_S)
     return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+
+def describe(hub, name):
+    """The settings of a topic as a dictionary of text."""
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+    client = admin(hub)
+    settings = client.describe_configs([resource])[resource].result(DEADLINE_S)
+    return {key: entry.value for key, entry in settings.items()}
 
 
 def produce(hub, topic, records, **config):
