@@ -4,8 +4,6 @@
 #include <cstring>
 #include <utility>
 
-#include "runtime/sockets.h"
-
 namespace sluice::runtime {
 
 namespace {
@@ -17,23 +15,23 @@ constexpr auto kPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
-Listener::Listener(Loop& loop, PollSet& poll_set, FileDescriptor fd, AcceptHandler& handler)
-    : loop_(loop), poll_set_(poll_set), fd_(std::move(fd)), handler_(handler) {
-  poll_set_.add(fd_.get(), *this);
+Listener::Listener(Loop& loop, PollSet& poll_set, ListeningSocket socket, AcceptHandler& handler)
+    : loop_(loop), poll_set_(poll_set), socket_(std::move(socket)), handler_(handler) {
+  poll_set_.add(socket_.fd(), *this);
 }
 
 Listener::~Listener() { close(); }
 
 void Listener::close() {
-  if (!fd_.valid()) return;
+  if (!socket_.is_open()) return;
   loop_.cancel(pause_);
-  poll_set_.remove(fd_.get());
-  FileDescriptor closing = std::move(fd_);
+  poll_set_.remove(socket_.fd());
+  socket_.close();
 }
 
 void Listener::on_readable() {
-  for (int i = 0; i < kAcceptsMax && fd_.valid(); ++i) {
-    const int fd = accept_connection(fd_.get());
+  for (int i = 0; i < kAcceptsMax && socket_.is_open(); ++i) {
+    const int fd = socket_.accept();
     if (fd >= 0) {
       handler_.on_accept({fd});
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -46,12 +44,11 @@ void Listener::on_readable() {
 
 void Listener::pause(int error) {
   if (log_limit_.allow(loop_.wall_ms())) {
-    logger.warn(
-        "cannot accept connections for now",
-        {{"endpoint", to_string(local_endpoint_of(fd_.get()))}, {"error", std::strerror(error)}});
+    logger.warn("cannot accept connections for now",
+                {{"endpoint", to_string(socket_.endpoint())}, {"error", std::strerror(error)}});
   }
-  poll_set_.set_interest(fd_.get(), {.read = false, .write = false});
-  pause_ = loop_.run_after(kPause, [this] { poll_set_.set_interest(fd_.get(), {}); });
+  poll_set_.set_interest(socket_.fd(), {.read = false, .write = false});
+  pause_ = loop_.run_after(kPause, [this] { poll_set_.set_interest(socket_.fd(), {}); });
 }
 
 }  // namespace sluice::runtime

@@ -3,6 +3,7 @@
 #include "base/logger.h"
 #include "runtime/loop.h"
 #include "runtime/poll_set.h"
+#include "runtime/sockets.h"
 
 namespace sluice::runtime {
 
@@ -11,13 +12,12 @@ namespace sluice::runtime {
 // backlog.
 class Listener final : public SocketHandler {
  public:
-  Listener(Loop& loop, PollSet& poll_set, FileDescriptor fd, AcceptHandler& handler);
+  Listener(Loop& loop, PollSet& poll_set, ListeningSocket socket, AcceptHandler& handler);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
   [[nodiscard]] const AcceptHandler& handler() const { return handler_; }
-  [[nodiscard]] int fd() const { return fd_.get(); }
   // From now on nothing is accepted; the object may still be in a call.
   void close();
 
@@ -29,7 +29,7 @@ class Listener final : public SocketHandler {
 
   Loop& loop_;
   PollSet& poll_set_;
-  FileDescriptor fd_;
+  ListeningSocket socket_;
   AcceptHandler& handler_;
   TimerId pause_ = TimerId::none;
   LogLimit log_limit_{1};

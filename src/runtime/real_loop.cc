@@ -273,9 +273,9 @@ void AsioLoop::on_terminate_signal(Task handler) {
 }
 
 Result<Endpoint> AsioLoop::listen(const Endpoint& endpoint, AcceptHandler& handler) {
-  SLUICE_TRY_ASSIGN(auto fd, open_listener(endpoint));
-  const auto bound = local_endpoint_of(fd.get());
-  listeners_.push_back(std::make_unique<Listener>(*this, poll_set_, std::move(fd), handler));
+  SLUICE_TRY_ASSIGN(auto socket, ListeningSocket::open(endpoint));
+  const auto bound = socket.endpoint();
+  listeners_.push_back(std::make_unique<Listener>(*this, poll_set_, std::move(socket), handler));
   return bound;
 }
 

@@ -1,6 +1,9 @@
 #include "runtime/real_loop.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <csignal>
@@ -8,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/file_descriptor.h"
 #include "runtime/shard.h"
 
 namespace sluice::runtime {
@@ -33,14 +37,77 @@ TEST(RealLoop, NoTaskFromOutsideIsLostWhetherTheLoopSleepsOrNot) {
   EXPECT_EQ(run, kThreads * kTasks);
 }
 
-TEST(RealLoop, AnEndpointInUseIsRefusedByName) {
-  struct Handler final : AcceptHandler {
-    void on_accept(Socket) override {}
-  } handler;
+struct CountingAcceptor final : AcceptHandler {
+  explicit CountingAcceptor(Loop& loop_in) : loop(loop_in) {}
+  void on_accept(Socket socket) override {
+    ++accepted;
+    loop.close(socket);
+  }
+  Loop& loop;
+  int accepted = 0;
+};
+
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+TEST(RealLoop, LoopsOfOneProcessShareAnEndpointButNotWithAnotherProcess) {
+  const auto first = RealLoop::create();
+  const auto second = RealLoop::create();
+  CountingAcceptor handler(*first);
+  const auto shared = first->listen({"127.0.0.1", 0}, handler);
+  ASSERT_TRUE(shared);
+  EXPECT_TRUE(second->listen(*shared, handler));
+
+  // What the loops have not opened counts as another process's.
+  const FileDescriptor foreign(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  ASSERT_EQ(::setsockopt(foreign.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), 0);
+  auto address = loopback(0);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(foreign.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(foreign.get(), 1), 0);
+  ASSERT_EQ(::getsockname(foreign.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const Endpoint taken{"127.0.0.1", ntohs(address.sin_port)};
+  const auto refused = first->listen(taken, handler);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text.find(to_string(taken)), std::string::npos) << refused.error().text;
+}
+
+TEST(RealLoop, WithoutDescriptorsAcceptingPausesInsteadOfSpinning) {
   const auto loop = RealLoop::create();
-  const auto bad = loop->listen({"203.0.113.1", 1883}, handler);
-  ASSERT_FALSE(bad);
-  EXPECT_NE(bad.error().text.find("203.0.113.1:1883"), std::string::npos) << bad.error().text;
+  CountingAcceptor handler(*loop);
+  const auto endpoint = *loop->listen({"127.0.0.1", 0}, handler);
+  const FileDescriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  auto address = loopback(endpoint.port);
+  ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+
+  struct Turns final : TurnHook {
+    void on_turn_end() override {
+      ++count;
+      if (acceptor.accepted > 0 || count == 1000) loop.stop();
+    }
+    Turns(RealLoop& loop_in, CountingAcceptor& acceptor_in)
+        : loop(loop_in), acceptor(acceptor_in) {}
+    RealLoop& loop;
+    CountingAcceptor& acceptor;
+    int count = 0;
+  } turns(*loop, handler);
+  loop->add_turn_hook(turns);
+  loop->run_after(std::chrono::milliseconds(50), [&] { ::setrlimit(RLIMIT_NOFILE, &limit); });
+  loop->run();
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  EXPECT_EQ(handler.accepted, 1);
+  EXPECT_LT(turns.count, 10) << "one that fails, one for each timer, one that accepts";
 }
 
 TEST(RealLoop, TheFirstTerminateSignalIsATaskOfTheLoop) {

@@ -5,9 +5,14 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -64,6 +69,44 @@ auto listen_failure(const Endpoint& endpoint) {
   return fail(Errc::io, "cannot listen on {}: {}", to_string(endpoint), std::strerror(errno));
 }
 
+// What this process listens on, for all its loops.
+class OwnEndpoints {
+ public:
+  void add(const Endpoint& endpoint) {
+    const std::lock_guard lock(mutex_);
+    endpoints_.insert(to_string(endpoint));
+  }
+  void remove(const Endpoint& endpoint) {
+    const std::lock_guard lock(mutex_);
+    endpoints_.erase(endpoints_.find(to_string(endpoint)));
+  }
+  bool contains(const Endpoint& endpoint) {
+    const std::lock_guard lock(mutex_);
+    return endpoints_.contains(to_string(endpoint));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::multiset<std::string> endpoints_;
+};
+
+OwnEndpoints& own_endpoints() {
+  static OwnEndpoints endpoints;
+  return endpoints;
+}
+
+enum class Sharing : std::uint8_t { exclusive, within_process };
+
+Result<FileDescriptor> bind_socket(const Endpoint& endpoint, Address address, Sharing sharing) {
+  FileDescriptor fd(
+      ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return listen_failure(endpoint);
+  enable(fd.get(), SOL_SOCKET, SO_REUSEADDR);
+  if (sharing == Sharing::within_process) enable(fd.get(), SOL_SOCKET, SO_REUSEPORT);
+  if (::bind(fd.get(), address.get(), address.size) != 0) return listen_failure(endpoint);
+  return fd;
+}
+
 Transfer failed_transfer() {
   const bool blocked = errno == EAGAIN || errno == EWOULDBLOCK;
   return {blocked ? Transfer::State::would_block : Transfer::State::closed, 0};
@@ -71,20 +114,29 @@ Transfer failed_transfer() {
 
 }  // namespace
 
-Result<FileDescriptor> open_listener(const Endpoint& endpoint) {
+Result<ListeningSocket> ListeningSocket::open(const Endpoint& endpoint) {
   SLUICE_TRY_ASSIGN(auto address, to_address(endpoint));
-  FileDescriptor fd(
-      ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) return listen_failure(endpoint);
-  enable(fd.get(), SOL_SOCKET, SO_REUSEADDR);
-  enable(fd.get(), SOL_SOCKET, SO_REUSEPORT);
-  if (::bind(fd.get(), address.get(), address.size) != 0) return listen_failure(endpoint);
+  if (endpoint.port != 0 && !own_endpoints().contains(endpoint)) {
+    SLUICE_TRY(bind_socket(endpoint, address, Sharing::exclusive));
+  }
+  SLUICE_TRY_ASSIGN(auto fd, bind_socket(endpoint, address, Sharing::within_process));
   if (::listen(fd.get(), kBacklog) != 0) return listen_failure(endpoint);
-  return fd;
+  return ListeningSocket(std::move(fd));
 }
 
-int accept_connection(int listener) {
-  const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+ListeningSocket::ListeningSocket(FileDescriptor fd)
+    : fd_(std::move(fd)), endpoint_(local_endpoint_of(fd_.get())) {
+  own_endpoints().add(endpoint_);
+}
+
+void ListeningSocket::close() {
+  if (!fd_.valid()) return;
+  own_endpoints().remove(endpoint_);
+  fd_ = FileDescriptor();
+}
+
+int ListeningSocket::accept() const {
+  const int fd = ::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd >= 0) enable(fd, IPPROTO_TCP, TCP_NODELAY);
   return fd;
 }

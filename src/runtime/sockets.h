@@ -10,11 +10,29 @@
 // TCP by system calls. All sockets are non-blocking and close-on-exec.
 namespace sluice::runtime {
 
-// Bound with SO_REUSEPORT, for one listener a shard; but an endpoint that another process listens
-// on is refused, whatever options that one has set.
-Result<FileDescriptor> open_listener(const Endpoint& endpoint);
-// -1 and errno as accept(2). Nagle's algorithm is off: whoever sends has gathered already.
-int accept_connection(int listener);
+// A socket that listens. Several loops of this process may listen on one endpoint (SO_REUSEPORT),
+// but one that another process listens on is refused: the kernel would let two hubs of one user
+// share a port, and each would get some of the connections.
+class ListeningSocket {
+ public:
+  static Result<ListeningSocket> open(const Endpoint& endpoint);
+  ListeningSocket(ListeningSocket&& other) noexcept = default;
+  ListeningSocket& operator=(ListeningSocket&&) = delete;
+  ~ListeningSocket() { close(); }
+
+  void close();
+  [[nodiscard]] bool is_open() const { return fd_.valid(); }
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
+  // -1 and errno as accept(2). Nagle's algorithm is off: whoever sends has gathered already.
+  [[nodiscard]] int accept() const;
+
+ private:
+  explicit ListeningSocket(FileDescriptor fd);
+
+  FileDescriptor fd_;
+  Endpoint endpoint_;
+};
 
 Transfer receive_some(int fd, MutableBytes into);
 // One system call, of the first 256 pieces at most.
