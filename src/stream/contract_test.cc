@@ -1,0 +1,358 @@
+#include "stream/contract_test.h"
+
+#include <algorithm>
+#include <string>
+
+// What stream.h promises, for every backend. Nothing here knows which one is below.
+
+namespace sluice::stream {
+namespace {
+
+std::vector<ShardId> all_shards(const TestBackend& backend) {
+  std::vector<ShardId> shards;
+  for (std::uint32_t i = 0; i < backend.shards(); ++i) shards.push_back({i});
+  return shards;
+}
+
+Partition only_partition(const Result<StreamInfo>& stream) { return {stream.value().id, 0}; }
+
+class RecordingCatalogueSink final : public CatalogueSink {
+ public:
+  void on_stream_added(const StreamInfo& stream) override { events.push_back("+" + stream.name); }
+  void on_stream_removed(const StreamInfo& stream) override { events.push_back("-" + stream.name); }
+  std::vector<std::string> events;
+};
+
+TEST_P(StreamContract, WhatIsAppendedIsReadInOrderOnEveryShard) {
+  const auto backend = GetParam().make();
+  const auto made = create(*backend, "sensors", {.partitions = 4});
+  ASSERT_TRUE(made) << made.error().text;
+  for (std::uint32_t index = 0; index < 4; ++index) {
+    const Partition partition{made->id, index};
+    Producer producer(*backend, {index % backend->shards()}, partition, 30);
+    ASSERT_TRUE(backend->run_until([&] { return producer.finished(); }));
+    for (const auto shard : all_shards(*backend)) {
+      EXPECT_EQ(read_values(*backend, shard, partition), numbers(30));
+    }
+  }
+}
+
+TEST_P(StreamContract, AppendsAreAnsweredInTheOrderOfTheCallsWithRisingOffsets) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  for (const auto shard : all_shards(*backend)) {
+    std::vector<int> answered;
+    Offset last{-1};
+    backend->post(shard, [&] {
+      for (int i = 0; i < 10; ++i) {
+        backend->stream(shard).append(partition, batch({"x", "y"}), [&, i](Result<Appended> done) {
+          ASSERT_TRUE(done) << done.error().text;
+          EXPECT_GT(done->first, last);
+          last = done->first;
+          answered.push_back(i);
+        });
+      }
+    });
+    ASSERT_TRUE(backend->run_until([&] { return answered.size() == 10; }));
+    EXPECT_TRUE(std::ranges::is_sorted(answered));
+  }
+}
+
+TEST_P(StreamContract, AnAcknowledgedRecordIsVisible) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  for (const auto shard : all_shards(*backend)) {
+    const auto appended = append(*backend, shard, partition, {"a"});
+    ASSERT_TRUE(appended) << appended.error().text;
+    EXPECT_GT(bounds(*backend, shard, partition)->visible_end, appended->first);
+  }
+}
+
+TEST_P(StreamContract, ATailHasNeitherGapNorRepeatWhileAppendsGoOn) {
+  constexpr int count = 200;
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  Producer producer(*backend, {backend->shards() - 1}, partition, count);
+  std::vector<std::unique_ptr<Follower>> followers;
+  for (const auto shard : all_shards(*backend)) {
+    // The later ones begin in the middle of the appends.
+    const auto end = bounds(*backend, shard, partition)->visible_end;
+    ASSERT_TRUE(backend->run_until([&] {
+      return producer.finished() || end < bounds(*backend, shard, partition)->visible_end;
+    }));
+    followers.push_back(std::make_unique<Follower>(*backend, shard, partition));
+  }
+  for (const auto& follower : followers) {
+    ASSERT_TRUE(backend->run_until([&] { return follower->values.size() >= count; }));
+    EXPECT_EQ(follower->values, numbers(count));
+  }
+}
+
+TEST_P(StreamContract, AnUntailedSinkHearsNothingAndMayTailAgain) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  for (const auto shard : all_shards(*backend)) {
+    auto& stream = backend->stream(shard);
+    const auto start = bounds(*backend, shard, partition)->visible_end;
+    Follower first(*backend, shard, partition, start);
+    ASSERT_TRUE(append(*backend, {}, partition, {"a"}));
+    ASSERT_TRUE(backend->run_until([&] { return first.values.size() == 1; }));
+    backend->post(shard, [&] { stream.untail(partition); });
+    ASSERT_TRUE(append(*backend, shard, partition, {"b"}));
+
+    const auto end = bounds(*backend, shard, partition)->visible_end;
+    Follower second(*backend, shard, partition, end);
+    ASSERT_TRUE(bounds(*backend, shard, partition));
+    ASSERT_TRUE(append(*backend, {}, partition, {"c"}));
+    ASSERT_TRUE(backend->run_until([&] { return !second.values.empty(); }));
+    EXPECT_EQ(second.values, std::vector<std::string>{"c"});
+    EXPECT_EQ(first.values, std::vector<std::string>{"a"});
+    ASSERT_TRUE(await<Bounds>(*backend, shard, [&](Stream& here, Done<Bounds> done) {
+      here.untail(partition);
+      here.bounds(partition, std::move(done));
+    }));
+  }
+}
+
+TEST_P(StreamContract, ATailGivenUpBeforeItsAnswerIsAnsweredOnce) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  class Silent final : public TailSink {
+    void on_block(Partition, const BlockRef&) override { ADD_FAILURE(); }
+    void on_behind(Partition, Offset) override { ADD_FAILURE(); }
+  } sink;
+  for (const auto shard : all_shards(*backend)) {
+    int answers = 0;
+    backend->post(shard, [&] {
+      backend->stream(shard).tail(partition, sink, [&](const Result<Offset>& answer) {
+        ++answers;
+        EXPECT_TRUE(answer || answer.error().code == Errc::closed);
+      });
+      backend->stream(shard).untail(partition);
+    });
+    ASSERT_TRUE(append(*backend, shard, partition, {"a"}));
+    EXPECT_TRUE(backend->run_until([&] { return answers == 1; }));
+  }
+}
+
+TEST_P(StreamContract, AReadFromTheMiddleBeginsWithTheBatchThatHoldsIt) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  ASSERT_TRUE(append(*backend, {}, partition, {"a", "b"}));
+  const auto second = append(*backend, {}, partition, {"c", "d", "e"});
+  ASSERT_TRUE(second);
+  for (const auto shard : all_shards(*backend)) {
+    const auto middle = second->first + 1;
+    const auto answer = read(*backend, shard, partition, middle);
+    ASSERT_TRUE(answer) << answer.error().text;
+    ASSERT_FALSE(answer->blocks.empty());
+    EXPECT_LE(answer->blocks.front()->from(), middle);
+    EXPECT_GT(answer->blocks.front()->until(), middle);
+    EXPECT_EQ(read_values(*backend, shard, partition, middle),
+              (std::vector<std::string>{"d", "e"}));
+  }
+}
+
+TEST_P(StreamContract, AReadAtTheEndIsEmptyAndOutsideTheBoundsAnError) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  ASSERT_TRUE(append(*backend, {}, partition, {"a"}));
+  for (const auto shard : all_shards(*backend)) {
+    const auto range = bounds(*backend, shard, partition).value();
+    const auto at_end = read(*backend, shard, partition, range.visible_end);
+    ASSERT_TRUE(at_end) << at_end.error().text;
+    EXPECT_TRUE(at_end->blocks.empty());
+    EXPECT_EQ(at_end->next, range.visible_end);
+
+    for (const auto outside : {range.start + -1, range.visible_end + 1}) {
+      const auto answer = read(*backend, shard, partition, outside);
+      ASSERT_FALSE(answer);
+      EXPECT_EQ(answer.error().code, Errc::out_of_range);
+    }
+  }
+}
+
+TEST_P(StreamContract, ResolvesTheEndsAndTimes) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  ASSERT_TRUE(append(*backend, {}, partition, {"a"}, 1000));
+  const auto latest_time = append(*backend, {}, partition, {"b"}, 3000);
+  const auto last = append(*backend, {}, partition, {"c"}, 2000);
+  ASSERT_TRUE(latest_time && last);
+  for (const auto shard : all_shards(*backend)) {
+    const auto resolve = [&](Start start, WallMs when = 0) {
+      const auto answer =
+          await<Resolved>(*backend, shard, [&](Stream& stream, Done<Resolved> done) {
+            stream.resolve(partition, start, when, std::move(done));
+          });
+      EXPECT_TRUE(answer) << answer.error().text;
+      return answer.value_or(Resolved{});
+    };
+    const auto range = bounds(*backend, shard, partition).value();
+    EXPECT_EQ(resolve(Start::earliest).next, range.start);
+    EXPECT_EQ(resolve(Start::latest).next, range.visible_end);
+    EXPECT_EQ(resolve(Start::at_time, 1500).next, latest_time->first);
+    EXPECT_EQ(resolve(Start::at_time, 1500).timestamp, 3000);
+    EXPECT_EQ(resolve(Start::at_time, 3001).next, range.visible_end);
+    EXPECT_EQ(resolve(Start::at_time, 3001).timestamp, -1);
+    EXPECT_EQ(resolve(Start::max_time).next, latest_time->first);
+    EXPECT_EQ(resolve(Start::max_time).timestamp, 3000);
+  }
+}
+
+TEST_P(StreamContract, ACreatedStreamIsKnownToAllShardsAndCanBeUsedAtOnce) {
+  const auto backend = GetParam().make();
+  std::vector<RecordingCatalogueSink> sinks(backend->shards());
+  for (const auto shard : all_shards(*backend)) {
+    backend->stream(shard).watch_catalogue(sinks[shard.value]);
+  }
+  const StreamConfig config{.partitions = 3, .retention_ms = 5000, .wildcard = true};
+  const auto made = create(*backend, "sensors", config, {backend->shards() - 1});
+  ASSERT_TRUE(made) << made.error().text;
+  EXPECT_EQ(made->config, config);
+  for (const auto shard : all_shards(*backend)) {
+    const auto* const known = backend->stream(shard).catalogue().find("sensors");
+    ASSERT_NE(known, nullptr);
+    EXPECT_EQ(known->id, made->id);
+    EXPECT_EQ(known->config, config);
+    EXPECT_EQ(sinks[shard.value].events, std::vector<std::string>{"+sensors"});
+    for (std::uint32_t i = 0; i < 3; ++i)
+      EXPECT_TRUE(append(*backend, shard, {made->id, i}, {"a"}));
+  }
+}
+
+TEST_P(StreamContract, OfTwoCreationsOfOneNameOneWins) {
+  const auto backend = GetParam().make();
+  int made = 0;
+  int existed = 0;
+  for (const auto shard : {ShardId{0}, ShardId{backend->shards() - 1}}) {
+    backend->post(shard, [&, shard] {
+      backend->stream(shard).create("sensors", {}, [&](const Result<StreamInfo>& result) {
+        if (result) {
+          ++made;
+        } else {
+          EXPECT_EQ(result.error().code, Errc::exists);
+          ++existed;
+        }
+      });
+    });
+  }
+  ASSERT_TRUE(backend->run_until([&] { return made + existed == 2; }));
+  EXPECT_EQ(made, 1);
+}
+
+TEST_P(StreamContract, RefusesABadNameOrConfiguration) {
+  const auto backend = GetParam().make();
+  EXPECT_EQ(create(*backend, "a/b").error().code, Errc::invalid);
+  EXPECT_EQ(create(*backend, "a", {.partitions = 0}).error().code, Errc::invalid);
+}
+
+TEST_P(StreamContract, AStreamMadeAgainUnderItsNameIsAnotherOne) {
+  const auto backend = GetParam().make();
+  std::vector<RecordingCatalogueSink> sinks(backend->shards());
+  for (const auto shard : all_shards(*backend)) {
+    backend->stream(shard).watch_catalogue(sinks[shard.value]);
+  }
+  const auto first = create(*backend, "sensors");
+  ASSERT_TRUE(first);
+  ASSERT_TRUE(append(*backend, {}, {first->id, 0}, {"old"}));
+  const auto removed = remove(*backend, "sensors", {backend->shards() - 1});
+  ASSERT_TRUE(removed) << removed.error().text;
+  for (const auto shard : all_shards(*backend)) {
+    EXPECT_EQ(backend->stream(shard).catalogue().find("sensors"), nullptr);
+    EXPECT_EQ(append(*backend, shard, {first->id, 0}, {"x"}).error().code, Errc::not_found);
+    EXPECT_EQ(read(*backend, shard, {first->id, 0}, {}).error().code, Errc::not_found);
+  }
+  const auto second = create(*backend, "sensors");
+  ASSERT_TRUE(second) << second.error().text;
+  EXPECT_NE(second->id, first->id);
+  for (const auto shard : all_shards(*backend)) {
+    EXPECT_TRUE(read_values(*backend, shard, {second->id, 0}).empty());
+    EXPECT_EQ(sinks[shard.value].events,
+              (std::vector<std::string>{"+sensors", "-sensors", "+sensors"}));
+  }
+  EXPECT_EQ(remove(*backend, "nothing").error().code, Errc::not_found);
+}
+
+TEST_P(StreamContract, AWaitRunsOnceWhenTheEndMovesBeyondIt) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  for (const auto shard : all_shards(*backend)) {
+    auto& stream = backend->stream(shard);
+    const auto end = bounds(*backend, shard, partition)->visible_end;
+    int runs = 0;
+    int cancelled_runs = 0;
+    backend->post(shard, [&] {
+      stream.wait_beyond(partition, end, [&] { ++runs; });
+      stream.wait_beyond(partition, end, [&] { ++runs; });
+      stream.cancel(stream.wait_beyond(partition, end, [&] { ++cancelled_runs; }));
+    });
+    ASSERT_TRUE(append(*backend, {}, partition, {"a"}));
+    ASSERT_TRUE(backend->run_until([&] { return runs == 2; }));
+    // The end is beyond `end` now.
+    backend->post(shard, [&] { stream.wait_beyond(partition, end, [&] { ++runs; }); });
+    ASSERT_TRUE(backend->run_until([&] { return runs == 3; }));
+    ASSERT_TRUE(append(*backend, {}, partition, {"b"}));
+    EXPECT_EQ(runs, 3);
+    EXPECT_EQ(cancelled_runs, 0);
+  }
+}
+
+TEST_P(StreamContract, AStreamRemovedInUseEndsItsTailsWaitsAndReads) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  ASSERT_TRUE(append(*backend, {}, partition, {"a"}));
+  const auto end = bounds(*backend, {}, partition)->visible_end;
+  std::vector<std::unique_ptr<Follower>> followers;
+  std::size_t woken = 0;
+  std::size_t reads = 0;
+  std::size_t appends = 0;
+  for (const auto shard : all_shards(*backend)) {
+    followers.push_back(std::make_unique<Follower>(*backend, shard, partition));
+    auto& follower = *followers.back();
+    ASSERT_TRUE(backend->run_until([&] { return follower.values.size() == 1; }));
+    backend->post(shard, [&, shard] {
+      backend->stream(shard).wait_beyond(partition, end + 100, [&] { ++woken; });
+    });
+  }
+  std::optional<Result<void>> removed;
+  backend->post({}, [&] {
+    backend->stream({}).remove("sensors",
+                               [&](Result<void> result) { removed = std::move(result); });
+  });
+  for (const auto shard : all_shards(*backend)) {
+    backend->post(shard, [&, shard] {
+      auto& stream = backend->stream(shard);
+      stream.read(partition, {}, 1000, Want::records, [&](const Result<ReadAnswer>&) { ++reads; });
+      stream.append(partition, batch({"b"}), [&](const Result<Appended>&) { ++appends; });
+    });
+  }
+  const auto shards = backend->shards();
+  EXPECT_TRUE(backend->run_until(
+      [&] { return removed && woken == shards && reads == shards && appends == shards; }));
+  EXPECT_TRUE(*removed) << removed->error().text;
+  for (const auto shard : all_shards(*backend)) {
+    const auto answer = await<Offset>(*backend, shard, [&](Stream& stream, Done<Offset> done) {
+      stream.untail(partition);
+      stream.tail(partition, *followers[shard.value], std::move(done));
+    });
+    EXPECT_EQ(answer.error().code, Errc::not_found);
+  }
+}
+
+TEST_P(StreamContract, AnAppendThatCannotBeSaysWhy) {
+  const auto backend = GetParam().make();
+  const auto made = create(*backend, "sensors", {.max_message_bytes = 100});
+  ASSERT_TRUE(made);
+  for (const auto shard : all_shards(*backend)) {
+    const auto to = [&](Partition partition, std::size_t size) {
+      return append(*backend, shard, partition, {std::string(size, 'x')}).error().code;
+    };
+    EXPECT_EQ(to({StreamId{77}, 0}, 1), Errc::not_found);
+    EXPECT_EQ(to({made->id, 1}, 1), Errc::not_found);
+    EXPECT_EQ(to({made->id, 0}, 200), Errc::too_large);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::stream

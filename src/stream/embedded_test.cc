@@ -1,0 +1,216 @@
+#include "stream/embedded.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "stream/sim_backend_test.h"
+
+namespace sluice::stream {
+namespace {
+
+std::vector<BackendMaker> makers() {
+  std::vector<BackendMaker> all;
+  for (const std::uint32_t shards : {1u, 3u}) {
+    for (const std::uint64_t seed : {1u, 2u, 3u}) {
+      all.push_back({fmt::format("{}ShardsSeed{}", shards, seed),
+                     [=] { return std::make_unique<SimBackend>(seed, shards); }});
+    }
+  }
+  // Credits so small that every bound is met all the time.
+  all.push_back({"3ShardsScarce", [] {
+                   return std::make_unique<SimBackend>(
+                       4, 3, EmbeddedTuning{.append_credit = 300, .tail_credit = 200});
+                 }});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Embedded, StreamContract, testing::ValuesIn(makers()),
+                         [](const auto& instance) { return "On" + instance.param.name; });
+
+// A partition of a stream that another shard than `shard` owns.
+Partition partition_elsewhere(const StreamInfo& stream, ShardId shard, std::uint32_t shards) {
+  for (std::uint32_t i = 0; i < stream.config.partitions; ++i) {
+    const Partition partition{stream.id, i};
+    if (log::Recovery::owner(partition, shards) != shard) return partition;
+  }
+  ADD_FAILURE() << "all partitions on one shard";
+  return {};
+}
+
+TEST(EmbeddedBackend, ARestartKeepsCatalogueAndData) {
+  SimBackend backend(1, 2);
+  const auto kept = create(backend, "kept", {.partitions = 2, .retention_ms = 7});
+  const auto gone = create(backend, "gone");
+  ASSERT_TRUE(kept && gone);
+  ASSERT_TRUE(append(backend, {}, {kept->id, 1}, {"a", "b"}));
+  ASSERT_TRUE(remove(backend, "gone"));
+  ASSERT_TRUE(backend.stop());
+  backend.start(2);
+
+  const auto& catalogue = backend.stream({1}).catalogue();
+  ASSERT_NE(catalogue.find("kept"), nullptr);
+  EXPECT_EQ(catalogue.find("kept")->id, kept->id);
+  EXPECT_EQ(catalogue.find("kept")->config, kept->config);
+  EXPECT_EQ(catalogue.find("gone"), nullptr);
+  EXPECT_EQ(read_values(backend, {}, {kept->id, 1}), (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(append(backend, {}, {kept->id, 0}, {"c"}));
+}
+
+TEST(EmbeddedBackend, TheNumberOfShardsMayChangeBetweenStarts) {
+  SimBackend backend(2, 3);
+  const auto made = create(backend, "sensors", {.partitions = 5});
+  ASSERT_TRUE(made);
+  int appended = 0;
+  for (const std::uint32_t shards : {1u, 2u, 4u, 3u}) {
+    for (std::uint32_t i = 0; i < 5; ++i) {
+      ASSERT_TRUE(append(backend, {}, {made->id, i}, {std::to_string(appended)}));
+    }
+    ++appended;
+    ASSERT_TRUE(backend.stop());
+    backend.start(shards);
+    for (std::uint32_t i = 0; i < 5; ++i) {
+      EXPECT_EQ(read_values(backend, {shards - 1}, {made->id, i}), numbers(appended));
+    }
+  }
+}
+
+TEST(EmbeddedBackend, TheCatalogueItselfIsAnInternalStreamThatStays) {
+  SimBackend backend(3, 1);
+  const auto* const catalogue = backend.stream({}).catalogue().find("__catalogue");
+  ASSERT_NE(catalogue, nullptr);
+  EXPECT_TRUE(catalogue->config.internal);
+  EXPECT_EQ(remove(backend, "__catalogue").error().code, Errc::invalid);
+  EXPECT_EQ(create(backend, "__catalogue").error().code, Errc::exists);
+}
+
+class LastBlock final : public TailSink {
+ public:
+  void on_block(Partition, const BlockRef& block) override {
+    EXPECT_FALSE(behind_at);
+    EXPECT_EQ(block->from(), next);
+    next = block->until();
+    ++blocks;
+  }
+  void on_behind(Partition, Offset at) override { behind_at = at; }
+
+  Offset next;
+  int blocks = 0;
+  std::optional<Offset> behind_at;
+};
+
+TEST(EmbeddedBackend, ATailWithoutCreditEndsExactlyBehindItsLastBlock) {
+  // Room for one block: the second of one commit is too much.
+  SimBackend backend(4, 2, {.tail_credit = 1});
+  const auto made = create(backend, "sensors", {.partitions = 16});
+  ASSERT_TRUE(made);
+  const auto partition = partition_elsewhere(*made, {0}, 2);
+  LastBlock sink;
+  const auto start = await<Offset>(backend, {0}, [&](Stream& stream, Done<Offset> done) {
+    stream.tail(partition, sink, std::move(done));
+  });
+  ASSERT_TRUE(start);
+  sink.next = *start;
+  backend.post({1}, [&] {
+    for (int i = 0; i < 3; ++i) {
+      backend.stream({1}).append(partition, batch({"a", "b"}), [](const Result<Appended>&) {});
+    }
+  });
+  ASSERT_TRUE(backend.run_until([&] { return sink.behind_at.has_value(); }));
+  EXPECT_EQ(sink.blocks, 1);
+  EXPECT_EQ(*sink.behind_at, sink.next);
+  EXPECT_EQ(read_values(backend, {0}, partition, *sink.behind_at).size(), 4u);
+}
+
+TEST(EmbeddedBackend, AnAppendBeyondTheCreditIsBusyAtOnceAndTakesNothing) {
+  SimBackend backend(5, 2, {.append_credit = 1});
+  const auto made = create(backend, "sensors", {.partitions = 16});
+  ASSERT_TRUE(made);
+  const auto partition = partition_elsewhere(*made, {0}, 2);
+  bool has_room_again = false;
+  backend.post({0}, [&] {
+    auto& stream = backend.stream({0});
+    EXPECT_TRUE(stream.has_room(partition));
+    stream.append(partition, batch({"taken"}), [](const Result<Appended>& r) { EXPECT_TRUE(r); });
+    EXPECT_FALSE(stream.has_room(partition));
+    bool refused = false;
+    stream.append(partition, batch({"refused"}), [&](const Result<Appended>& result) {
+      EXPECT_EQ(result.error().code, Errc::busy);
+      refused = true;
+    });
+    EXPECT_TRUE(refused);
+    stream.on_room(partition, [&] { has_room_again = stream.has_room(partition); });
+  });
+  ASSERT_TRUE(backend.run_until([&] { return has_room_again; }));
+  EXPECT_EQ(read_values(backend, {0}, partition), std::vector<std::string>{"taken"});
+}
+
+TEST(EmbeddedBackend, RequestsBeyondTheBoundAreBusy) {
+  SimBackend backend(6, 2, {.requests = 2});
+  const auto made = create(backend, "sensors", {.partitions = 16});
+  ASSERT_TRUE(made);
+  const auto partition = partition_elsewhere(*made, {0}, 2);
+  int answered = 0;
+  int busy = 0;
+  backend.post({0}, [&] {
+    for (int i = 0; i < 5; ++i) {
+      backend.stream({0}).bounds(partition, [&](const Result<Bounds>& result) {
+        ++answered;
+        if (!result) {
+          EXPECT_EQ(result.error().code, Errc::busy);
+          ++busy;
+        }
+      });
+    }
+  });
+  ASSERT_TRUE(backend.run_until([&] { return answered == 5; }));
+  EXPECT_EQ(busy, 3);
+  EXPECT_TRUE(bounds(backend, {0}, partition));
+}
+
+// Creates, fills and removes streams until the disk dies at its `operation`th change; then a
+// restart must know each stream wholly or not at all.
+class CrashingCatalogue : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(CrashingCatalogue, KnowsEachStreamWhollyOrNotAtAllAfterACrash) {
+  SimBackend backend(GetParam(), 2);
+  backend.disk.crash_at(backend.disk.operations() + GetParam() * 3);
+  std::map<std::string, bool> acknowledged;  // name: is there
+  bool crashed = false;
+  try {
+    for (int i = 0; i < 20; ++i) {
+      const auto name = fmt::format("s{}", i % 4);
+      const bool removes = acknowledged.contains(name) && acknowledged[name];
+      acknowledged.erase(name);  // either is right until the answer
+      if (removes) {
+        ASSERT_TRUE(remove(backend, name, {1}));
+        acknowledged[name] = false;
+        continue;
+      }
+      const auto made = create(backend, name, {.partitions = 3});
+      ASSERT_TRUE(made);
+      acknowledged[name] = true;
+      for (std::uint32_t p = 0; p < 3; ++p) ASSERT_TRUE(append(backend, {}, {made->id, p}, {name}));
+    }
+  } catch (const sim::Crashed&) {
+    crashed = true;
+  }
+  EXPECT_TRUE(crashed) << "the disk was to die in the middle";
+  backend.crash();
+  backend.start(2);
+  for (const auto& [name, there] : acknowledged) {
+    EXPECT_EQ(backend.stream({}).catalogue().find(name) != nullptr, there) << name;
+  }
+  for (const auto& [name, stream] : backend.stream({1}).catalogue().all()) {
+    if (stream.config.internal) continue;
+    for (std::uint32_t p = 0; p < 3; ++p) {
+      EXPECT_TRUE(append(backend, {1}, {stream.id, p}, {"again"}));
+      EXPECT_EQ(read_values(backend, {}, {stream.id, p}).back(), "again");
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(AtEveryPoint, CrashingCatalogue, testing::Range<std::uint64_t>(1, 25));
+
+}  // namespace
+}  // namespace sluice::stream
