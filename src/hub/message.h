@@ -39,11 +39,11 @@ struct Properties {
 
 struct Message {
   std::string_view topic;  // MQTT topic name
-  Bytes payload;
+  Bytes payload{};
   std::uint8_t qos = 0;
   bool retain = false;
   std::uint64_t publisher = 0;
-  std::optional<std::uint32_t> expiry_s;
+  std::optional<std::uint32_t> expiry_s{};
   const Properties* properties = nullptr;  // none: nothing but payload
 };
 
