@@ -1,11 +1,10 @@
 """The commands for people and scripts: they speak the public protocols to a running hub."""
 
 import json
-import subprocess
 import tomllib
 
 from support import kafka
-from support.hub import BINARY, sluice
+from support.hub import BINARY, running, sluice
 from support.mqtt import MqttClient
 
 
@@ -73,7 +72,7 @@ def test_each_line_of_the_input_is_a_message(hub, name):
 
 def test_sub_prints_what_comes(hub, name):
     command = [BINARY, "sub", f"{name}/#", "-n", "2", *map(str, on(hub))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as subscriber:
+    with running(command) as subscriber:
         assert "subscribed" in subscriber.stderr.readline()
         kafka.produce(hub, "mqtt", [(f"{name}/a", "text"), (f"{name}/b", b"\xff\x00")])
         out, _ = subscriber.communicate(timeout=30)
@@ -85,7 +84,7 @@ def test_sub_prints_what_comes(hub, name):
 def test_tail_follows(hub, name):
     kafka.produce(hub, name, [("k", "old")])
     command = [BINARY, "tail", name, "-f", "--from", "earliest", "-n", "2", *map(str, on(hub))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower:
+    with running(command) as follower:
         assert json.loads(follower.stdout.readline())["payload"] == "old"
         kafka.produce(hub, name, [("k", "new")])
         assert json.loads(follower.stdout.readline())["payload"] == "new"

@@ -11,6 +11,7 @@ from aiokafka import TopicPartition as AioTopicPartition
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from support import kafka
+from support.hub import running
 from support.mqtt import MqttClient
 from support.waiting import DEADLINE_S
 
@@ -195,18 +196,13 @@ def test_aiokafka_produces_and_consumes(hub, name, codec):
 def test_mosquitto_and_kcat_meet(hub, name):
     """The README's walk."""
     mqtt = hub.mosquitto_options()
-    subscriber = subprocess.Popen(
-        ["stdbuf", "-oL", "mosquitto_sub", *mqtt, "-d", "-v", "-q", "1", "-t", f"{name}/#", "-C", "2"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    for line in subscriber.stdout:
-        if line.startswith("Subscribed"):
-            break
-    publish = ["mosquitto_pub", *mqtt, "-q", "1", "-t", f"{name}/dev1/temp", "-m", "21.5"]
-    subprocess.run(publish, check=True, timeout=DEADLINE_S)
-    kcat(hub, "-P", "-t", "mqtt", "-K:", stdin=f"{name}/dev1/temp:22.0\n")
-    heard = subscriber.communicate(timeout=DEADLINE_S)[0]
+    listen = ["stdbuf", "-oL", "mosquitto_sub", *mqtt, "-d", "-v", "-q", "1", "-t", f"{name}/#", "-C", "2"]
+    with running(listen) as subscriber:
+        assert any(line.startswith("Subscribed") for line in subscriber.stdout)
+        publish = ["mosquitto_pub", *mqtt, "-q", "1", "-t", f"{name}/dev1/temp", "-m", "21.5"]
+        subprocess.run(publish, check=True, timeout=DEADLINE_S)
+        kcat(hub, "-P", "-t", "mqtt", "-K:", stdin=f"{name}/dev1/temp:22.0\n")
+        heard = subscriber.communicate(timeout=DEADLINE_S)[0]
     assert [line for line in heard.splitlines() if line.startswith(name)] == [
         f"{name}/dev1/temp 21.5",
         f"{name}/dev1/temp 22.0",

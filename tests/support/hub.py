@@ -1,5 +1,6 @@
 """A sluice server process."""
 
+import contextlib
 import json
 import os
 import re
@@ -23,6 +24,16 @@ def sluice(*args, expect=0, **options):
     done = subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=DEADLINE_S, **options)
     assert expect is None or done.returncode == expect, f"{args}: {done.returncode}\n{done.stdout}{done.stderr}"
     return done
+
+
+@contextlib.contextmanager
+def running(command):
+    """A client program that talks while it runs; it is gone afterwards whatever happened."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 class Hub:
