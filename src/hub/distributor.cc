@@ -118,6 +118,7 @@ Distributor::Source& Distributor::cover(Partition partition, const stream::Strea
     source.partition = partition;
     source.stream = stream.name;
     source.prefix = router_.prefix_of(stream);
+    source.wildcards = router_.covers("#", stream);
   }
   source.filters += filters;
   return source;
@@ -248,14 +249,14 @@ void Distributor::hand_out(Source& source, const stream::BlockRef& block, Reader
 
 void Distributor::collect(Source& source, const log::Block& block, Readers readers) {
   const auto records = block.records();
+  const Subscriptions::Scope scope{source.prefix, source.partition.stream.value, source.wildcards};
   for (std::uint32_t i = 0; i < records.size(); ++i) {
     const log::Record& record = records[i];
     if (record.key_at == log::Record::none) {
       note_undeliverable(source);
       continue;
     }
-    const Matched& matched = subscriptions_.match(source.prefix, block.key(record),
-                                                  source.partition.stream.value, record.key_hash);
+    const Matched& matched = subscriptions_.match(scope, block.key(record), record.key_hash);
     if (!matched.deliverable) note_undeliverable(source);
     for (const Target& target : matched.targets)
       if (const Target* wanted = narrow(source, block, record, target, readers))

@@ -52,6 +52,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
     Partition partition;
     std::string stream;
     std::string prefix;         // of the topics: "" or "<stream>/"
+    bool wildcards = false;     // filters that begin with a wildcard cover it
     std::uint64_t filters = 0;  // that cover it
     Offset next;                // everything below was handed out
     bool tailing = false;       // next is known

@@ -34,7 +34,7 @@ class SimHub {
 
   static log::Options small_log() {
     log::Options options;
-    options.journal_size = 1 << 20;
+    options.journal_size = 128 << 10;
     options.segment_size = 256 << 10;
     options.tail_cache_size = 64 << 10;
     return options;

@@ -56,11 +56,10 @@ bool Subscriptions::erase_filter(Handle handle, std::string_view text) {
   return true;
 }
 
-const Matched& Subscriptions::match(std::string_view prefix, Bytes key, std::uint64_t scope,
-                                    std::uint32_t key_hash) {
+const Matched& Subscriptions::match(const Scope& scope, Bytes key, std::uint32_t key_hash) {
   if (cache_.empty() || key.size() > cached_key_max)
-    return *retired_.emplace_back(compute(prefix, key));
-  const std::uint64_t hash = (scope ^ key_hash) * 0x9e3779b97f4a7c15ull;
+    return *retired_.emplace_back(compute(scope, key));
+  const std::uint64_t hash = (scope.stream ^ key_hash) * 0x9e3779b97f4a7c15ull;
   Cached& cached = cache_[hash >> 50];
   static_assert(cache_places == std::size_t{1} << (64 - 50));
   if (cached.matched && cached.hash == hash && cached.generation == tree_.generation() &&
@@ -72,7 +71,7 @@ const Matched& Subscriptions::match(std::string_view prefix, Bytes key, std::uin
     retired_.push_back(std::move(cached.matched));
   }
   if (cached_targets_ > cached_targets_max) clear_cache();
-  cached = {hash, tree_.generation(), std::string(as_text(key)), compute(prefix, key)};
+  cached = {hash, tree_.generation(), std::string(as_text(key)), compute(scope, key)};
   cached_targets_ += cached.matched->targets.size();
   return *cached.matched;
 }
@@ -83,12 +82,17 @@ void Subscriptions::clear_cache() {
   cached_targets_ = 0;
 }
 
-std::unique_ptr<const Matched> Subscriptions::compute(std::string_view prefix, Bytes key) {
-  topic_.assign(prefix).append(as_text(key));
+std::unique_ptr<const Matched> Subscriptions::compute(const Scope& scope, Bytes key) {
+  topic_.assign(scope.prefix).append(as_text(key));
   if (!topic::validate_topic_name(topic_))
     return std::make_unique<const Matched>(Matched{.deliverable = false, .targets = {}, .ids = {}});
   found_.clear();
   tree_.match(topic_, found_);
+  if (!scope.wildcards)
+    std::erase_if(found_, [&](const Reference& reference) {
+      const char first = subscribers_.at(reference.subscriber).filters[reference.filter].text[0];
+      return first == '+' || first == '#';
+    });
   return merge(found_);
 }
 

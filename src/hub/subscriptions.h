@@ -95,10 +95,14 @@ class Subscriptions {
   Filter& set_filter(Handle handle, std::string_view text, const SubscribeOptions& options);
   bool erase_filter(Handle handle, std::string_view text);
 
-  // Who matches the topic `prefix` + `key`; `scope` and `key_hash` find it again. Results stay
-  // valid until forget().
-  const Matched& match(std::string_view prefix, Bytes key, std::uint64_t scope,
-                       std::uint32_t key_hash);
+  // Where a topic's subscribers are looked for.
+  struct Scope {
+    std::string_view prefix;  // of the stream's topics
+    std::uint64_t stream;     // tells equal keys of several streams apart
+    bool wildcards;           // filters that begin with a wildcard cover the stream
+  };
+  // Who matches the topic `scope.prefix` + `key`. Results stay valid until forget().
+  const Matched& match(const Scope& scope, Bytes key, std::uint32_t key_hash);
   // The same for one subscriber, without filters that are newer than `offset`; no target if none is
   // left.
   const Matched& match_since(std::uint32_t subscriber, std::string_view topic, Partition partition,
@@ -117,7 +121,7 @@ class Subscriptions {
     std::string key;
     std::unique_ptr<const Matched> matched;  // none: empty
   };
-  std::unique_ptr<const Matched> compute(std::string_view prefix, Bytes key);
+  std::unique_ptr<const Matched> compute(const Scope& scope, Bytes key);
   std::unique_ptr<const Matched> merge(std::vector<Reference>& references);
   void clear_cache();
 
