@@ -1,0 +1,36 @@
+#include "kafka/api.h"
+
+#include <algorithm>
+#include <array>
+
+namespace sluice::kafka {
+
+namespace {
+
+// librdkafka turns compression with gzip, snappy and lz4 off for a broker whose range lacks Produce
+// 0, so 0 is told although nobody sends it (Apache Kafka 4 does the same).
+constexpr std::array apis{
+    Api{ApiKey::produce, "produce", 0, 3, 9, 9},
+    Api{ApiKey::fetch, "fetch", 4, 4, 12, 12},
+    Api{ApiKey::list_offsets, "list_offsets", 1, 1, 7, 6},
+    Api{ApiKey::metadata, "metadata", 0, 0, 12, 9},
+    Api{ApiKey::api_versions, "api_versions", 0, 0, 4, 3},
+    Api{ApiKey::create_topics, "create_topics", 2, 2, 7, 5},
+    Api{ApiKey::delete_topics, "delete_topics", 1, 1, 6, 4},
+    Api{ApiKey::init_producer_id, "init_producer_id", 0, 0, 5, 2},
+    Api{ApiKey::describe_configs, "describe_configs", 1, 1, 4, 4},
+    Api{ApiKey::describe_cluster, "describe_cluster", 0, 0, 1, 0},
+};
+
+}  // namespace
+
+std::span<const Api> all_apis() { return apis; }
+
+const Api* find_api(ApiKey key) {
+  const auto found = std::ranges::find(apis, key, &Api::key);
+  return found == apis.end() ? nullptr : &*found;
+}
+
+std::size_t index_of(const Api& api) { return static_cast<std::size_t>(&api - apis.data()); }
+
+}  // namespace sluice::kafka

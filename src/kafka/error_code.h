@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.h"
+
+namespace sluice::kafka {
+
+// Error codes of the Kafka protocol (org.apache.kafka.common.protocol.Errors).
+enum class ErrorCode : std::int16_t {
+  unknown_server_error = -1,
+  none = 0,
+  offset_out_of_range = 1,
+  corrupt_message = 2,
+  unknown_topic_or_partition = 3,
+  leader_not_available = 5,
+  not_leader_or_follower = 6,
+  request_timed_out = 7,
+  message_too_large = 10,
+  invalid_topic = 17,
+  invalid_required_acks = 21,
+  topic_authorization_failed = 29,
+  unsupported_version = 35,
+  topic_already_exists = 36,
+  invalid_partitions = 37,
+  invalid_replication_factor = 38,
+  invalid_replica_assignment = 39,
+  invalid_config = 40,
+  invalid_request = 42,
+  out_of_order_sequence_number = 45,
+  duplicate_sequence_number = 46,
+  invalid_producer_epoch = 47,
+  invalid_txn_state = 48,
+  kafka_storage_error = 56,
+  fetch_session_id_not_found = 70,
+  fenced_leader_epoch = 74,
+  unknown_leader_epoch = 75,
+  unsupported_compression_type = 76,
+  invalid_record = 87,
+  unknown_topic_id = 100,
+};
+
+// The code for a failure of the layers below. Clients try again on kafka_storage_error (no room, a
+// failed disk), request_timed_out and not_leader_or_follower.
+ErrorCode to_error_code(Errc code);
+
+}  // namespace sluice::kafka

@@ -1,0 +1,121 @@
+#include "kafka/server.h"
+
+#include <charconv>
+
+#include "base/random.h"
+
+namespace sluice::kafka {
+
+namespace {
+
+constexpr std::size_t read_buffer_size = 256 * 1024;
+constexpr int idle_checks_per_limit =
+    8;  // a silent connection is closed at most an eighth of the limit late
+
+// Unlike runtime::parse_endpoint, takes host names: clients resolve them.
+Result<runtime::Endpoint> parse_advertised(std::string_view text) {
+  const auto colon = text.rfind(':');
+  runtime::Endpoint endpoint;
+  if (colon != std::string_view::npos && colon > 0) {
+    const auto port = text.substr(colon + 1);
+    const auto [end, error] = std::from_chars(port.begin(), port.end(), endpoint.port);
+    endpoint.address = text.substr(0, colon);
+    if (error == std::errc() && end == port.end() && endpoint.port != 0) return endpoint;
+  }
+  return fail(Errc::invalid, "advertised address '{}': want host:port", text);
+}
+
+// Far from the largest id, so that counting on never wraps.
+std::int64_t random_producer_id() {
+  return static_cast<std::int64_t>(Random::from_os().next() >> 2);
+}
+
+}  // namespace
+
+Server::Server(runtime::Loop& loop, stream::Stream& stream, access::Access& access,
+               Metrics& metrics, Options options)
+    : loop_(loop),
+      options_(std::move(options)),
+      services_{loop, stream, access, options_, random_producer_id(), 0},
+      traffic_(metrics, loop),
+      read_buffer_(read_buffer_size) {
+  loop_.add_turn_hook(*this);
+  close_idle_later();
+}
+
+Server::~Server() {
+  stop();
+  loop_.remove_turn_hook(*this);
+}
+
+Result<runtime::Endpoint> Server::listen(const runtime::Endpoint& endpoint) {
+  if (!options_.advertised.empty()) {
+    SLUICE_TRY_ASSIGN(advertised_, parse_advertised(options_.advertised));
+  }
+  SLUICE_TRY_ASSIGN(const auto bound, loop_.listen(endpoint, *this));
+  listening_ = true;
+  return bound;
+}
+
+void Server::stop() {
+  if (std::exchange(listening_, false)) loop_.unlisten(*this);
+  if (idle_timer_ != runtime::TimerId::none)
+    loop_.cancel(std::exchange(idle_timer_, runtime::TimerId::none));
+  while (!connections_.empty()) {
+    const auto connection = connections_.begin()->second;
+    connection->close();
+  }
+  unflushed_.clear();
+}
+
+void Server::on_accept(runtime::Socket socket) {
+  const auto peer = loop_.peer_endpoint(socket);
+  const auto peer_text = runtime::to_string(peer);
+  auto principal = services_.access.authenticate({"kafka", peer_text, {}, {}, {}});
+  if (!principal) {
+    traffic_.refused(Refusal::unauthorized, peer, principal.error().text);
+    return loop_.close(socket);
+  }
+  const auto connection = std::make_shared<Connection>(*this, socket, std::move(*principal));
+  connections_.emplace(connection.get(), connection);
+  traffic_.connected();
+  connection->start();
+}
+
+void Server::on_closed(Connection& connection) {
+  connections_.erase(&connection);
+  traffic_.disconnected();
+}
+
+void Server::flush_later(std::shared_ptr<Connection> connection) {
+  // An answer given by a hook that runs behind ours would lie here until the next event.
+  if (unflushed_.empty() && loop_.now() == last_flush_) loop_.post([] {});
+  unflushed_.push_back(std::move(connection));
+}
+
+void Server::on_turn_end() {
+  last_flush_ = loop_.now();
+  for (const auto& connection : std::exchange(unflushed_, {})) connection->flush();
+}
+
+runtime::Endpoint Server::advertised(runtime::Socket socket) {
+  return advertised_.address.empty() ? loop_.local_endpoint(socket) : advertised_;
+}
+
+void Server::close_idle_later() {
+  idle_timer_ = loop_.run_after(options_.connections_max_idle / idle_checks_per_limit,
+                                [this] { close_idle(); });
+}
+
+void Server::close_idle() {
+  const auto oldest = loop_.now() - options_.connections_max_idle;
+  std::vector<std::shared_ptr<Connection>> idle;
+  for (const auto& [key, connection] : connections_) {
+    if (connection->last_active() < oldest) idle.push_back(connection);
+  }
+  for (const auto& connection : idle)
+    connection->refuse(Refusal::idle, "nothing sent for too long");
+  close_idle_later();
+}
+
+}  // namespace sluice::kafka

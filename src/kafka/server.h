@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "kafka/connection.h"
+#include "kafka/options.h"
+
+namespace sluice::kafka {
+
+// The Kafka front end of one shard: takes connections and speaks the Kafka protocol on the hub's
+// streams.
+//
+// Shard: all on the loop given. Life: made after the stream (whose hooks run first in a turn) and
+// destroyed before it; destroying closes what is open.
+class Server final : public runtime::AcceptHandler,
+                     public runtime::TurnHook,
+                     public ConnectionHost {
+ public:
+  Server(runtime::Loop& loop, stream::Stream& stream, access::Access& access, Metrics& metrics,
+         Options options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // The address really bound. Errors: those of the loop; invalid when Options::advertised is not
+  // "host:port".
+  Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint);
+  // Takes no more connections and closes those that are open. Appends under way still reach the
+  // log.
+  void stop();
+  [[nodiscard]] std::size_t connections() const { return connections_.size(); }
+
+  void on_accept(runtime::Socket socket) override;
+  void on_turn_end() override;
+
+  Services& services() override { return services_; }
+  Traffic& traffic() override { return traffic_; }
+  MutableBytes read_buffer() override { return read_buffer_; }
+  void flush_later(std::shared_ptr<Connection> connection) override;
+  runtime::Endpoint advertised(runtime::Socket socket) override;
+  void on_closed(Connection& connection) override;
+
+ private:
+  void close_idle_later();
+  void close_idle();
+
+  runtime::Loop& loop_;
+  Options options_;
+  Services services_;
+  Traffic traffic_;
+  Buffer read_buffer_;
+  runtime::Endpoint advertised_;  // no address: that of the accepted socket
+  std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+  std::vector<std::shared_ptr<Connection>> unflushed_;
+  runtime::TimePoint last_flush_;  // the turn of the last on_turn_end()
+  runtime::TimerId idle_timer_ = runtime::TimerId::none;
+  bool listening_ = false;
+};
+
+}  // namespace sluice::kafka
