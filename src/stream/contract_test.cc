@@ -41,11 +41,13 @@ TEST_P(StreamContract, AppendsAreAnsweredInTheOrderOfTheCallsWithRisingOffsets) 
   const auto backend = GetParam().make();
   const auto partition = only_partition(create(*backend, "sensors"));
   for (const auto shard : all_shards(*backend)) {
-    std::vector<int> answered;
+    std::size_t appended = 0;
+    std::vector<std::size_t> answered;
     Offset last{-1};
     backend->post(shard, [&] {
-      for (int i = 0; i < 10; ++i) {
-        backend->stream(shard).append(partition, batch({"x", "y"}), [&, i](Result<Appended> done) {
+      auto& stream = backend->stream(shard);
+      for (; appended < 10 && stream.has_room(partition); ++appended) {
+        stream.append(partition, batch({"x", "y"}), [&, i = appended](Result<Appended> done) {
           ASSERT_TRUE(done) << done.error().text;
           EXPECT_GT(done->first, last);
           last = done->first;
@@ -53,7 +55,7 @@ TEST_P(StreamContract, AppendsAreAnsweredInTheOrderOfTheCallsWithRisingOffsets) 
         });
       }
     });
-    ASSERT_TRUE(backend->run_until([&] { return answered.size() == 10; }));
+    ASSERT_TRUE(backend->run_until([&] { return appended > 0 && answered.size() == appended; }));
     EXPECT_TRUE(std::ranges::is_sorted(answered));
   }
 }

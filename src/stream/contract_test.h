@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ class TestBackend {
 struct BackendMaker {
   std::string name;
   std::function<std::unique_ptr<TestBackend>()> make;
+  friend void PrintTo(const BackendMaker& maker, std::ostream* out) { *out << maker.name; }
 };
 
 class StreamContract : public testing::TestWithParam<BackendMaker> {};

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include "stream/sim_backend_test.h"
@@ -168,6 +170,53 @@ TEST(EmbeddedBackend, RequestsBeyondTheBoundAreBusy) {
   EXPECT_TRUE(bounds(backend, {0}, partition));
 }
 
+// The partitions that the log on a stopped machine's disk has of streams other than those of
+// `catalogue`.
+std::size_t count_orphans(SimBackend& backend, const std::set<StreamId>& catalogue) {
+  const auto recovered = log::Recovery::run(backend.disk, SimBackend::small_log(), 2);
+  SLUICE_ASSERT(recovered);
+  const auto partitions = (*recovered)->partitions();
+  return static_cast<std::size_t>(std::ranges::count_if(
+      partitions, [&](Partition partition) { return !catalogue.contains(partition.stream); }));
+}
+
+std::set<StreamId> ids_of(const Catalogue& catalogue) {
+  std::set<StreamId> ids;
+  for (const auto& [name, stream] : catalogue.all()) ids.insert(stream.id);
+  return ids;
+}
+
+TEST(EmbeddedBackend, ARemovalThatACrashCutsShortIsFinishedByTheNextStart) {
+  std::size_t cut_short = 0;
+  bool crashed = true;
+  for (std::uint64_t operation = 0; crashed; ++operation) {
+    SimBackend backend(7, 2);
+    const auto made = create(backend, "sensors", {.partitions = 2});
+    for (const std::uint32_t p : {0u, 1u}) ASSERT_TRUE(append(backend, {}, {made->id, p}, {"a"}));
+    auto left = ids_of(backend.stream({}).catalogue());
+    left.erase(made->id);
+    backend.disk.crash_at(backend.disk.operations() + operation);
+    crashed = false;
+    try {
+      ASSERT_TRUE(remove(backend, "sensors"));
+      backend.world->run_until_idle();
+    } catch (const sim::Crashed&) {
+      crashed = true;
+    }
+    backend.crash();
+    const auto orphans = count_orphans(backend, left);
+    backend.start(2);
+    if (backend.stream({}).catalogue().find("sensors") != nullptr) {
+      EXPECT_EQ(read_values(backend, {}, {made->id, 1}), std::vector<std::string>{"a"});
+      continue;
+    }
+    if (orphans != 0) ++cut_short;
+    ASSERT_TRUE(backend.stop());
+    EXPECT_EQ(count_orphans(backend, left), 0u);
+  }
+  EXPECT_GT(cut_short, 0u) << "no crash fell between the two halves of a removal";
+}
+
 // Creates, fills and removes streams until the disk dies at its `operation`th change; then a
 // restart must know each stream wholly or not at all.
 class CrashingCatalogue : public testing::TestWithParam<std::uint64_t> {};
@@ -208,6 +257,9 @@ TEST_P(CrashingCatalogue, KnowsEachStreamWhollyOrNotAtAllAfterACrash) {
       EXPECT_EQ(read_values(backend, {}, {stream.id, p}).back(), "again");
     }
   }
+  const auto known = ids_of(backend.stream({}).catalogue());
+  ASSERT_TRUE(backend.stop());
+  EXPECT_EQ(count_orphans(backend, known), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(AtEveryPoint, CrashingCatalogue, testing::Range<std::uint64_t>(1, 25));

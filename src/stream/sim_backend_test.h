@@ -20,6 +20,15 @@ class SimBackend final : public TestBackend {
     start(shards);
   }
 
+  static log::Options small_log() {
+    log::Options options;
+    options.journal_size = 128 << 10;
+    options.journal_files = 2;
+    options.segment_size = 64 << 10;
+    options.tail_cache_size = 16 << 10;
+    return options;
+  }
+
   [[nodiscard]] std::uint32_t shards() const override {
     return static_cast<std::uint32_t>(world->loops());
   }
@@ -69,14 +78,6 @@ class SimBackend final : public TestBackend {
     mailboxes_.reset();
     world.reset();
   }
-  static log::Options small_log() {
-    log::Options options;
-    options.journal_size = 1 << 20;
-    options.segment_size = 64 << 10;
-    options.tail_cache_size = 16 << 10;
-    return options;
-  }
-
   std::uint64_t seed_;
   EmbeddedTuning tuning_;
   std::vector<Metrics> metrics_;
