@@ -94,7 +94,7 @@ TEST(Mailboxes, OnThreadsEverythingArrivesOnceAndInOrderThroughNarrowRings) {
   Shards shards(kShards);
   Mailboxes mailboxes(shards.loops(), 4);
   std::latch done(kShards);
-  Traffic traffic(mailboxes, 1000, [&] { done.count_down(); });
+  Traffic traffic(mailboxes, 200, [&] { done.count_down(); });
   for (std::uint32_t i = 0; i < kShards; ++i) shards.loop(i).post([&, i] { traffic.start({i}); });
   shards.start();
   done.wait();

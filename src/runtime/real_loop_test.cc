@@ -19,7 +19,7 @@ namespace {
 
 TEST(RealLoop, NoTaskFromOutsideIsLostWhetherTheLoopSleepsOrNot) {
   constexpr int kThreads = 3;
-  constexpr int kTasks = 3000;
+  constexpr int kTasks = 500;
   const auto loop = RealLoop::create();
   int run = 0;
   std::vector<std::jthread> threads;
@@ -78,36 +78,49 @@ TEST(RealLoop, LoopsOfOneProcessShareAnEndpointButNotWithAnotherProcess) {
   EXPECT_NE(refused.error().text.find(to_string(taken)), std::string::npos) << refused.error().text;
 }
 
+FileDescriptor connect_to(const Endpoint& endpoint) {
+  FileDescriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  auto address = loopback(endpoint.port);
+  EXPECT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  return client;
+}
+
+// Stops the loop when `wanted` connections have been accepted, or after far too many turns.
+struct StopWhenAccepted final : TurnHook {
+  StopWhenAccepted(RealLoop& loop_in, CountingAcceptor& acceptor_in)
+      : loop(loop_in), acceptor(acceptor_in) {}
+  void on_turn_end() override {
+    ++turns;
+    if (acceptor.accepted == wanted || turns == 1000) loop.stop();
+  }
+  RealLoop& loop;
+  CountingAcceptor& acceptor;
+  int wanted = 1;
+  int turns = 0;
+};
+
 TEST(RealLoop, WithoutDescriptorsAcceptingPausesInsteadOfSpinning) {
   const auto loop = RealLoop::create();
-  CountingAcceptor handler(*loop);
-  const auto endpoint = *loop->listen({"127.0.0.1", 0}, handler);
-  const FileDescriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  auto address = loopback(endpoint.port);
-  ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  CountingAcceptor acceptor(*loop);
+  StopWhenAccepted hook(*loop, acceptor);
+  loop->add_turn_hook(hook);
+  const auto endpoint = *loop->listen({"127.0.0.1", 0}, acceptor);
+  const auto first = connect_to(endpoint);
+  loop->run();  // all goes well, and sanitizers have seen each type: they need descriptors for it
+  ASSERT_EQ(acceptor.accepted, 1);
 
+  const auto second = connect_to(endpoint);
+  hook.wanted = 2;
+  hook.turns = 0;
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
   const rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-
-  struct Turns final : TurnHook {
-    void on_turn_end() override {
-      ++count;
-      if (acceptor.accepted > 0 || count == 1000) loop.stop();
-    }
-    Turns(RealLoop& loop_in, CountingAcceptor& acceptor_in)
-        : loop(loop_in), acceptor(acceptor_in) {}
-    RealLoop& loop;
-    CountingAcceptor& acceptor;
-    int count = 0;
-  } turns(*loop, handler);
-  loop->add_turn_hook(turns);
   loop->run_after(std::chrono::milliseconds(50), [&] { ::setrlimit(RLIMIT_NOFILE, &limit); });
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
   loop->run();
   ::setrlimit(RLIMIT_NOFILE, &limit);
-  EXPECT_EQ(handler.accepted, 1);
-  EXPECT_LT(turns.count, 10) << "one that fails, one for each timer, one that accepts";
+  EXPECT_EQ(acceptor.accepted, 2);
+  EXPECT_LT(hook.turns, 10) << "one that fails, one for each timer, one that accepts";
 }
 
 TEST(RealLoop, TheFirstTerminateSignalIsATaskOfTheLoop) {

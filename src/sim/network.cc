@@ -1,6 +1,7 @@
 #include "sim/network.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace sluice::sim {
@@ -9,10 +10,11 @@ using runtime::Transfer;
 
 void ByteQueue::pop(std::size_t count) {
   begin_ += count;
-  if (begin_ == bytes_.size() || begin_ > bytes_.size() / 2) {
-    bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(begin_));
-    begin_ = 0;
-  }
+  if (begin_ <= bytes_.size() / 2) return;
+  const auto left = size();
+  std::memmove(bytes_.data(), bytes_.data() + begin_, left);
+  bytes_.resize(left);
+  begin_ = 0;
 }
 
 Connection::Connection(Events& events, const NetworkFaults& faults, runtime::Endpoint client,
@@ -40,7 +42,7 @@ Transfer Connection::receive(Side at, MutableBytes into) {
     const bool ended = reset_ || pipe.end_arrived;
     return {ended ? Transfer::State::closed : Transfer::State::would_block, 0};
   }
-  std::ranges::copy(pipe.arrived.view().first(count), into.begin());
+  std::memcpy(into.data(), pipe.arrived.view().data(), count);
   const bool was_full = room(pipe) == 0;
   pipe.arrived.pop(count);
   if (was_full) notify(other(at));

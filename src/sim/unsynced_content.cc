@@ -1,6 +1,7 @@
 #include "sim/unsynced_content.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/assert.h"
 
@@ -19,9 +20,9 @@ std::uint64_t sectors_for(std::uint64_t bytes) { return (bytes + kSector - 1) / 
 }  // namespace
 
 std::size_t UnsyncedContent::read(std::uint64_t at, MutableBytes out) const {
-  if (at >= size_) return 0;
+  if (at >= size_ || out.empty()) return 0;
   const auto count = std::min<std::uint64_t>(out.size(), size_ - at);
-  std::copy_n(data_.begin() + static_cast<std::ptrdiff_t>(at), count, out.begin());
+  std::memcpy(out.data(), data_.data() + at, count);
   return count;
 }
 
@@ -30,18 +31,28 @@ void UnsyncedContent::write(std::uint64_t at, Bytes bytes) {
   const auto end = at + bytes.size();
   const auto size_after = std::max(size_, end);
   save(at, end, size_after, false);
-  std::ranges::copy(bytes, data_.begin() + static_cast<std::ptrdiff_t>(at));
+  std::memcpy(data_.data() + at, bytes.data(), bytes.size());
   size_ = size_after;
 }
 
 void UnsyncedContent::truncate(std::uint64_t size) {
   const auto cut_from = std::min(size, size_);
   save(cut_from, size_, size, true);
-  std::fill(data_.begin() + static_cast<std::ptrdiff_t>(cut_from),
-            data_.begin() + static_cast<std::ptrdiff_t>(size_), std::byte{0});
+  set_zero(cut_from, size_);
   size_ = size;
-  if (const auto room = sectors_for(size) * kSector; data_.size() < room)
-    data_.resize(room, std::byte{0});
+  make_room(size);
+}
+
+void UnsyncedContent::set_zero(std::uint64_t from, std::uint64_t until) {
+  if (from < until) std::memset(data_.data() + from, 0, until - from);
+}
+
+void UnsyncedContent::make_room(std::uint64_t size) {
+  const auto before = data_.size();
+  const auto room = sectors_for(size) * kSector;
+  if (room <= before) return;
+  data_.resize(room);
+  set_zero(before, room);
 }
 
 // Records a change of [from, until) before it is made, and makes room for it.
@@ -49,7 +60,7 @@ void UnsyncedContent::save(std::uint64_t from, std::uint64_t until, std::uint64_
                            bool cut) {
   const auto first = from / kSector;
   const auto end = std::max(first, sectors_for(until));
-  if (data_.size() < end * kSector) data_.resize(end * kSector, std::byte{0});
+  make_room(end * kSector);
   changes_.push_back({first, end - first, undo_.size(), size_after, cut});
   append(undo_, Bytes(sector(first), (end - first) * kSector));
 }
@@ -138,8 +149,9 @@ void UnsyncedContent::restore_orphans(Random& random) {
 }
 
 void UnsyncedContent::set_size_after_crash(std::uint64_t size) {
-  data_.resize(sectors_for(size) * kSector, std::byte{0});
-  std::fill(data_.begin() + static_cast<std::ptrdiff_t>(size), data_.end(), std::byte{0});
+  make_room(size);
+  data_.resize(sectors_for(size) * kSector);
+  set_zero(size, data_.size());
   size_ = synced_size_ = size;
 }
 

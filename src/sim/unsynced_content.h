@@ -47,6 +47,8 @@ class UnsyncedContent {
     bool cut;
   };
 
+  void set_zero(std::uint64_t from, std::uint64_t until);
+  void make_room(std::uint64_t size);
   void save(std::uint64_t from, std::uint64_t until, std::uint64_t size_after, bool cut);
   std::byte* sector(std::uint64_t number) { return data_.data() + number * kSector; }
   void swap_sector(const Change& change, std::size_t index);
