@@ -1,0 +1,375 @@
+#include "mqtt/connection.h"
+
+#include <algorithm>
+#include <cstring>
+#include <variant>
+
+#include "base/assert.h"
+#include "mqtt/decode.h"
+
+namespace sluice::mqtt {
+
+namespace {
+
+constexpr Logger logger("mqtt");
+
+constexpr std::size_t read_share = 64 << 10;         // bytes per connection and turn
+constexpr std::size_t read_buffer_size = 256 << 10;  // room for what is carried over and a share
+constexpr std::size_t large_packet = 16 << 10;       // from here on, read into a buffer of its own
+constexpr std::uint32_t answers_unsent_max =
+    8192;  // then reading waits until the client has read them
+constexpr std::size_t pooled_buffers_max = 256;
+constexpr std::size_t pooled_capacity_max = 1 << 20;
+
+}  // namespace
+
+std::unique_ptr<Buffer> BufferPool::acquire() {
+  if (free_.empty()) return std::make_unique<Buffer>();
+  auto buffer = std::move(free_.back());
+  free_.pop_back();
+  return buffer;
+}
+
+void BufferPool::release(std::unique_ptr<Buffer> buffer) {
+  if (free_.size() >= pooled_buffers_max || buffer->capacity() > pooled_capacity_max) return;
+  buffer->clear();
+  free_.push_back(std::move(buffer));
+}
+
+ConnectionContext::ConnectionContext(runtime::Loop& l, hub::Hub& h, access::Access& a,
+                                     Metrics& metrics, Options o)
+    : loop(l),
+      hub(h),
+      access(a),
+      options(o),
+      counters(metrics),
+      session{.options = options,
+              .counters = counters,
+              .delivery = {.counters = counters, .properties = {}, .encoded = {}},
+              .properties = {}},
+      read_buffer(read_buffer_size) {}
+
+std::uint32_t ConnectionContext::now_s() const {
+  const auto since_epoch =
+      std::chrono::duration_cast<std::chrono::seconds>(loop.now().time_since_epoch());
+  return static_cast<std::uint32_t>(since_epoch.count());
+}
+
+Connection::Connection(ConnectionContext& context, runtime::Socket socket, std::uint64_t session_id)
+    : context_(context), session_(*this, context.session, session_id), socket_(socket) {}
+
+template <class Call>
+auto Connection::when_alive(Call call) {
+  return [weak = context_.weak_from_this(), self = self_, call](auto&&... arguments) {
+    const auto context = weak.lock();
+    if (!context) return;
+    if (auto* connection = context->connections.find(self)) call(**connection, arguments...);
+  };
+}
+
+void Connection::start(hub::Handle self) {
+  self_ = self;
+  heard_s_ = context_.now_s();
+  context_.loop.attach(socket_, *this);
+  expect(heard_s_ + static_cast<std::uint32_t>(context_.options.connect_timeout.count()));
+}
+
+// --- input
+
+bool Connection::may_read() const {
+  return session_.ready() && answers_unsent_ < answers_unsent_max;
+}
+
+void Connection::on_readable() {
+  if (!may_read() || resume_posted_) return;
+  if (packet_size_ >= large_packet)
+    read_large_packet();
+  else
+    read_into_shared();
+  watch();
+}
+
+void Connection::read_into_shared() {
+  Buffer& buffer = context_.read_buffer;
+  const std::size_t carried = carried_.size();
+  SLUICE_ASSERT(carried + read_share <= buffer.size());
+  if (carried > 0) std::memcpy(buffer.data(), carried_.data(), carried);
+  const auto transfer =
+      context_.loop.receive(socket_, MutableBytes(buffer).subspan(carried, read_share));
+  if (!received(transfer)) return;
+  const Bytes in = Bytes(buffer).first(carried + transfer.bytes);
+  keep(in.subspan(consume(in)));
+}
+
+void Connection::read_large_packet() {
+  const std::size_t had = carried_.size();
+  const std::size_t want = std::min<std::size_t>(packet_size_ - had, read_share);
+  if (carried_.capacity() < had + want)
+    carried_.reserve(std::min<std::size_t>(packet_size_, std::max(2 * had, had + want)));
+  carried_.resize(had + want);
+  const auto transfer = context_.loop.receive(socket_, MutableBytes(carried_).subspan(had));
+  carried_.resize(had + transfer.bytes);
+  if (received(transfer) && carried_.size() == packet_size_) consume_carried();
+}
+
+bool Connection::received(const runtime::Transfer& transfer) {
+  if (transfer.state == runtime::Transfer::State::closed) session_.on_lost("closed by the client");
+  if (transfer.bytes == 0) return false;
+  heard_s_ = context_.now_s();
+  return true;
+}
+
+// Shows the session one packet after the other; returns how many bytes it is done with.
+std::size_t Connection::consume(Bytes in) {
+  std::size_t used = 0;
+  packet_size_ = 0;
+  while (may_read()) {
+    const auto cut = decode_frame(in.subspan(used), session_.packet_max());
+    if (!cut) {
+      session_.refuse(cut.error());
+      break;
+    }
+    if (const auto* more = std::get_if<NeedMore>(&*cut)) {
+      packet_size_ = static_cast<std::uint32_t>(more->total);
+      break;
+    }
+    const auto& frame = std::get<Frame>(*cut);
+    if (session_.on_packet(frame) == Session::Step::later) break;
+    used += frame.size;
+  }
+  if (session_.waits_for_room()) context_.hub.wait_for_room(publisher_);
+  return used;
+}
+
+void Connection::consume_carried() {
+  const Bytes all = carried_;
+  const std::size_t used = consume(all);
+  if (used == 0) return;
+  Buffer rest;
+  append(rest, all.subspan(used));
+  carried_ = std::move(rest);
+}
+
+void Connection::keep(Bytes rest) {
+  if (rest.empty()) {
+    if (carried_.capacity() > 0) carried_ = {};
+    return;
+  }
+  carried_.clear();
+  append(carried_, rest);
+}
+
+// Something has happened that may let the session go on.
+void Connection::after_event() {
+  post_resume();
+  mark_dirty();
+}
+
+// What was kept back is shown to the session in the next turn: not within a call of the hub, which
+// is busy with others, nor at the end of a turn, when the hub has closed its batches.
+void Connection::post_resume() {
+  if (interest_.read || resume_posted_ || carried_.empty() || !may_read()) return;
+  resume_posted_ = true;
+  context_.loop.post(when_alive([](Connection& connection) { connection.resume_reading(); }));
+}
+
+void Connection::resume_reading() {
+  resume_posted_ = false;
+  if (!carried_.empty() && may_read()) consume_carried();
+  mark_dirty();
+}
+
+// --- output
+
+Buffer& Connection::output() {
+  if (!out_) out_ = context_.pool.acquire();
+  mark_dirty();
+  return *out_;
+}
+
+void Connection::mark_dirty() {
+  if (dirty_) return;
+  dirty_ = true;
+  context_.dirty.push_back(self_);
+}
+
+bool Connection::on_turn_end() {
+  dirty_ = false;
+  flush();
+  if (session_.ended()) {
+    tear_down();
+    return false;
+  }
+  resume_delivery();
+  post_resume();
+  watch();
+  return true;
+}
+
+void Connection::flush() {
+  if (unsent() > 0) {
+    const Bytes rest = Bytes(*out_).subspan(sent_);
+    const auto transfer = context_.loop.send(socket_, {&rest, 1});
+    if (transfer.state == runtime::Transfer::State::closed)
+      session_.on_lost("closed by the client");
+    sent_ += transfer.bytes;
+  }
+  if (unsent() == 0) {
+    if (out_) context_.pool.release(std::move(out_));
+    out_.reset();
+    sent_ = 0;
+    answers_unsent_ = 0;
+  } else if (sent_ > out_->size() / 2) {
+    std::memmove(out_->data(), out_->data() + sent_, unsent());
+    out_->resize(unsent());
+    sent_ = 0;
+  }
+}
+
+void Connection::resume_delivery() {
+  if (!lagging_ || unsent() > context_.options.output_max / 2 || !session_.has_room_again()) return;
+  lagging_ = false;
+  context_.hub.resume(subscriber_);
+}
+
+void Connection::watch() {
+  const runtime::Interest wanted{.read = may_read() && !resume_posted_, .write = unsent() > 0};
+  if (wanted == interest_) return;
+  interest_ = wanted;
+  context_.loop.watch(socket_, wanted);
+}
+
+// --- time
+
+void Connection::expect(std::uint32_t due_s) { due_s_ = context_.wheel.add(due_s, self_); }
+
+void Connection::on_second(std::uint32_t second) {
+  if (second != due_s_ || session_.ended()) return;
+  if (!session_.connected())
+    return session_.on_ended_by_server(Reason::keep_alive_timeout,
+                                       "no CONNECT within the time for it");
+  session_.release_idle_memory();
+  if (!may_read()) heard_s_ = second;  // the silence is ours
+  const std::uint32_t silence_max = (session_.keep_alive_s() * 3u + 1) / 2;
+  if (heard_s_ + silence_max <= second)
+    return session_.on_ended_by_server(Reason::keep_alive_timeout,
+                                       "nothing was heard for 1.5 times the keep-alive");
+  expect(heard_s_ + silence_max);
+}
+
+// --- the hub
+
+void Connection::on_published(std::uint64_t up_to) {
+  session_.on_published(up_to);
+  after_event();
+}
+
+void Connection::on_publish_failed(std::uint64_t sequence, const Error& error) {
+  session_.on_publish_failed(sequence, error);
+}
+
+void Connection::on_room() {
+  session_.on_room();
+  after_event();
+}
+
+std::size_t Connection::on_records(std::string_view prefix, const log::BlockRef& block,
+                                   std::span<const hub::Delivery> deliveries) {
+  if (session_.ended()) return deliveries.size();
+  WallMs& now = context_.session.delivery.now;
+  if (now == 0) now = context_.loop.wall_ms();
+  const std::size_t taken =
+      session_.deliver(prefix, *block, deliveries, sent_ + context_.options.output_max, output());
+  if (taken < deliveries.size()) lagging_ = true;
+  return taken;
+}
+
+// --- what the session asks
+
+Buffer& Connection::control_output() {
+  ++answers_unsent_;
+  return output();
+}
+
+Result<access::Principal> Connection::authenticate(const access::Login& login) {
+  const std::string peer = to_string(context_.loop.peer_endpoint(socket_));
+  access::Login with_peer = login;
+  with_peer.peer = peer;
+  return context_.access.authenticate(with_peer);
+}
+
+Result<void> Connection::check(const access::Principal& principal, access::Action action,
+                               std::string_view resource) {
+  return context_.access.check(principal, action, resource);
+}
+
+bool Connection::unrestricted(const access::Principal& principal) {
+  return context_.access.unrestricted(principal);
+}
+
+void Connection::claim(const std::string& client_id, std::uint64_t session) {
+  claimed_ = true;
+  context_.hub.claim(
+      client_id, session, when_alive([](Connection& connection) {
+        connection.session_.on_ended_by_server(Reason::session_taken_over,
+                                               "another connection uses the client id");
+      }),
+      when_alive([](Connection& connection, const Result<void>& result) {
+        connection.session_.on_claimed(result);
+        if (connection.session_.connected() && connection.session_.keep_alive_s() > 0)
+          connection.expect(connection.heard_s_ +
+                            (connection.session_.keep_alive_s() * 3u + 1) / 2);
+        else
+          connection.due_s_ = 0;
+        connection.after_event();
+      }));
+}
+
+Result<void> Connection::publish(std::uint64_t sequence, const hub::Message& message) {
+  if (!publisher_.valid()) publisher_ = context_.hub.add_publisher(*this);
+  return context_.hub.publish(publisher_, sequence, message);
+}
+
+void Connection::subscribe(std::uint32_t index, std::string_view filter,
+                           const hub::SubscribeOptions& options) {
+  if (!subscriber_.valid()) subscriber_ = context_.hub.add_subscriber(*this, session_.id());
+  context_.hub.subscribe(subscriber_, std::string(filter), options,
+                         when_alive([index](Connection& connection, const Result<void>& result) {
+                           connection.session_.on_subscribed(index, result);
+                           connection.after_event();
+                         }));
+}
+
+bool Connection::unsubscribe(std::string_view filter) {
+  return subscriber_.valid() && context_.hub.unsubscribe(subscriber_, filter);
+}
+
+void Connection::end(Reason reason, std::string_view text) {
+  mark_dirty();
+  if (reason == Reason::success) return;
+  context_.counters.count_refusal(reason);
+  const auto now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(context_.loop.now().time_since_epoch());
+  if (!context_.log_limit.allow(now.count())) return;
+  logger.warn("connection ended", {{"peer", to_string(context_.loop.peer_endpoint(socket_))},
+                                   {"client", session_.client_id()},
+                                   {"reason", to_string(reason)},
+                                   {"text", text},
+                                   {"suppressed", context_.log_limit.take_suppressed()}});
+}
+
+void Connection::stop() {
+  session_.drop_will();
+  session_.on_ended_by_server(Reason::server_shutting_down, "the server is shutting down");
+}
+
+void Connection::tear_down() {
+  // The hub has closed the batches of this turn already: one more turn takes the will along.
+  if (session_.publish_will()) context_.loop.post([] {});
+  if (publisher_.valid()) context_.hub.remove_publisher(publisher_);
+  if (subscriber_.valid()) context_.hub.remove_subscriber(subscriber_);
+  if (claimed_) context_.hub.release(session_.client_id(), session_.id());
+  context_.loop.close(socket_);
+}
+
+}  // namespace sluice::mqtt

@@ -1,0 +1,150 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "access/access.h"
+#include "base/bytes.h"
+#include "base/logger.h"
+#include "hub/hub.h"
+#include "hub/slots.h"
+#include "mqtt/session.h"
+#include "mqtt/timer_wheel.h"
+#include "runtime/loop.h"
+
+namespace sluice::mqtt {
+
+class Connection;
+
+// Output buffers that no connection needs at the moment.
+class BufferPool {
+ public:
+  std::unique_ptr<Buffer> acquire();
+  void release(std::unique_ptr<Buffer> buffer);
+
+ private:
+  std::vector<std::unique_ptr<Buffer>> free_;
+};
+
+// What all connections of a server share. One shard's; owned by its Server, and gone with it:
+// callbacks that may come later hold it weakly.
+struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
+  ConnectionContext(runtime::Loop& l, hub::Hub& h, access::Access& a, Metrics& metrics, Options o);
+
+  runtime::Loop& loop;
+  hub::Hub& hub;
+  access::Access& access;
+  Options options;
+  Counters counters;
+  SessionContext session;
+  Buffer read_buffer;  // what a socket has to say is read into it and parsed in place
+  BufferPool pool;
+  hub::Slots<std::unique_ptr<Connection>> connections;
+  std::vector<hub::Handle> dirty;  // to be looked at when the turn ends, each once
+  TimerWheel wheel;
+  LogLimit log_limit;
+
+  [[nodiscard]] std::uint32_t now_s() const;  // of the loop's clock
+};
+
+// One client: its socket, the bytes on their way, and its session.
+//
+// Shard:  lives on its loop's. Owner: ConnectionContext::connections; it goes away in on_turn_end()
+// only, so no
+//         callback ever runs on a connection that is gone.
+// Input:  is parsed in the server's read buffer; only a packet that is not complete, or could not
+// be taken yet, is
+//         kept here. Reading stops while the session waits, and while too many answers wait for a
+//         client that does not read them.
+// Output: one buffer, sent once per turn. Deliveries fill it up to options.output_max; then the
+// subscriber lags.
+class Connection final : public runtime::SocketHandler,
+                         public hub::PublisherSink,
+                         public hub::SubscriberSink,
+                         private SessionHost {
+ public:
+  Connection(ConnectionContext& context, runtime::Socket socket, std::uint64_t session_id);
+  ~Connection() = default;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void start(hub::Handle self);
+  // Sends what there is. False: it is over and may be destroyed.
+  bool on_turn_end();
+  // The wheel has reached `second`.
+  void on_second(std::uint32_t second);
+  // The server goes down: says so to the client; no will.
+  void stop();
+
+  void on_readable() override;
+  void on_writable() override { mark_dirty(); }
+  void on_published(std::uint64_t up_to) override;
+  void on_publish_failed(std::uint64_t sequence, const Error& error) override;
+  void on_room() override;
+  std::size_t on_records(std::string_view prefix, const log::BlockRef& block,
+                         std::span<const hub::Delivery> deliveries) override;
+
+ private:
+  Buffer& control_output() override;
+  Result<access::Principal> authenticate(const access::Login& login) override;
+  Result<void> check(const access::Principal& principal, access::Action action,
+                     std::string_view resource) override;
+  bool unrestricted(const access::Principal& principal) override;
+  void claim(const std::string& client_id, std::uint64_t session) override;
+  Result<void> publish(std::uint64_t sequence, const hub::Message& message) override;
+  void subscribe(std::uint32_t index, std::string_view filter,
+                 const hub::SubscribeOptions& options) override;
+  bool unsubscribe(std::string_view filter) override;
+  void end(Reason reason, std::string_view text) override;
+
+  [[nodiscard]] bool may_read() const;
+  void read_into_shared();
+  void read_large_packet();
+  // False: nothing came, or the peer has closed.
+  bool received(const runtime::Transfer& transfer);
+  std::size_t consume(Bytes in);
+  void consume_carried();
+  void keep(Bytes rest);
+  void after_event();
+  void post_resume();
+  void resume_reading();
+
+  Buffer& output();
+  [[nodiscard]] std::size_t unsent() const { return out_ ? out_->size() - sent_ : 0; }
+  void flush();
+  void resume_delivery();
+  void watch();
+  void mark_dirty();
+  void tear_down();
+  void expect(std::uint32_t due_s);
+  // `call` on this connection, later, if it and its server are still there.
+  template <class Call>
+  auto when_alive(Call call);
+
+  ConnectionContext& context_;
+  Session session_;
+  Buffer
+      carried_;  // input not yet taken: an incomplete packet, or what came while the session waits
+  std::unique_ptr<Buffer> out_;
+  std::size_t sent_ = 0;  // bytes of out_
+  hub::Handle self_;
+  hub::Handle publisher_;   // made with the first publish
+  hub::Handle subscriber_;  // made with the first subscription
+  runtime::Socket socket_;
+  std::uint32_t packet_size_ = 0;  // of the incomplete packet in carried_, once known
+  std::uint32_t heard_s_ = 0;      // when something was read last
+  std::uint32_t due_s_ = 0;        // when the wheel is expected
+  std::uint32_t answers_unsent_ = 0;
+  runtime::Interest interest_;
+  bool dirty_ = false;
+  bool resume_posted_ = false;
+  bool lagging_ = false;
+  bool claimed_ = false;
+};
+
+static_assert(sizeof(Connection) <= 400,
+              "an idle connection with its session costs at most 400 bytes");
+
+}  // namespace sluice::mqtt

@@ -1,0 +1,52 @@
+#include "mqtt/counters.h"
+
+#include <fmt/format.h>
+
+namespace sluice::mqtt {
+
+namespace {
+
+constexpr std::string_view received_help = "Messages received from publishers";
+constexpr std::string_view delivered_help = "Messages written to subscribers";
+
+Counter& dropped(Metrics& metrics, std::string_view reason) {
+  return metrics.counter("sluice_messages_dropped_total",
+                         "Messages that were not stored or not delivered",
+                         fmt::format("protocol=\"mqtt\",reason=\"{}\"", reason));
+}
+
+std::array<Counter*, 2> by_qos(Metrics& metrics, std::string_view name, std::string_view help) {
+  return {&metrics.counter(name, help, "protocol=\"mqtt\",qos=\"0\""),
+          &metrics.counter(name, help, "protocol=\"mqtt\",qos=\"1\"")};
+}
+
+Counter& connects_of(Metrics& metrics, std::string_view version) {
+  return metrics.counter("sluice_connects_total", "Connections accepted by their protocol",
+                         fmt::format("protocol=\"mqtt\",version=\"{}\"", version));
+}
+
+}  // namespace
+
+Counters::Counters(Metrics& metrics)
+    : connections(metrics.gauge("sluice_connections", "Open connections", "protocol=\"mqtt\"")),
+      connects{&connects_of(metrics, "3.1.1"), &connects_of(metrics, "5")},
+      received(by_qos(metrics, "sluice_messages_received_total", received_help)),
+      delivered(by_qos(metrics, "sluice_messages_delivered_total", delivered_help)),
+      dropped_expired(dropped(metrics, "expired")),
+      dropped_too_large(dropped(metrics, "packet_too_large")),
+      dropped_not_authorized(dropped(metrics, "not_authorized")),
+      dropped_topic(dropped(metrics, "topic_not_allowed")),
+      dropped_not_stored(dropped(metrics, "not_stored")),
+      dropped_will(dropped(metrics, "will_not_stored")),
+      auth_failures(
+          metrics.counter("sluice_auth_failures_total", "Logins refused", "protocol=\"mqtt\"")),
+      metrics_(metrics) {}
+
+void Counters::count_refusal(Reason reason) {
+  metrics_
+      .counter("sluice_mqtt_refusals_total", "MQTT connections ended by the server, by reason",
+               fmt::format("reason=\"{}\"", to_string(reason)))
+      .add();
+}
+
+}  // namespace sluice::mqtt

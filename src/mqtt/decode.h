@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <variant>
+
+#include "mqtt/packet.h"
+
+namespace sluice::mqtt {
+
+// From bytes to packets: pure, without allocation, for both ends and both versions. First
+// decode_frame() cuts a packet out of what has arrived, then the decoder of its type takes the body
+// apart. Refused are malformed packets and those that break the protocol by themselves; what
+// depends on a connection's state is the session's to judge.
+
+// Cuts the first packet off `in`. Refuses reserved types and flags, and packets of more than
+// `size_max` bytes, as soon as their fixed header says so (2.1).
+Decoded<std::variant<NeedMore, Frame>> decode_frame(Bytes in, std::size_t size_max);
+
+Decoded<Connect> decode_connect(Bytes body);
+// The version that a CONNECT asks for, even if the rest of it is refused; nothing if it is none
+// that is spoken here.
+std::optional<Version> version_of_connect(Bytes body);
+
+Decoded<Connack> decode_connack(Bytes body, Version version);
+Decoded<Publish> decode_publish(const Frame& frame, Version version);
+Decoded<Ack> decode_ack(Bytes body, Version version);
+Decoded<Subscribe> decode_subscribe(Bytes body, Version version);
+Decoded<SubscribeAck> decode_subscribe_ack(Bytes body, Version version);
+Decoded<Unsubscribe> decode_unsubscribe(Bytes body, Version version);
+Decoded<SubscribeAck> decode_unsubscribe_ack(Bytes body, Version version);
+Decoded<Disconnect> decode_disconnect(Bytes body, Version version);
+// PINGREQ, PINGRESP.
+Decoded<void> decode_empty(Bytes body);
+
+}  // namespace sluice::mqtt

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace sluice::mqtt {
+
+struct Options {
+  std::size_t packet_max = 16 << 20;  // bytes of one packet from a client; announced
+  std::uint16_t receive_maximum =
+      1024;  // QoS 1 publishes of one client that wait for their PUBACK; announced
+  std::uint16_t max_inflight = 1024;  // to a client of MQTT 3.1.1, or one of 5 that allows more
+  std::uint16_t keep_alive_max_s =
+      0;  // a longer one, or none, is cut to this (MQTT 5 only); 0: no maximum
+  std::chrono::seconds connect_timeout{
+      10};  // for the CONNECT packet after the connection was accepted
+  std::size_t connect_packet_max = 64 << 10;  // bytes of a CONNECT packet
+  std::size_t client_id_max = 1024;           // bytes
+  std::uint32_t filters_max = 1024;           // in one SUBSCRIBE or UNSUBSCRIBE
+  std::size_t output_max = 256 << 10;         // bytes waiting for a slow client; then it lags
+  std::uint64_t seed = 0;  // of session ids and assigned client ids; 0: from the operating system
+};
+
+}  // namespace sluice::mqtt

@@ -1,0 +1,71 @@
+#include "mqtt/packet.h"
+
+#include <array>
+
+namespace sluice::mqtt {
+
+std::string_view to_string(PacketType type) {
+  constexpr std::array<std::string_view, 16> names = {
+      "reserved", "CONNECT",  "CONNACK",    "PUBLISH", "PUBACK",      "PUBREC",
+      "PUBREL",   "PUBCOMP",  "SUBSCRIBE",  "SUBACK",  "UNSUBSCRIBE", "UNSUBACK",
+      "PINGREQ",  "PINGRESP", "DISCONNECT", "AUTH"};
+  return names[static_cast<std::uint8_t>(type) & 15];
+}
+
+std::string_view to_string(Reason reason) {
+  switch (reason) {
+    case Reason::success:
+      return "success";
+    case Reason::disconnect_with_will:
+      return "disconnect_with_will";
+    case Reason::no_subscription_existed:
+      return "no_subscription_existed";
+    case Reason::unspecified:
+      return "unspecified";
+    case Reason::malformed:
+      return "malformed";
+    case Reason::protocol_error:
+      return "protocol_error";
+    case Reason::implementation_specific:
+      return "implementation_specific";
+    case Reason::unsupported_version:
+      return "unsupported_version";
+    case Reason::client_id_invalid:
+      return "client_id_invalid";
+    case Reason::bad_user_or_password:
+      return "bad_user_or_password";
+    case Reason::not_authorized:
+      return "not_authorized";
+    case Reason::server_unavailable:
+      return "server_unavailable";
+    case Reason::server_shutting_down:
+      return "server_shutting_down";
+    case Reason::bad_authentication_method:
+      return "bad_authentication_method";
+    case Reason::keep_alive_timeout:
+      return "keep_alive_timeout";
+    case Reason::session_taken_over:
+      return "session_taken_over";
+    case Reason::topic_filter_invalid:
+      return "topic_filter_invalid";
+    case Reason::topic_name_invalid:
+      return "topic_name_invalid";
+    case Reason::receive_maximum_exceeded:
+      return "receive_maximum_exceeded";
+    case Reason::topic_alias_invalid:
+      return "topic_alias_invalid";
+    case Reason::packet_too_large:
+      return "packet_too_large";
+    case Reason::quota_exceeded:
+      return "quota_exceeded";
+    case Reason::retain_not_supported:
+      return "retain_not_supported";
+    case Reason::qos_not_supported:
+      return "qos_not_supported";
+    case Reason::shared_subscriptions_not_supported:
+      return "shared_subscriptions_not_supported";
+  }
+  return "unknown";
+}
+
+}  // namespace sluice::mqtt

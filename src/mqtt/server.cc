@@ -1,0 +1,73 @@
+#include "mqtt/server.h"
+
+#include <chrono>
+#include <utility>
+
+#include "mqtt/connection.h"
+
+namespace sluice::mqtt {
+
+Server::Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metrics& metrics,
+               Options options)
+    : loop_(loop),
+      context_(std::make_shared<ConnectionContext>(loop, hub, access, metrics, options)),
+      random_(options.seed != 0 ? Random(options.seed) : Random::from_os()) {
+  loop_.add_turn_hook(*this);
+}
+
+Server::~Server() {
+  stop();
+  loop_.remove_turn_hook(*this);
+}
+
+Result<runtime::Endpoint> Server::listen(const runtime::Endpoint& endpoint) {
+  SLUICE_TRY_ASSIGN(auto bound, loop_.listen(endpoint, *this));
+  listening_ = true;
+  return bound;
+}
+
+void Server::stop() {
+  if (std::exchange(listening_, false)) loop_.unlisten(*this);
+  context_->connections.for_each([](std::uint32_t, auto& connection) { connection->stop(); });
+  on_turn_end();
+  loop_.cancel(std::exchange(tick_, runtime::TimerId::none));
+}
+
+std::size_t Server::connections() const { return context_->connections.size(); }
+
+void Server::on_accept(runtime::Socket socket) {
+  start_ticking();
+  const auto handle = context_->connections.add(
+      std::make_unique<Connection>(*context_, socket, random_.next() | 1));
+  (*context_->connections.find(handle))->start(handle);
+  context_->counters.connections.add(1);
+}
+
+void Server::on_turn_end() {
+  // Connections may be added to the list while it is gone through.
+  for (std::size_t i = 0; i < context_->dirty.size(); ++i) {
+    const hub::Handle handle = context_->dirty[i];
+    auto* connection = context_->connections.find(handle);
+    if (!connection || (*connection)->on_turn_end()) continue;
+    context_->connections.erase(handle);
+    context_->counters.connections.add(-1);
+  }
+  context_->dirty.clear();
+  context_->session.delivery.now = 0;
+}
+
+void Server::start_ticking() {
+  if (tick_ != runtime::TimerId::none) return;
+  context_->wheel.start(context_->now_s());
+  tick_ = loop_.run_after(std::chrono::seconds(1), [this] { on_tick(); });
+}
+
+void Server::on_tick() {
+  tick_ = runtime::TimerId::none;
+  context_->wheel.advance(context_->now_s(), [this](hub::Handle handle, std::uint32_t second) {
+    if (auto* connection = context_->connections.find(handle)) (*connection)->on_second(second);
+  });
+  if (connections() > 0) tick_ = loop_.run_after(std::chrono::seconds(1), [this] { on_tick(); });
+}
+
+}  // namespace sluice::mqtt

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "access/access.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "hub/hub.h"
+#include "mqtt/options.h"
+#include "runtime/loop.h"
+
+namespace sluice::mqtt {
+
+struct ConnectionContext;
+
+// The MQTT front end of one shard: accepts connections, keeps them, and ends them when they are
+// silent for too long.
+//
+// Shard:  all calls on the loop's thread. Create it after the hub, whose turn hook is to run first:
+// what was received
+//         in a turn is handed to the log before sockets are flushed. Destroy it before the hub.
+class Server final : public runtime::AcceptHandler, public runtime::TurnHook {
+ public:
+  Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metrics& metrics,
+         Options options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Returns the address really bound.
+  Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint);
+  // Takes no more connections and closes those there are; clients of MQTT 5 are told why. Wills are
+  // not published.
+  void stop();
+  [[nodiscard]] std::size_t connections() const;
+
+  void on_accept(runtime::Socket socket) override;
+  void on_turn_end() override;
+
+ private:
+  void on_tick();
+  void start_ticking();
+
+  runtime::Loop& loop_;
+  std::shared_ptr<ConnectionContext> context_;
+  Random random_;
+  runtime::TimerId tick_ = runtime::TimerId::none;  // runs each second while there are connections
+  bool listening_ = false;
+};
+
+}  // namespace sluice::mqtt

@@ -1,0 +1,164 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "access/access.h"
+#include "base/result.h"
+#include "hub/hub.h"
+#include "hub/message.h"
+#include "mqtt/counters.h"
+#include "mqtt/options.h"
+#include "mqtt/outbound.h"
+#include "mqtt/packet.h"
+#include "mqtt/receive_ring.h"
+
+namespace sluice::mqtt {
+
+// What a session asks of its connection: the actions. Answers that come later are events of the
+// session.
+class SessionHost {
+ public:
+  // Where packets to the client are written.
+  virtual Buffer& control_output() = 0;
+  virtual Result<access::Principal> authenticate(const access::Login& login) = 0;
+  virtual Result<void> check(const access::Principal& principal, access::Action action,
+                             std::string_view resource) = 0;
+  virtual bool unrestricted(const access::Principal& principal) = 0;
+  virtual void claim(const std::string& client_id, std::uint64_t session) = 0;  // -> on_claimed
+  virtual Result<void> publish(std::uint64_t sequence,
+                               const hub::Message& message) = 0;  // -> on_published
+  virtual void subscribe(std::uint32_t index, std::string_view filter,
+                         const hub::SubscribeOptions& options) = 0;  // -> on_subscribed
+  virtual bool unsubscribe(std::string_view filter) = 0;
+  // From now on the session is over: send what is written, then close. Told once.
+  virtual void end(Reason reason, std::string_view text) = 0;
+
+ protected:
+  ~SessionHost() = default;
+};
+
+// What all sessions of a shard share.
+struct SessionContext {
+  const Options& options;
+  Counters& counters;
+  DeliveryContext delivery;
+  hub::Properties properties;  // scratch: of the message being published
+};
+
+// One MQTT session, as long as its connection: packets and completions in, actions out. No socket
+// and no clock. Acknowledges a publish when it is durable, in the order of arrival. Nothing of it
+// outlives the connection.
+class Session {
+ public:
+  enum class Step : std::uint8_t {
+    taken,
+    later,  // there is no room for it: to be shown again after on_room() or on_published()
+  };
+
+  // `id` is unique among all sessions: take-over and no-local tell sessions apart by it.
+  Session(SessionHost& host, SessionContext& context, std::uint64_t id);
+  ~Session();
+
+  // Whether the next packet may be shown; else an answer is waited for.
+  [[nodiscard]] bool ready() const { return waits_ == 0 && state_ != State::ended; }
+  [[nodiscard]] bool ended() const { return state_ == State::ended; }
+  [[nodiscard]] bool connected() const { return state_ == State::connected; }
+  [[nodiscard]] bool waits_for_room() const { return (waits_ & wait_room) != 0; }
+  [[nodiscard]] std::size_t packet_max() const;
+
+  Step on_packet(const Frame& frame);
+  // Bytes that are no packet, or anything else that breaks the protocol.
+  void refuse(const Refusal& refusal);
+
+  void on_claimed(const Result<void>& result);
+  void on_published(std::uint64_t up_to);
+  void on_publish_failed(std::uint64_t sequence, const Error& error);
+  void on_room() { waits_ &= static_cast<std::uint8_t>(~wait_room); }
+  void on_subscribed(std::uint32_t index, const Result<void>& result);
+  // The server ends it: taken over, shutting down, silent for too long.
+  void on_ended_by_server(Reason reason, std::string_view text);
+  // The socket is gone.
+  void on_lost(std::string_view text);
+  // After the end: publishes the will if there is one left. True: it did.
+  bool publish_will();
+  void drop_will();
+
+  // What a subscription gives; as hub::SubscriberSink says.
+  std::size_t deliver(std::string_view prefix, const log::Block& block,
+                      std::span<const hub::Delivery> deliveries, std::size_t out_max, Buffer& out);
+  [[nodiscard]] bool has_room_again() { return outbound_.window().has_room_again(); }
+
+  [[nodiscard]] std::uint64_t id() const { return id_; }
+  [[nodiscard]] Version version() const { return version_; }
+  [[nodiscard]] const std::string& client_id() const { return client_id_; }
+  // Seconds of silence that the client allows itself; 0: for ever.
+  [[nodiscard]] std::uint16_t keep_alive_s() const { return keep_alive_s_; }
+  void release_idle_memory();
+
+ private:
+  enum class State : std::uint8_t { fresh, claiming, connected, ended };
+  // Why no packet may be shown, as bits.
+  static constexpr std::uint8_t wait_claim = 1;
+  static constexpr std::uint8_t wait_subscribe = 2;
+  static constexpr std::uint8_t wait_room = 4;
+  static constexpr std::uint8_t wait_window = 8;
+
+  struct StoredWill;        // its own copy of what CONNECT said
+  struct PendingSubscribe;  // a SUBSCRIBE of which not all filters have been answered
+
+  void on_first_packet(const Frame& frame);
+  Decoded<void> on_connect(const Connect& connect);
+  Decoded<void> read_connect_properties(const Connect& connect);
+  Decoded<void> take_client_id(const Connect& connect);
+  Decoded<void> log_in(const Connect& connect);
+  Decoded<void> take_will(const Will& will);
+  void send_connack();
+  void refuse_connect(Version version, const Refusal& refusal);
+
+  Step on_connected_packet(const Frame& frame);
+  template <class T, class Take>
+  void take(const Decoded<T>& packet, Take take_packet);
+  Step on_publish(const Publish& packet);
+  Step publish(const Publish& packet, const hub::Message& message);
+  // Answers a publish that is not stored; `reason` success: as if it were.
+  void answer_unstored(const Publish& packet, Reason reason);
+  void on_publish_error(const Publish& packet, const Error& error);
+  void on_puback(const Ack& packet);
+  void on_subscribe(const Subscribe& packet);
+  Reason check_filter(std::string_view filter);
+  void send_suback();
+  void on_unsubscribe(const Unsubscribe& packet);
+  void on_disconnect(const Disconnect& packet);
+
+  void send_acks();
+  void send_disconnect(Reason reason, std::string_view text);
+  [[nodiscard]] bool has_room_for_reason_string(std::string_view text) const;
+  void end(Reason reason, std::string_view text);
+  [[nodiscard]] bool is_v5() const { return version_ == Version::v5; }
+
+  SessionHost& host_;
+  SessionContext& context_;
+  std::uint64_t id_;
+  std::uint64_t next_sequence_ = 1;
+  std::uint64_t durable_up_to_ = 0;
+  ReceiveRing receive_ring_;
+  Outbound outbound_;
+  std::string client_id_;
+  access::Principal principal_;
+  std::unique_ptr<StoredWill> will_;
+  std::unique_ptr<PendingSubscribe> pending_subscribe_;
+  std::uint16_t keep_alive_s_ = 0;
+  Version version_ = Version::v3_1_1;
+  State state_ = State::fresh;
+  std::uint8_t waits_ = 0;
+  bool assigned_client_id_ : 1 = false;
+  bool keep_alive_cut_ : 1 = false;
+  bool asked_for_session_ : 1 = false;  // MQTT 5: a session expiry interval above 0
+  bool unrestricted_ : 1 = false;
+};
+
+}  // namespace sluice::mqtt
