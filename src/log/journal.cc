@@ -210,10 +210,11 @@ void Journal::on_written(const std::shared_ptr<Entry>& entry, JournalFiles::Outc
   next_at_ = std::max<std::uint64_t>(next_at_, journal_block) + entry->header.size;
   states_[current_].last_sequence = next_sequence_++;
   last_crc_ = entry->header.crc;
-  done_ = {.salt = salt_, .at = next_at_, .sequence = next_sequence_};
+  const Checkpoint::Position done{.salt = salt_, .at = next_at_, .sequence = next_sequence_};
   pending_bytes_ -= entry->bytes;
   if (queued_items_ > 0) flush();  // before the callbacks: the helper need not wait for them
   owner_.on_journal_done(std::move(entry->appends));
+  done_ = done;  // not before: a checkpoint relies on what is below it being visible
   zero_more();
 }
 

@@ -109,7 +109,8 @@ class Log {
   // `done`, at once: not_found, busy (pending_max; see on_room), disk_full, io, sequence_gap,
   // producer_fenced, too_large (a batch that no journal file can hold).
   void append(Partition partition, std::shared_ptr<Block> block, Done<Appended> done);
-  // False when an append would now be refused as busy or disk_full.
+  // False when an append would now be refused as busy or disk_full; true once the log is read-only,
+  // so that whoever waits for room hears of it.
   [[nodiscard]] bool has_room() const;
   // `callback` runs once when has_room() is true again (at once if it is).
   void on_room(Task callback);

@@ -69,6 +69,7 @@ Result<void> Log::Impl::may_append(std::size_t batch_size) const {
 }
 
 bool Log::Impl::has_room() const {
+  if (failure_) return true;  // nothing will get better by waiting: the append says what is wrong
   if (disk_full_ || journal_.stalled()) return false;
   return journal_.pending_bytes() < options_.pending_max &&
          write_behind_.unwritten_bytes() < std::max(options_.tail_cache_size, options_.pending_max);
@@ -126,6 +127,7 @@ void Log::Impl::on_journal_failed(const Error& error, std::vector<JournalAppend>
   }
   for (JournalAppend& append : appends)
     if (append.done) append.done(std::unexpected(error));
+  tell_room();
   continue_stop();
 }
 

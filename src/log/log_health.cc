@@ -23,6 +23,7 @@ void Log::Impl::on_segments_failed(const Error& error) {
   } else {
     go_read_only(error);
   }
+  tell_room();
   continue_stop();
 }
 
@@ -32,6 +33,7 @@ void Log::Impl::on_checkpoint_failed(const Error& error, bool in_sync) {
   } else {
     go_read_only(error);
   }
+  tell_room();
   continue_stop();
 }
 

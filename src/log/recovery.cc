@@ -115,6 +115,7 @@ Result<void> Recoverer::load_checkpoints() {
 Result<void> Recoverer::load_shard(const std::string& name, std::uint64_t run) {
   if (!number_of(name, 10)) return {};
   SLUICE_TRY_ASSIGN(auto decoded, read_checkpoint(disk_, "checkpoint/" + name));
+  if (!decoded) return {};
   const Checkpoint& checkpoint = decoded->checkpoint;
   if (checkpoint.run != run) return {};
   last_shards_[checkpoint.shard] = checkpoint;

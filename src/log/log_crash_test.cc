@@ -1,0 +1,363 @@
+// Random appends on a disk that crashes, by seed; what must hold afterwards, whatever happened, are the laws below.
+// SLUICE_SEEDS sets how many seeds are run; a failing one is printed and can be run alone with SLUICE_SEED.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <deque>
+#include <set>
+
+#include "base/logger.h"
+#include "log/sim_log_test.h"
+
+namespace sluice::log {
+namespace {
+
+constexpr std::uint32_t partitions_max = 4;
+
+// A broken law, in words.
+struct Violation {
+  std::string text;
+};
+
+// One producer of one partition, as a Kafka client behaves: up to five batches in flight, all of them sent again in
+// order after a restart, and sometimes for no reason.
+class Producer {
+ public:
+  Producer(Partition partition, std::int64_t id) : partition_(partition), id_(id) {}
+
+  struct Sent {
+    TestBatch batch;
+    bool idempotent = false;
+    bool answered = false;
+  };
+
+  void send(LogMachine& machine, Random& random, std::function<void(const Sent&, Offset)> on_ack) {
+    if (waiting_.size() >= 5) return;
+    auto sent = std::make_shared<Sent>();
+    sent->idempotent = id_ >= 0;
+    const std::size_t count = 1 + random.below(3);
+    for (std::size_t i = 0; i < count; ++i)
+      sent->batch.values.push_back(fmt::format("{}.{}.{}{}", partition_.index, id_, next_value_++,
+                                               std::string(random.below(200), '.')));
+    sent->batch.timestamp = 1000 + next_value_;
+    sent->batch.producer = id_;
+    sent->batch.epoch = epoch_;
+    sent->batch.sequence = id_ < 0 ? -1 : next_sequence_;
+    next_sequence_ += static_cast<std::int32_t>(count);
+    for (const std::string& value : sent->batch.values) order_[value] = static_cast<std::int64_t>(order_.size());
+    waiting_.push_back(sent);
+    transmit(machine, sent, on_ack);
+    if (sent->idempotent && random.one_in(4)) transmit(machine, sent, on_ack);
+  }
+
+  // After a restart. A producer that is not idempotent gives up what it had in flight.
+  void resend(LogMachine& machine, std::function<void(const Sent&, Offset)> on_ack) {
+    if (id_ < 0) waiting_.clear();
+    for (const auto& sent : std::deque(waiting_)) transmit(machine, sent, on_ack);
+  }
+
+  // The log has lost what it had acknowledged (os durability): a client begins a new epoch.
+  void begin_epoch() {
+    ++epoch_;
+    next_sequence_ = 0;
+    waiting_.clear();
+    gap_ = false;
+  }
+  [[nodiscard]] bool gap() const { return gap_; }
+  [[nodiscard]] Partition partition() const { return partition_; }
+  [[nodiscard]] std::int64_t id() const { return id_; }
+  // In which place a value was sent; nothing if it never was.
+  [[nodiscard]] std::optional<std::int64_t> order(const std::string& value) const {
+    const auto found = order_.find(value);
+    return found == order_.end() ? std::nullopt : std::optional(found->second);
+  }
+
+ private:
+  void transmit(LogMachine& machine, const std::shared_ptr<Sent>& sent,
+                const std::function<void(const Sent&, Offset)>& on_ack) {
+    machine.log(partition_).append(partition_, make_block(sent->batch), [this, sent, on_ack](Result<Appended> done) {
+      if (!done) {
+        gap_ |= done.error().code == Errc::sequence_gap;
+        // Not taken: a client that keeps its order can send nothing else before it.
+        return;
+      }
+      std::erase(waiting_, sent);
+      on_ack(*sent, done->first);
+    });
+  }
+
+  Partition partition_;
+  std::int64_t id_;
+  std::int16_t epoch_ = 0;
+  std::int32_t next_sequence_ = 0;
+  std::int64_t next_value_ = 0;
+  bool gap_ = false;
+  std::deque<std::shared_ptr<Sent>> waiting_;
+  std::map<std::string, std::int64_t> order_;
+};
+
+// One seed: some lives of a machine, each ended by a stop, a kill or a crash at any operation of the disk.
+class CrashRun {
+ public:
+  explicit CrashRun(std::uint64_t seed) : random_(seed), machine_(seed, random_options(), shards()) {
+    const std::uint64_t count = 1 + random_.below(partitions_max);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      producers_.emplace_back(Partition{{5}, i}, -1);
+      producers_.emplace_back(Partition{{5}, i}, 100 + i);
+    }
+  }
+  LogMachine& machine() { return machine_; }
+
+  // Nothing when all laws held.
+  std::optional<std::string> run() {
+    try {
+      const std::uint64_t lives = 2 + random_.below(3);
+      for (std::uint64_t life = 0; life < lives; ++life) live();
+      start_without_crash();
+      check_all();
+      machine_.kill();
+      return std::nullopt;
+    } catch (const Violation& violation) {
+      return violation.text;
+    }
+  }
+
+ private:
+  Options random_options() {
+    Options options = LogMachine::small_options();
+    options.durability = random_.one_in(3) ? Durability::os : Durability::disk;
+    options.segment_size = 1024 + random_.below(4096);
+    options.journal_size = 16 * 1024 + 4096 * random_.below(8);
+    options.journal_files = 2 + static_cast<std::uint32_t>(random_.below(3));
+    options.tail_cache_size = random_.one_in(2) ? 1024 : 64 * 1024;
+    options.open_files_max = 2 + static_cast<std::uint32_t>(random_.below(6));
+    options.checkpoint_interval = std::chrono::milliseconds(1 + random_.below(2000));
+    return options;
+  }
+  std::uint32_t shards() { return 1 + static_cast<std::uint32_t>(random_.below(3)); }
+
+  void live() {
+    if (random_.one_in(4)) machine_.set_shards(shards());
+    try {
+      if (random_.one_in(3)) crash_within(60);  // perhaps during recovery
+      start();
+      check_all();
+      crash_within(400);
+      work();
+      if (random_.one_in(2) && machine_.stop()) { if (getenv("DBG")) fprintf(stderr,"stopped\n"); return; }
+      machine_.kill();
+    } catch (const sim::Crashed&) { if (getenv("DBG")) fprintf(stderr,"crashed\n");
+      random_.one_in(3) ? machine_.kill() : crash();
+    }
+  }
+
+  void crash_within(std::uint64_t operations) {
+    machine_.disk().crash_at(machine_.disk().operations() + random_.below(operations));
+  }
+
+  void crash() {
+    machine_.crash();
+    if (machine_.options().durability == Durability::os) lossy_ = true;
+  }
+
+  void start_without_crash() {
+    machine_.disk().crash_at(UINT64_MAX);
+    start();
+  }
+
+  void start() {
+    if (const auto started = machine_.start(); !started) throw Violation{"no start: " + started.error().text};
+    for (const Producer& producer : producers_) machine_.log(producer.partition()).open(producer.partition(), {});
+    machine_.committed().clear();
+  }
+
+  void work() {
+    for (Producer& producer : producers_) producer.resend(machine_, ack());
+    const std::uint64_t steps = 10 + random_.below(40);
+    for (std::uint64_t i = 0; i < steps; ++i) {
+      for (std::uint64_t n = random_.below(4); n > 0; --n) {
+        Producer& producer = producers_[random_.below(producers_.size())];
+        if (producer.gap()) handle_gap(producer);
+        producer.send(machine_, random_, ack());
+      }
+      if (random_.one_in(4)) check_read(producers_[random_.below(producers_.size())].partition());
+      machine_.wake();
+      machine_.world().run_for(random_.one_in(8) ? std::chrono::milliseconds(1500)
+                                                 : std::chrono::milliseconds(random_.below(3)));
+      note_commits();
+    }
+  }
+
+  void handle_gap(Producer& producer) {
+    if (!lossy_) throw Violation{fmt::format("sequence gap for producer {}", producer.id())};
+    producer.begin_epoch();
+  }
+
+  std::function<void(const Producer::Sent&, Offset)> ack() {
+    return [this](const Producer::Sent& sent, Offset first) {
+      const auto partition = static_cast<std::uint32_t>(std::stoul(sent.batch.values.front()));
+      for (std::size_t i = 0; i < sent.batch.values.size(); ++i)
+        remember({{5}, partition}, {first.value + static_cast<std::int64_t>(i), sent.batch.values[i]});
+    };
+  }
+
+  void note_commits() {
+    for (auto& [partition, seen] : machine_.committed()) {
+      for (const Seen& record : seen) remember(partition, record);
+      seen.clear();
+    }
+  }
+
+  // Law: an offset that anybody has seen, in an ack or as a record, never means another record.
+  void remember(Partition partition, const Seen& record) {
+    const auto [found, added] = visible_[partition].try_emplace(record.offset, record.value);
+    if (!added && found->second != record.value) {
+      throw Violation{fmt::format("partition {} offset {} was {} and is {}", partition.index, record.offset,
+                                  found->second, record.value)};
+    }
+  }
+
+  void check_read(Partition partition) {
+    const auto bounds = machine_.log(partition).bounds(partition);
+    const Offset from{static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(bounds->visible_end.value) + 1))};
+    const auto answer = machine_.read(partition, from, 1 + random_.below(3000));
+    if (!answer) throw Violation{"read: " + answer.error().text};
+    if (answer->skipped > 0) throw Violation{"a reader met damage"};
+    if (from < bounds->visible_end && answer->next <= from) throw Violation{"a read did not move on"};
+    std::vector<Seen> seen;
+    append_records(answer->blocks, seen);
+    note_commits();
+    for (const Seen& record : seen) remember(partition, record);
+  }
+
+  void check_all() {
+    if (machine_.recovery().damage().places > 0 && !lossy_) throw Violation{"recovery met damage"};
+    for (const Producer& producer : producers_)
+      if (producer.id() < 0) check_partition(producer.partition());
+  }
+
+  void check_partition(Partition partition) {
+    const auto seen = machine_.read_all(partition, 1 + random_.below(3000));
+    if (!seen) throw Violation{"read: " + seen.error().text};
+    std::map<std::int64_t, std::string> found;
+    std::map<std::int64_t, std::int64_t> last;  // place of the last value, by producer
+    for (const Seen& record : *seen) {
+      if (!found.empty() && record.offset <= found.rbegin()->first) throw Violation{"offsets go back"};
+      found[record.offset] = record.value;
+      check_order(partition, record, last);
+      remember(partition, record);
+    }
+    if (lossy_) return;
+    // Law: what was visible or acknowledged is there.
+    for (const auto& [offset, value] : visible_[partition]) {
+      if (!found.contains(offset))
+        throw Violation{fmt::format("partition {} lost offset {}: {}", partition.index, offset, value)};
+    }
+  }
+
+  // Laws: nothing is there that was not sent; each producer's records are in order, so none is there twice.
+  void check_order(Partition partition, const Seen& record, std::map<std::int64_t, std::int64_t>& last) {
+    for (const Producer& producer : producers_) {
+      const auto place = producer.partition() == partition ? producer.order(record.value) : std::nullopt;
+      if (!place) continue;
+      const auto [before, first] = last.try_emplace(producer.id(), *place);
+      if (!first && *place <= before->second) {
+        throw Violation{fmt::format("partition {} has {} at {} twice or out of order", partition.index, record.value,
+                                    record.offset)};
+      }
+      before->second = *place;
+      return;
+    }
+    throw Violation{fmt::format("partition {} has {}, which nobody sent", partition.index, record.value)};
+  }
+
+  Random random_;
+  LogMachine machine_;
+  std::vector<Producer> producers_;
+  std::map<Partition, std::map<std::int64_t, std::string>> visible_;
+  bool lossy_ = false;  // os durability and a machine that crashed: what was acknowledged may be gone
+};
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::uint64_t seeds_default = 200;
+#elif defined(__OPTIMIZE__)
+constexpr std::uint64_t seeds_default = 10'000;
+#else
+constexpr std::uint64_t seeds_default = 1'000;
+#endif
+
+class LogCrash : public testing::Test {
+ protected:
+  // Damage is what these tests are about: no news.
+  void SetUp() override { Logger::set_level(std::getenv("SLUICE_SEED") ? LogLevel::debug : LogLevel::off); }
+  void TearDown() override { Logger::set_level(LogLevel::info); }
+};
+
+TEST_F(LogCrash, KeepsItsLawsWhateverHappens) {
+  const std::uint64_t only = from_environment("SLUICE_SEED", 0);
+  const std::uint64_t first = only == 0 ? 1 : only;
+  const std::uint64_t count = only == 0 ? from_environment("SLUICE_SEEDS", seeds_default) : 1;
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    CrashRun run(seed);
+    const auto violation = run.run();
+    ASSERT_FALSE(violation) << "SLUICE_SEED=" << seed << ": " << *violation;
+  }
+}
+
+// A disk that says "synced" and has done nothing.
+class LyingDisk final : public Disk {
+ public:
+  explicit LyingDisk(Disk& disk) : disk_(disk) {}
+
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
+    SLUICE_TRY_ASSIGN(auto file, disk_.open(path, mode));
+    return std::make_unique<LyingFile>(std::move(file));
+  }
+  Result<void> make_dirs(const std::string& path) override { return disk_.make_dirs(path); }
+  Result<std::vector<std::string>> list(const std::string& path) override { return disk_.list(path); }
+  Result<bool> exists(const std::string& path) override { return disk_.exists(path); }
+  Result<void> rename(const std::string& from, const std::string& to) override { return disk_.rename(from, to); }
+  Result<void> remove(const std::string& path) override { return disk_.remove(path); }
+  Result<void> remove_all(const std::string& path) override { return disk_.remove_all(path); }
+  Result<void> sync_dir(const std::string& path) override { return disk_.sync_dir(path); }
+  Result<void> sync_all() override { return {}; }
+  Result<std::uint64_t> free_bytes() override { return disk_.free_bytes(); }
+  std::string boot_id() override { return disk_.boot_id(); }
+
+ private:
+  class LyingFile final : public File {
+   public:
+    explicit LyingFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+    Result<std::size_t> read_at(std::uint64_t at, MutableBytes out) override { return file_->read_at(at, out); }
+    Result<void> write_at(std::uint64_t at, std::span<const Bytes> pieces) override {
+      return file_->write_at(at, pieces);
+    }
+    Result<void> sync() override { return {}; }
+    Result<void> truncate(std::uint64_t size) override { return file_->truncate(size); }
+    Result<std::uint64_t> size() override { return file_->size(); }
+    void start_writeback(std::uint64_t at, std::uint64_t size) override { file_->start_writeback(at, size); }
+
+   private:
+    std::unique_ptr<File> file_;
+  };
+  Disk& disk_;
+};
+
+TEST_F(LogCrash, CatchesAcksBeforeTheSync) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    CrashRun run(seed);
+    LyingDisk liar(run.machine().disk());
+    run.machine().set_view(liar);
+    if (run.run()) return;
+  }
+  FAIL() << "100 seeds have not noticed that nothing was ever synced";
+}
+
+}  // namespace
+}  // namespace sluice::log

@@ -1,0 +1,224 @@
+#include "log/log.h"
+
+#include <gtest/gtest.h>
+
+#include "log/segment_store.h"
+#include "log/sim_log_test.h"
+
+namespace sluice::log {
+namespace {
+
+constexpr Partition p0{{7}, 0};
+constexpr Partition p1{{7}, 1};
+
+std::string value_of(int i) { return fmt::format("value-{:04}", i); }
+
+// Appends records of one batch each until the partition holds `count`.
+void fill(LogMachine& machine, Partition partition, int from, int count, std::size_t padding = 0) {
+  for (int i = from; i < from + count; ++i) {
+    const auto done = machine.append(partition, {.values = {value_of(i) + std::string(padding, '.')}, .timestamp = 1000 + i});
+    ASSERT_TRUE(done) << done.error().text;
+  }
+}
+
+TEST(Log, GivesOffsetsInTheOrderOfTheAppends) {
+  LogMachine machine(1);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {});
+  EXPECT_EQ(machine.append(p0, {.values = {"a", "b"}})->first, Offset{0});
+  EXPECT_EQ(machine.append(p0, {.values = {"c"}})->first, Offset{2});
+  EXPECT_EQ(*machine.read_all(p0), (std::vector<Seen>{{0, "a"}, {1, "b"}, {2, "c"}}));
+  EXPECT_EQ(machine.committed()[p0], *machine.read_all(p0));
+}
+
+TEST(Log, RefusesWhatItDoesNotKnowOrCannotHold) {
+  LogMachine machine(1);
+  ASSERT_TRUE(machine.start());
+  EXPECT_EQ(machine.append(p0, {.values = {"a"}}).error().code, Errc::not_found);
+  machine.log().open(p0, {});
+  EXPECT_EQ(machine.append(p0, {.values = {std::string(64 * 1024, 'x')}}).error().code, Errc::too_large);
+  EXPECT_EQ(machine.read(p0, {1}).error().code, Errc::out_of_range);
+}
+
+TEST(Log, ShowsNothingBeforeItIsDurable) {
+  LogMachine machine(1);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {});
+  bool done = false;
+  machine.log().append(p0, make_block({.values = {"a"}}), [&](const Result<Appended>&) { done = true; });
+  EXPECT_EQ(machine.log().bounds(p0)->visible_end, Offset{0});
+  EXPECT_TRUE(machine.read(p0, {0})->blocks.empty());
+  machine.wait([&] { return done; });
+  EXPECT_EQ(machine.log().bounds(p0)->visible_end, Offset{1});
+}
+
+TEST(Log, IsBusyWhenTooMuchWaitsForTheDiskAndTellsWhenThereIsRoom) {
+  auto options = LogMachine::small_options();
+  options.pending_max = 100;
+  LogMachine machine(1, options);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {});
+  int appended = 0;
+  const auto count = [&](const Result<Appended>& done) { appended += done ? 1 : 0; };
+  machine.log().append(p0, make_block({.values = {std::string(200, 'x')}}), count);
+  EXPECT_FALSE(machine.log().has_room());
+  std::optional<Errc> refused;
+  machine.log().append(p0, make_block({.values = {"a"}}), [&](const Result<Appended>& r) { refused = r.error().code; });
+  EXPECT_EQ(refused, Errc::busy) << "at once, in the call";
+  bool room = false;
+  machine.log().on_room([&] { room = true; });
+  machine.wait([&] { return room; });
+  EXPECT_EQ(appended, 1);
+  EXPECT_TRUE(machine.append(p0, {.values = {"b"}}));
+}
+
+TEST(Log, ReadsFromSegmentsWhatTheCacheHasLost) {
+  LogMachine machine(1);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {});
+  fill(machine, p0, 0, 300);
+  machine.settle();
+  const auto seen = machine.read_all(p0, 500);
+  ASSERT_EQ(seen->size(), 300u);
+  for (int i = 0; i < 300; ++i) EXPECT_EQ((*seen)[static_cast<std::size_t>(i)], (Seen{i, value_of(i)}));
+  EXPECT_GT(machine.disk().list(partition_dir(p0))->size(), 10u) << "segments rolled at 2 KiB, indexes beside them";
+}
+
+TEST(Log, KeepsEverythingOverAStop) {
+  LogMachine machine(1);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {});
+  machine.log().open(p1, {});
+  fill(machine, p0, 0, 100);
+  ASSERT_TRUE(machine.stop());
+  ASSERT_TRUE(machine.start());
+  EXPECT_EQ(machine.recovery().damage().places, 0u);
+  EXPECT_FALSE(machine.log().has(p1)) << "a partition without records leaves no trace";
+  EXPECT_EQ(machine.read_all(p0)->size(), 100u);
+  fill(machine, p0, 100, 1);
+  EXPECT_EQ(machine.read_all(p0)->back(), (Seen{100, value_of(100)}));
+}
+
+TEST(Log, KeepsWhatWasAcknowledgedOverACrash) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    LogMachine machine(seed);
+    ASSERT_TRUE(machine.start());
+    machine.log().open(p0, {});
+    fill(machine, p0, 0, 40, 100);
+    machine.crash();
+    ASSERT_TRUE(machine.start());
+    EXPECT_EQ(machine.recovery().damage().places, 0u);
+    EXPECT_EQ(machine.read_all(p0)->size(), 40u) << "seed " << seed;
+  }
+}
+
+TEST(Log, MovesPartitionsWhenTheNumberOfShardsChanges) {
+  LogMachine machine(1);
+  int expected = 0;
+  for (const std::uint32_t shards : {3u, 2u, 1u, 4u}) {
+    machine.set_shards(shards);
+    ASSERT_TRUE(machine.start());
+    for (std::uint32_t i = 0; i < 8; ++i) {
+      const Partition partition{{9}, i};
+      machine.log(partition).open(partition, {});
+      fill(machine, partition, expected, 5);
+      ASSERT_EQ(machine.read_all(partition)->size(), static_cast<std::size_t>(expected + 5)) << i << " of " << shards;
+    }
+    expected += 5;
+    shards % 2 == 0 ? machine.kill() : machine.crash();
+  }
+}
+
+TEST(Log, ForgetsADroppedPartitionForGood) {
+  LogMachine machine(1);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {});
+  machine.log().open(p1, {});
+  fill(machine, p0, 0, 3);
+  fill(machine, p1, 0, 3);
+  machine.settle();
+  std::optional<Errc> late;
+  machine.log().append(p0, make_block({.values = {"a"}}), [&](const Result<Appended>& r) { late = r.error().code; });
+  machine.log().drop(p0);
+  EXPECT_EQ(machine.read(p0, {0}).error().code, Errc::not_found);
+  machine.settle();
+  EXPECT_EQ(late, Errc::closed);
+  EXPECT_TRUE(machine.disk().list(partition_dir(p0))->empty());
+  machine.crash();
+  ASSERT_TRUE(machine.start());
+  EXPECT_EQ(machine.log().partitions(), std::vector<Partition>{p1});
+}
+
+TEST(Log, FindsRecordsByTime) {
+  LogMachine machine(1);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {});
+  EXPECT_EQ(machine.find_time(p0, 0).timestamp, -1);
+  fill(machine, p0, 0, 100);  // timestamps 1000 ... 1099
+  const auto check = [&] {
+    EXPECT_EQ(machine.find_time(p0, 0).offset, Offset{0});
+    EXPECT_EQ(machine.find_time(p0, 1042).offset, Offset{42});
+    EXPECT_EQ(machine.find_time(p0, 1042).timestamp, 1042);
+    EXPECT_EQ(machine.find_time(p0, 1099).offset, Offset{99});
+    EXPECT_EQ(machine.find_time(p0, 1100).offset, Offset{100});
+    EXPECT_EQ(machine.find_time(p0, 1100).timestamp, -1);
+  };
+  check();
+  machine.settle();
+  check();
+  const auto newest =
+      machine.await<Log::Found>([&](auto done) { machine.log().find_max_time(p0, std::move(done)); });
+  EXPECT_EQ(newest->offset, Offset{99});
+}
+
+TEST(Log, DropsOldSegmentsBySize) {
+  LogMachine machine(1);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {.retention_bytes = 4096});
+  fill(machine, p0, 0, 300);
+  machine.settle();
+  machine.log().apply_retention();
+  const auto bounds = *machine.log().bounds(p0);
+  EXPECT_GT(bounds.start, Offset{100});
+  EXPECT_EQ(machine.read(p0, bounds.start + -1).error().code, Errc::out_of_range);
+  ASSERT_TRUE(machine.stop());
+  EXPECT_LT(machine.disk().list(partition_dir(p0))->size(), 8u);
+  ASSERT_TRUE(machine.start());
+  EXPECT_EQ(machine.log().bounds(p0)->start, bounds.start);
+  EXPECT_EQ(machine.read_all(p0)->front().offset, bounds.start.value);
+}
+
+TEST(Log, DropsEvenTheLastSegmentWhenAllOfItIsTooOld) {
+  LogMachine machine(1);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {.retention_ms = 1000});
+  fill(machine, p0, 0, 3);  // of the year 1970
+  machine.log().apply_retention();
+  EXPECT_EQ(machine.log().bounds(p0)->start, Offset{0}) << "not yet written: it stays";
+  machine.settle();
+  machine.log().apply_retention();
+  EXPECT_EQ(machine.log().bounds(p0)->start, Offset{3});
+  ASSERT_TRUE(machine.stop());
+  EXPECT_TRUE(machine.disk().list(partition_dir(p0))->empty());
+  ASSERT_TRUE(machine.start());
+  EXPECT_EQ(machine.append(p0, {.values = {"a"}})->first, Offset{3});
+}
+
+TEST(Log, KeepsThePlaceOfARecordThatRecoveryCannotReadBack) {
+  LogMachine machine(1);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {});
+  fill(machine, p0, 0, 100);
+  ASSERT_TRUE(machine.stop());
+  machine.disk().corrupt(segment_path(p0, {0}), 400);
+  ASSERT_TRUE(machine.start());
+  const auto answer = machine.read(p0, {0});
+  EXPECT_GT(answer->skipped, 0u);
+  const auto seen = machine.read_all(p0);
+  EXPECT_EQ(seen->size(), 99u);
+  EXPECT_EQ(seen->back(), (Seen{99, value_of(99)})) << "reads go on behind the damage";
+  EXPECT_GT(machine.corrupt_batches(), 0u);
+}
+
+}  // namespace
+}  // namespace sluice::log
