@@ -147,6 +147,26 @@ TEST(EmbeddedBackend, AnAppendBeyondTheCreditIsBusyAtOnceAndTakesNothing) {
   EXPECT_EQ(read_values(backend, {0}, partition), std::vector<std::string>{"taken"});
 }
 
+TEST(EmbeddedBackend, AppendsThatWaitForTheLogOfAnotherShardAreAnsweredWhenItFails) {
+  SimBackend backend(8, 2);
+  const auto made = create(backend, "sensors", {.partitions = 16});
+  ASSERT_TRUE(made);
+  const auto partition = partition_elsewhere(*made, {0}, 2);
+  backend.disk.fail_next_syncs(1000);
+  const std::string half_of_all_that_may_be_pending(SimBackend::small_log().pending_max / 2, 'x');
+  std::size_t answered = 0;
+  backend.post({0}, [&] {
+    for (int i = 0; i < 10; ++i) {
+      auto block = batch({half_of_all_that_may_be_pending});
+      backend.stream({0}).append(partition, std::move(block), [&](const Result<Appended>& result) {
+        EXPECT_EQ(result.error().code, Errc::io);
+        ++answered;
+      });
+    }
+  });
+  EXPECT_TRUE(backend.run_until([&] { return answered == 10; })) << answered;
+}
+
 TEST(EmbeddedBackend, RequestsBeyondTheBoundAreBusy) {
   SimBackend backend(6, 2, {.requests = 2});
   const auto made = create(backend, "sensors", {.partitions = 16});

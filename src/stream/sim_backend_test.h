@@ -24,6 +24,7 @@ class SimBackend final : public TestBackend {
     log::Options options;
     options.journal_size = 128 << 10;
     options.journal_files = 2;
+    options.pending_max = 4 << 10;
     options.segment_size = 64 << 10;
     options.tail_cache_size = 16 << 10;
     return options;
