@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -160,6 +161,8 @@ class AsioLoop final : public RealLoop {
   void wait_for_timer();
 
   asio::io_context context_{1};
+  // Without it a poll() while nothing is waited for would stop the io_context for good.
+  asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
   PollSet poll_set_;
   asio::posix::stream_descriptor nested_;
   bool waits_for_sockets_ = false;

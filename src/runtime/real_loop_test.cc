@@ -119,6 +119,25 @@ TEST(RealLoop, WithoutDescriptorsAcceptingPausesInsteadOfSpinning) {
   EXPECT_LT(hook.turns, 10) << "one that fails, one for each timer, one that accepts";
 }
 
+TEST(RealLoop, AfterABusyTimeAnIdleLoopSleeps) {
+  const auto loop = RealLoop::create();
+  const auto sleeps = [] {
+    rusage usage{};
+    ::getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+  };
+  long before = 0;
+  loop->post([&] {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+    before = sleeps();
+    loop->run_after(std::chrono::milliseconds(20), [&] { loop->stop(); });
+  });
+  loop->run();
+  EXPECT_GT(sleeps(), before);
+}
+
 TEST(RealLoop, TheFirstTerminateSignalIsATaskOfTheLoop) {
   const auto loop = RealLoop::create();
   bool terminated = false;
