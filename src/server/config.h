@@ -13,8 +13,9 @@ using Milliseconds = std::chrono::milliseconds;
 // 0: any free port; none: the listener is off.
 using Port = std::optional<std::uint16_t>;
 
-// The settings of a hub, checked. Names, defaults, ranges and meanings stand in one table (options.cc), from which
-// docs/reference/configuration.md is made; a Config is made by load_settings (settings.h).
+// The settings of a hub, checked. Names, defaults, ranges and meanings stand in one table
+// (options.cc), from which docs/reference/configuration.md is made; a Config is made by
+// load_settings (settings.h).
 struct Config {
   struct Server {
     std::string data_dir;

@@ -9,25 +9,32 @@ namespace {
 // What a record's batch and its journal entry add to a packet or request; generous.
 constexpr std::uint64_t journal_overhead = 64 << 10;
 
-bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
+bool is_loopback(std::string_view address) {
+  return address.starts_with("127.") || address == "::1";
+}
 
 Result<void> check_listener(const Config& config, std::string_view section, const Port& port,
                             const std::string& address) {
   if (!port) return {};
   if (!runtime::parse_endpoint(runtime::to_string({address, *port})))
-    return fail(Errc::malformed, "{}.address: '{}' is no numeric address such as 127.0.0.1 or ::1", section, address);
+    return fail(Errc::malformed, "{}.address: '{}' is no numeric address such as 127.0.0.1 or ::1",
+                section, address);
   if (is_loopback(address) || config.server.allow_anonymous) return {};
   return fail(Errc::malformed,
-              "{}.address: {} can be reached from other machines, and there are no users and no TLS yet (they come with a "
-              "later version): everybody there could read and write everything. If that is what you want, set "
+              "{}.address: {} can be reached from other machines, and there are no users and no "
+              "TLS yet (they come with a "
+              "later version): everybody there could read and write everything. If that is what "
+              "you want, set "
               "server.allow_anonymous = true",
               section, address);
 }
 
 Result<void> check_fits_journal(const Config& config, std::string_view name, std::uint64_t size) {
   if (size + journal_overhead <= config.log.journal_size) return {};
-  return fail(Errc::malformed, "{} = {} does not fit into a journal file: log.journal_size = {} (less {} of overhead)",
-              name, format_size(size), format_size(config.log.journal_size), format_size(journal_overhead));
+  return fail(
+      Errc::malformed,
+      "{} = {} does not fit into a journal file: log.journal_size = {} (less {} of overhead)", name,
+      format_size(size), format_size(config.log.journal_size), format_size(journal_overhead));
 }
 
 }  // namespace

@@ -2,8 +2,6 @@
 
 #include "server/config_file.h"
 
-#define TOML_ENABLE_FORMATTERS 0
-#define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include <fstream>
@@ -20,28 +18,35 @@ std::optional<std::string> scalar_text(const toml::node& node) {
   return std::nullopt;
 }
 
-Result<void> add_section(std::string_view section, const toml::table& table, const std::string& path,
-                         std::vector<FileValue>& out) {
+Result<void> add_section(std::string_view section, const toml::table& table,
+                         const std::string& path, std::vector<FileValue>& out) {
   for (const auto& [key, node] : table) {
     const std::uint32_t line = node.source().begin.line;
     auto text = scalar_text(node);
     if (!text)
-      return fail(Errc::malformed, "{}:{}: '{}.{}' is neither a string nor an integer nor a boolean", path, line, section,
-                  key.str());
+      return fail(Errc::malformed,
+                  "{}:{}: '{}.{}' is neither a string nor an integer nor a boolean", path, line,
+                  section, key.str());
     out.push_back({fmt::format("{}.{}", section, key.str()), std::move(*text), line});
   }
   return {};
 }
 
+// Debian's library throws.
+Result<toml::table> parse_toml(std::string_view content, const std::string& path) {
+  try {
+    return toml::parse(content, path);
+  } catch (const toml::parse_error& error) {
+    return fail(Errc::malformed, "{}:{}: {}", path, error.source().begin.line, error.description());
+  }
+}
+
 }  // namespace
 
 Result<std::vector<FileValue>> parse_config(std::string_view content, const std::string& path) {
-  const toml::parse_result parsed = toml::parse(content, path);
-  if (!parsed)
-    return fail(Errc::malformed, "{}:{}: {}", path, parsed.error().source().begin.line, parsed.error().description());
-
+  SLUICE_TRY_ASSIGN(const toml::table file, parse_toml(content, path));
   std::vector<FileValue> out;
-  for (const auto& [key, node] : parsed.table()) {
+  for (const auto& [key, node] : file) {
     const toml::table* table = node.as_table();
     if (table == nullptr)
       return fail(Errc::malformed, "{}:{}: '{}' stands outside of a section such as [mqtt]", path,

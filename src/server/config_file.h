@@ -16,7 +16,8 @@ struct FileValue {
   std::uint32_t line = 0;
 };
 
-// The values of a file of sections, in no particular order. Errors (not_found, malformed) name the file and the line.
+// The values of a file of sections, in no particular order. Errors (not_found, malformed) name the
+// file and the line.
 Result<std::vector<FileValue>> read_config_file(const std::string& path);
 Result<std::vector<FileValue>> parse_config(std::string_view content, const std::string& path);
 

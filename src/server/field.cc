@@ -34,7 +34,8 @@ Result<void> set(const TextField& field, std::string_view text) {
 }
 
 Result<void> set(const BoolField& field, std::string_view text) {
-  if (text != "true" && text != "false") return fail(Errc::invalid, "'{}' is neither true nor false", text);
+  if (text != "true" && text != "false")
+    return fail(Errc::invalid, "'{}' is neither true nor false", text);
   *field.value = text == "true";
   return {};
 }
@@ -47,8 +48,12 @@ Result<void> set(const IntegerField& field, std::string_view text) {
   return assign(field, parse_integer(text), text);
 }
 
-Result<void> set(const SizeField& field, std::string_view text) { return assign(field, parse_size(text), text); }
-Result<void> set(const DurationField& field, std::string_view text) { return assign(field, parse_duration(text), text); }
+Result<void> set(const SizeField& field, std::string_view text) {
+  return assign(field, parse_size(text), text);
+}
+Result<void> set(const DurationField& field, std::string_view text) {
+  return assign(field, parse_duration(text), text);
+}
 
 Result<void> set(const ChoiceField& field, std::string_view text) {
   if (std::ranges::find(field.choices, text) == field.choices.end())
@@ -80,12 +85,15 @@ std::string format_field(const Field& field) {
                         [](const TextField& f) { return *f.value; },
                         [](const BoolField& f) { return std::string(*f.value ? "true" : "false"); },
                         [](const IntegerField& f) {
-                          return f.may_be_auto && *f.value == 0 ? std::string(automatic) : std::to_string(*f.value);
+                          return f.may_be_auto && *f.value == 0 ? std::string(automatic)
+                                                                : std::to_string(*f.value);
                         },
                         [](const SizeField& f) { return format_size(*f.value); },
                         [](const DurationField& f) { return format_duration(*f.value); },
                         [](const ChoiceField& f) { return *f.value; },
-                        [](const PortField& f) { return *f.value ? std::to_string(**f.value) : std::string(off); },
+                        [](const PortField& f) {
+                          return *f.value ? std::to_string(**f.value) : std::string(off);
+                        },
                     },
                     field);
 }
@@ -109,18 +117,21 @@ std::string type_name(const Field& field) {
 }
 
 std::string range_text(const Field& field) {
-  return std::visit(Overloaded{
-                        [](const IntegerField& f) {
-                          return fmt::format("{} to {}{}", f.min, f.max, f.may_be_auto ? " or auto" : "");
-                        },
-                        [](const SizeField& f) { return fmt::format("{} to {}", format_size(f.min), format_size(f.max)); },
-                        [](const DurationField& f) {
-                          return fmt::format("{} to {}", format_duration(f.min), format_duration(f.max));
-                        },
-                        [](const ChoiceField& f) { return fmt::format("{}", fmt::join(f.choices, ", ")); },
-                        [](const auto&) { return std::string(); },
-                    },
-                    field);
+  return std::visit(
+      Overloaded{
+          [](const IntegerField& f) {
+            return fmt::format("{} to {}{}", f.min, f.max, f.may_be_auto ? " or auto" : "");
+          },
+          [](const SizeField& f) {
+            return fmt::format("{} to {}", format_size(f.min), format_size(f.max));
+          },
+          [](const DurationField& f) {
+            return fmt::format("{} to {}", format_duration(f.min), format_duration(f.max));
+          },
+          [](const ChoiceField& f) { return fmt::format("{}", fmt::join(f.choices, ", ")); },
+          [](const auto&) { return std::string(); },
+      },
+      field);
 }
 
 }  // namespace sluice::server

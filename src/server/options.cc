@@ -20,20 +20,26 @@ constexpr std::uint64_t GiB = 1ull << 30;
 constexpr std::uint64_t TiB = 1ull << 40;
 
 const std::array table{
-    Option{"server.data_dir", "data", "Directory of all that is stored. One hub at a time may use it.",
+    Option{"server.data_dir", "data",
+           "Directory of all that is stored. One hub at a time may use it.",
            [](Config& c) -> Field { return TextField{&c.server.data_dir}; }},
     Option{"server.shards", "auto",
-           "Threads that serve connections and partitions. `auto`: one on up to two cores, else one per core. May change "
+           "Threads that serve connections and partitions. `auto`: one on up to two cores, else "
+           "one per core. May change "
            "between starts.",
            [](Config& c) -> Field { return IntegerField{&c.server.shards, 1, 64, true}; }},
     Option{"server.log_level", "info", "Events below this level are not logged.",
            [](Config& c) -> Field {
-             return ChoiceField{&c.server.log_level, {"trace", "debug", "info", "warn", "error", "off"}};
+             return ChoiceField{&c.server.log_level,
+                                {"trace", "debug", "info", "warn", "error", "off"}};
            }},
     Option{"server.log_format", "auto", "`auto`: text on a terminal, JSON otherwise.",
-           [](Config& c) -> Field { return ChoiceField{&c.server.log_format, {"auto", "text", "json"}}; }},
+           [](Config& c) -> Field {
+             return ChoiceField{&c.server.log_format, {"auto", "text", "json"}};
+           }},
     Option{"server.allow_anonymous", "false",
-           "Allows listeners beyond loopback although everybody who reaches them may do everything: users and TLS come with "
+           "Allows listeners beyond loopback although everybody who reaches them may do "
+           "everything: users and TLS come with "
            "a later version.",
            [](Config& c) -> Field { return BoolField{&c.server.allow_anonymous}; }},
 
@@ -42,38 +48,53 @@ const std::array table{
     Option{"mqtt.address", "127.0.0.1", "Numeric address to listen on.",
            [](Config& c) -> Field { return TextField{&c.mqtt.address}; }},
     Option{"mqtt.packet_max", "16MiB",
-           "Largest MQTT packet. A larger one closes its connection. Must fit into a file of the journal.",
+           "Largest MQTT packet. A larger one closes its connection. Must fit into a file of the "
+           "journal.",
            [](Config& c) -> Field { return SizeField{&c.mqtt.packet_max, KiB, 256 * MiB}; }},
-    Option{"mqtt.max_inflight", "1024",
-           "Messages of QoS 1 sent to a client and not yet acknowledged; a client may ask for less.",
-           [](Config& c) -> Field { return IntegerField{&c.mqtt.max_inflight, 1, 65535}; }},
+    Option{
+        "mqtt.max_inflight", "1024",
+        "Messages of QoS 1 sent to a client and not yet acknowledged; a client may ask for less.",
+        [](Config& c) -> Field { return IntegerField{&c.mqtt.max_inflight, 1, 65535}; }},
     Option{"mqtt.receive_maximum", "1024",
-           "Messages of QoS 1 that a client may have sent before the first is acknowledged (Receive Maximum).",
+           "Messages of QoS 1 that a client may have sent before the first is acknowledged "
+           "(Receive Maximum).",
            [](Config& c) -> Field { return IntegerField{&c.mqtt.receive_maximum, 1, 65535}; }},
-    Option{"mqtt.keep_alive_max", "18h",
-           "Longest keep-alive time; clients of MQTT 5 that ask for more, or for none, are told this one.",
-           [](Config& c) -> Field { return DurationField{&c.mqtt.keep_alive_max, seconds(1), seconds(65535)}; }},
-    Option{"mqtt.connect_timeout", "10s", "A connection that has not sent CONNECT by then is closed.",
-           [](Config& c) -> Field { return DurationField{&c.mqtt.connect_timeout, seconds(1), hours(1)}; }},
+    Option{"mqtt.keep_alive_max", "0s",
+           "Longest keep-alive time; clients of MQTT 5 that ask for more, or for none, are told "
+           "this one. `0s`: no limit.",
+           [](Config& c) -> Field {
+             return DurationField{&c.mqtt.keep_alive_max, seconds(0), seconds(65535)};
+           }},
+    Option{"mqtt.connect_timeout", "10s",
+           "A connection that has not sent CONNECT by then is closed.",
+           [](Config& c) -> Field {
+             return DurationField{&c.mqtt.connect_timeout, seconds(1), hours(1)};
+           }},
 
     Option{"kafka.port", "9092", "TCP port for the Kafka protocol.",
            [](Config& c) -> Field { return PortField{&c.kafka.port}; }},
     Option{"kafka.address", "127.0.0.1", "Numeric address to listen on.",
            [](Config& c) -> Field { return TextField{&c.kafka.address}; }},
     Option{"kafka.advertised", "",
-           "HOST:PORT at which clients are told to find the hub. Empty: the address that they have connected to.",
+           "HOST:PORT at which clients are told to find the hub. Empty: the address that they have "
+           "connected to.",
            [](Config& c) -> Field { return TextField{&c.kafka.advertised}; }},
     Option{"kafka.auto_create", "true",
-           "Creates a missing topic when a client that asks for it allows it. MQTT filters that begin with a wildcard don't "
+           "Creates a missing topic when a client that asks for it allows it. MQTT filters that "
+           "begin with a wildcard don't "
            "cover such topics.",
            [](Config& c) -> Field { return BoolField{&c.kafka.auto_create}; }},
-    Option{"kafka.auto_create_max", "1000", "No topic is created by being asked for once there are so many streams.",
+    Option{"kafka.auto_create_max", "1000",
+           "No topic is created by being asked for once there are so many streams.",
            [](Config& c) -> Field { return IntegerField{&c.kafka.auto_create_max, 0, 1'000'000}; }},
-    Option{"kafka.request_max", "16MiB",
-           "Largest request. A larger one closes its connection. Must fit into a file of the journal.",
-           [](Config& c) -> Field { return SizeField{&c.kafka.request_max, KiB, 256 * MiB}; }},
+    Option{
+        "kafka.request_max", "16MiB",
+        "Largest request. A larger one closes its connection. Must fit into a file of the journal.",
+        [](Config& c) -> Field { return SizeField{&c.kafka.request_max, KiB, 256 * MiB}; }},
     Option{"kafka.idle_timeout", "10m", "A connection without a request for so long is closed.",
-           [](Config& c) -> Field { return DurationField{&c.kafka.idle_timeout, seconds(1), days(1)}; }},
+           [](Config& c) -> Field {
+             return DurationField{&c.kafka.idle_timeout, seconds(1), days(1)};
+           }},
 
     Option{"admin.port", "8090", "TCP port for `/metrics`, `/healthz` and `/readyz` over HTTP.",
            [](Config& c) -> Field { return PortField{&c.admin.port}; }},
@@ -81,26 +102,37 @@ const std::array table{
            [](Config& c) -> Field { return TextField{&c.admin.address}; }},
 
     Option{"log.durability", "disk",
-           "When a message is acknowledged: `disk`, once it is synced; `os`, once the operating system has it, which "
+           "When a message is acknowledged: `disk`, once it is synced; `os`, once the operating "
+           "system has it, which "
            "survives a killed process but not a lost machine.",
            [](Config& c) -> Field { return ChoiceField{&c.log.durability, {"disk", "os"}}; }},
-    Option{"log.retention", "7d", "How long a stream keeps its records, unless it says otherwise. `0s`: for ever.",
-           [](Config& c) -> Field { return DurationField{&c.log.retention, seconds(0), days(36'500)}; }},
+    Option{"log.retention", "7d",
+           "How long a stream keeps its records, unless it says otherwise. `0s`: for ever.",
+           [](Config& c) -> Field {
+             return DurationField{&c.log.retention, seconds(0), days(36'500)};
+           }},
     Option{"log.retention_bytes", "10GiB",
-           "How much a stream keeps, over all its partitions, unless it says otherwise. `0`: no limit.",
+           "How much a stream keeps, over all its partitions, unless it says otherwise. `0`: no "
+           "limit.",
            [](Config& c) -> Field { return SizeField{&c.log.retention_bytes, 0, 1024 * TiB}; }},
-    Option{"log.segment_size", "64MiB", "Size of the files that a partition is stored in; retention deletes whole files.",
+    Option{"log.segment_size", "64MiB",
+           "Size of the files that a partition is stored in; retention deletes whole files.",
            [](Config& c) -> Field { return SizeField{&c.log.segment_size, MiB, 2 * GiB - 1}; }},
     Option{"log.journal_size", "64MiB", "Size of one journal file.",
            [](Config& c) -> Field { return SizeField{&c.log.journal_size, MiB, GiB}; }},
     Option{"log.journal_files", "4", "Journal files of each shard, written in turn.",
            [](Config& c) -> Field { return IntegerField{&c.log.journal_files, 2, 16}; }},
-    Option{"log.tail_cache", "64MiB", "Memory of each shard for the newest records, from which readers at the end are fed.",
+    Option{"log.tail_cache", "64MiB",
+           "Memory of each shard for the newest records, from which readers at the end are fed.",
            [](Config& c) -> Field { return SizeField{&c.log.tail_cache, MiB, 64 * GiB}; }},
-    Option{"log.checkpoint_interval", "10s", "Longest time between two checkpoints; a start replays what came after the last.",
-           [](Config& c) -> Field { return DurationField{&c.log.checkpoint_interval, Milliseconds(100), hours(1)}; }},
+    Option{"log.checkpoint_interval", "10s",
+           "Longest time between two checkpoints; a start replays what came after the last.",
+           [](Config& c) -> Field {
+             return DurationField{&c.log.checkpoint_interval, Milliseconds(100), hours(1)};
+           }},
     Option{"log.partitions", "1",
-           "Partitions of a new stream, unless it says otherwise. The default stream `mqtt` always has one, so that plain "
+           "Partitions of a new stream, unless it says otherwise. The default stream `mqtt` always "
+           "has one, so that plain "
            "MQTT keeps one order.",
            [](Config& c) -> Field { return IntegerField{&c.log.partitions, 1, 1024}; }},
 };
@@ -136,26 +168,34 @@ std::string options_markdown() {
   std::string out =
       "# Configuration\n\n"
       "Written by `sluice config reference`; a test checks that it is up to date.\n\n"
-      "A setting comes from, the later the stronger: its default, the file of `--config` (TOML), the environment\n"
-      "(`SLUICE_<SECTION>__<KEY>`, such as `SLUICE_MQTT__PORT=0`), `--set section.key=value`. `sluice config check` checks\n"
-      "all of them, `dump` shows the outcome as a file, `explain KEY` one setting and where its value comes from.\n\n"
-      "```toml\n[mqtt]\nport = 1883\n\n[log]\nretention = \"30d\"\nretention_bytes = \"100GiB\"\n```\n\n"
-      "Sizes are bytes or `KiB`, `MiB`, `GiB`, `TiB`; durations `ms`, `s`, `m`, `h`, `d`. A port is 1 to 65535, 0 (any\n"
-      "free one: see `listeners.json` in the data directory) or `off`. Listeners beyond loopback need\n"
+      "A setting comes from, the later the stronger: its default, the file of `--config` (TOML), "
+      "the environment\n"
+      "(`SLUICE_<SECTION>__<KEY>`, such as `SLUICE_MQTT__PORT=0`), `--set section.key=value`. "
+      "`sluice config check` checks\n"
+      "all of them, `dump` shows the outcome as a file, `explain KEY` one setting and where its "
+      "value comes from.\n\n"
+      "```toml\n[mqtt]\nport = 1883\n\n[log]\nretention = \"30d\"\nretention_bytes = "
+      "\"100GiB\"\n```\n\n"
+      "Sizes are bytes or `KiB`, `MiB`, `GiB`, `TiB`; durations `ms`, `s`, `m`, `h`, `d`. A port "
+      "is 1 to 65535, 0 (any\n"
+      "free one: see `listeners.json` in the data directory) or `off`. Listeners beyond loopback "
+      "need\n"
       "`server.allow_anonymous`.\n";
   Config config;
   std::string_view section;
   for (const Option& option : table) {
     const std::string_view its_section = option.name.substr(0, option.name.find('.'));
     if (its_section != section) {
-      out += fmt::format("\n## {}\n\n| setting | type | default | meaning |\n|---|---|---|---|\n", its_section);
+      out += fmt::format("\n## {}\n\n| setting | type | default | meaning |\n|---|---|---|---|\n",
+                         its_section);
       section = its_section;
     }
     const Field field = option.field(config);
     const std::string range = range_text(field);
-    out += fmt::format("| `{}` | {}{} | {} | {} |\n", option.name, type_name(field),
-                       range.empty() ? "" : fmt::format(", {}", range),
-                       option.default_value.empty() ? "" : fmt::format("`{}`", option.default_value), option.text);
+    out += fmt::format(
+        "| `{}` | {}{} | {} | {} |\n", option.name, type_name(field),
+        range.empty() ? "" : fmt::format(", {}", range),
+        option.default_value.empty() ? "" : fmt::format("`{}`", option.default_value), option.text);
   }
   return out;
 }

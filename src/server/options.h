@@ -42,7 +42,8 @@ struct ChoiceField {
 struct PortField {
   Port* value;
 };
-using Field = std::variant<TextField, BoolField, IntegerField, SizeField, DurationField, ChoiceField, PortField>;
+using Field = std::variant<TextField, BoolField, IntegerField, SizeField, DurationField,
+                           ChoiceField, PortField>;
 
 // One row of the table of settings.
 struct Option {
@@ -60,9 +61,9 @@ std::string nearest_option(std::string_view name);
 // Errc::invalid says what is allowed; the caller says which setting, and where it was set.
 Result<void> set_field(const Field& field, std::string_view text);
 std::string format_field(const Field& field);  // as set_field takes it
-bool is_quoted_in_toml(const Field& field);     // whether format_field's text is a string in TOML
-std::string type_name(const Field& field);      // "size"
-std::string range_text(const Field& field);     // "1KiB to 1GiB"; empty: any
+bool is_quoted_in_toml(const Field& field);    // whether format_field's text is a string in TOML
+std::string type_name(const Field& field);     // "size"
+std::string range_text(const Field& field);    // "1KiB to 1GiB"; empty: any
 
 // The environment variable of a setting: "SLUICE_MQTT__PORT".
 std::string environment_name(const Option& option);

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::string_view environment_prefix = "SLUICE_";
 
-Result<void> apply(Settings& settings, std::string_view name, std::string_view value, std::string origin) {
+Result<void> apply(Settings& settings, std::string_view name, std::string_view value,
+                   std::string origin) {
   const Option* option = find_option(name);
   if (option == nullptr)
     return fail(Errc::not_found, "unknown setting '{}'{}", name, nearest_option(name));
@@ -37,14 +38,17 @@ Result<void> apply_file(Settings& settings, const std::string& path) {
 // "SLUICE_MQTT__PACKET_MAX" -> "mqtt.packet_max"
 std::string setting_name(std::string_view variable) {
   std::string name(variable.substr(environment_prefix.size()));
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (const std::size_t at = name.find("__"); at != std::string::npos) name.replace(at, 2, ".");
   return name;
 }
 
-Result<void> apply_environment(Settings& settings, std::string_view variable, std::string_view value) {
+Result<void> apply_environment(Settings& settings, std::string_view variable,
+                               std::string_view value) {
   auto done = apply(settings, setting_name(variable), value, std::string(variable));
-  if (!done) return fail(Errc::malformed, "environment variable {}: {}", variable, done.error().text);
+  if (!done)
+    return fail(Errc::malformed, "environment variable {}: {}", variable, done.error().text);
   return {};
 }
 
@@ -75,8 +79,10 @@ Result<Settings> load_settings(const Sources& sources) {
   for (const Option& option : options())
     SLUICE_TRY(apply(settings, option.name, option.default_value, "default"));
   if (sources.file) SLUICE_TRY(apply_file(settings, *sources.file));
-  for (const auto& [variable, value] : sources.environment) SLUICE_TRY(apply_environment(settings, variable, value));
-  for (const std::string& assignment : sources.assignments) SLUICE_TRY(apply_assignment(settings, assignment));
+  for (const auto& [variable, value] : sources.environment)
+    SLUICE_TRY(apply_environment(settings, variable, value));
+  for (const std::string& assignment : sources.assignments)
+    SLUICE_TRY(apply_assignment(settings, assignment));
   SLUICE_TRY(check_config(settings.config));
   return settings;
 }
@@ -88,7 +94,8 @@ std::vector<std::pair<std::string, std::string>> sluice_environment() {
     const std::size_t equals = variable.find('=');
     if (!variable.starts_with(environment_prefix) || equals == std::string_view::npos) continue;
     const std::string_view name = variable.substr(0, equals);
-    if (name.find("__") != std::string_view::npos) out.emplace_back(name, variable.substr(equals + 1));
+    if (name.find("__") != std::string_view::npos)
+      out.emplace_back(name, variable.substr(equals + 1));
   }
   return out;
 }
@@ -102,15 +109,16 @@ std::string dump(Settings& settings) {
       out += fmt::format("{}[{}]\n", section.empty() ? "" : "\n", option.name.substr(0, dot));
       section = option.name.substr(0, dot);
     }
-    out += fmt::format("{} = {}  # {}\n", option.name.substr(dot + 1), toml_value(option.field(settings.config)),
-                       settings.origins[option.name]);
+    out += fmt::format("{} = {}  # {}\n", option.name.substr(dot + 1),
+                       toml_value(option.field(settings.config)), settings.origins[option.name]);
   }
   return out;
 }
 
 Result<std::string> explain(Settings& settings, std::string_view name) {
   const Option* option = find_option(name);
-  if (option == nullptr) return fail(Errc::invalid, "unknown setting '{}'{}", name, nearest_option(name));
+  if (option == nullptr)
+    return fail(Errc::invalid, "unknown setting '{}'{}", name, nearest_option(name));
   const Field field = option->field(settings.config);
   const std::string range = range_text(field);
   return fmt::format(
@@ -121,7 +129,8 @@ Result<std::string> explain(Settings& settings, std::string_view name) {
       "value        {}  ({})\n",
       option->name, option->text, type_name(field), range.empty() ? "" : fmt::format(", {}", range),
       option->default_value.empty() ? "(empty)" : option->default_value, environment_name(*option),
-      format_field(field).empty() ? "(empty)" : format_field(field), settings.origins[option->name]);
+      format_field(field).empty() ? "(empty)" : format_field(field),
+      settings.origins[option->name]);
 }
 
 }  // namespace sluice::server

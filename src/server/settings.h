@@ -16,19 +16,21 @@ namespace sluice::server {
 
 // Where values come from, the later the stronger, beside the defaults.
 struct Sources {
-  std::optional<std::string> file;                                // a path
-  std::vector<std::pair<std::string, std::string>> environment;  // variables that begin with SLUICE_
-  std::vector<std::string> assignments;                           // "section.key=value"
+  std::optional<std::string> file;  // a path
+  std::vector<std::pair<std::string, std::string>>
+      environment;                       // variables that begin with SLUICE_
+  std::vector<std::string> assignments;  // "section.key=value"
 };
 
 struct Settings {
   Config config{};
-  // Name of an option -> where its value comes from: "default", "sluice.toml:3", "SLUICE_MQTT__PORT", "--set".
+  // Name of an option -> where its value comes from: "default", "sluice.toml:3",
+  // "SLUICE_MQTT__PORT", "--set".
   std::map<std::string_view, std::string> origins;
 };
 
-// Reads and checks everything. Errors say where: a bad file or environment is malformed, a bad assignment invalid (it
-// is wrong usage), values that don't go together malformed.
+// Reads and checks everything. Errors say where: a bad file or environment is malformed, a bad
+// assignment invalid (it is wrong usage), values that don't go together malformed.
 Result<Settings> load_settings(const Sources& sources);
 
 // The variables of this process that may be settings.
@@ -36,7 +38,8 @@ std::vector<std::pair<std::string, std::string>> sluice_environment();
 
 // All settings as a TOML file, with the origin of each as a comment.
 std::string dump(Settings& settings);
-// One setting: meaning, type, range, default, value and where that comes from. not_found names the nearest.
+// One setting: meaning, type, range, default, value and where that comes from. not_found names the
+// nearest.
 Result<std::string> explain(Settings& settings, std::string_view name);
 
 }  // namespace sluice::server

@@ -1,0 +1,160 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "http/parser.h"
+#include "http/server.h"
+#include "sim/world.h"
+
+namespace sluice::http {
+namespace {
+
+TEST(Parser, TakesARequestByteByByte) {
+  Parser parser({});
+  const std::string text = "POST /a/b?c=d HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc";
+  Buffer left;
+  std::optional<Request> request;
+  for (const char c : text) {
+    ASSERT_FALSE(request);
+    left.push_back(static_cast<std::byte>(c));
+    const std::size_t taken = parser.feed(left);
+    left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(taken));
+    request = parser.take();
+  }
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->method, "POST");
+  EXPECT_EQ(request->path, "/a/b");
+  EXPECT_EQ(request->query, "c=d");
+  EXPECT_EQ(request->body, "abc");
+  EXPECT_EQ(request->headers.front(), std::pair(std::string("Host"), std::string("x")));
+}
+
+TEST(Parser, LeavesTheNextRequestAlone) {
+  Parser parser({});
+  const std::string first = "GET /1 HTTP/1.1\r\nHost: x\r\n\r\n";
+  const std::string both = first + "GET /2 HTTP/1.1\r\nHost: x\r\n\r\n";
+  const std::size_t taken = parser.feed(as_bytes(both));
+  EXPECT_EQ(taken, first.size());
+  EXPECT_EQ(parser.take()->path, "/1");
+  parser.feed(as_bytes(std::string_view(both).substr(taken)));
+  EXPECT_EQ(parser.take()->path, "/2");
+}
+
+int status_of(const std::string& text, Limits limits = {}) {
+  Parser parser(limits);
+  parser.feed(as_bytes(text));
+  EXPECT_FALSE(parser.take());
+  return parser.error_status();
+}
+
+TEST(Parser, RefusesWhatIsWrongOrTooLarge) {
+  EXPECT_EQ(status_of("GET / HTTP/1.1\r\n"), 0) << "more may come";
+  EXPECT_EQ(status_of("nonsense\r\n\r\n"), 400);
+  EXPECT_EQ(status_of(std::string("\x10\x20MQTT\r\n\r\n", 10)), 400);
+  EXPECT_EQ(status_of("GET / HTTP/1.1\r\nX: " + std::string(2000, 'x') + "\r\n\r\n",
+                      {.header_max = 1000, .body_max = 10}),
+            431);
+  EXPECT_EQ(status_of("GET / HTTP/1.1\r\nX: " + std::string(2000, 'x'),
+                      {.header_max = 1000, .body_max = 10}),
+            431);
+  EXPECT_EQ(status_of("POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n",
+                      {.header_max = 1000, .body_max = 10}),
+            413);
+}
+
+// Answers /now at once with the path, keeps the answer to /later.
+class TestHandler final : public Handler {
+ public:
+  void on_request(const Request& request, Respond respond) override {
+    ++requests;
+    if (request.path == "/later") {
+      later = std::move(respond);
+      return;
+    }
+    Response response;
+    response.body = request.path;
+    respond(std::move(response));
+  }
+  int requests = 0;
+  Respond later;
+};
+
+class ServerTest : public testing::Test {
+ protected:
+  ServerTest() : world_(1, 1), server_(world_.loop(0), handler_, metrics_, Options{}) {
+    endpoint_ = *server_.listen({"127.0.0.1", 0});
+    client_ = *world_.connect(endpoint_);
+  }
+
+  void send(std::string_view text) { client_->send(as_bytes(text)); }
+  std::string received() {
+    world_.run_until([this] { return client_->ended(); }, std::chrono::seconds(1));
+    std::string text(as_text(client_->received()));
+    client_->take(text.size());
+    return text;
+  }
+
+  sim::SimWorld world_;
+  Metrics metrics_;
+  TestHandler handler_;
+  Server server_;
+  runtime::Endpoint endpoint_;
+  std::unique_ptr<sim::SimClient> client_;
+};
+
+constexpr std::string_view head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n";
+
+TEST_F(ServerTest, AnswersAndKeepsTheConnection) {
+  send("GET /now HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(received(), std::string(head) + "Content-Length: 4\r\n\r\n/now");
+  EXPECT_FALSE(client_->ended());
+  send("GET /again HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(received(), std::string(head) + "Content-Length: 6\r\n\r\n/again");
+}
+
+TEST_F(ServerTest, ClosesWhenAskedTo) {
+  send("GET /now HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(received(), std::string(head) + "Content-Length: 4\r\nConnection: close\r\n\r\n/now");
+  EXPECT_TRUE(client_->ended());
+}
+
+TEST_F(ServerTest, AnswersHeadWithoutABody) {
+  send("HEAD /now HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(received(), std::string(head) + "Content-Length: 4\r\n\r\n");
+}
+
+TEST_F(ServerTest, AnswersPipelinedRequestsInOrderOneAtATime) {
+  send(
+      "GET /later HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\nGET /3 "
+      "HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(received(), "");
+  EXPECT_EQ(handler_.requests, 1) << "the others wait";
+  world_.loop(0).post([this] { handler_.later(Response{}); });
+  const std::string text = received();
+  EXPECT_EQ(handler_.requests, 3);
+  EXPECT_LT(text.find("/2"), text.find("/3"));
+}
+
+TEST_F(ServerTest, AnAnswerToAConnectionThatIsGoneIsDropped) {
+  send("GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+  received();
+  server_.stop();
+  EXPECT_EQ(server_.connections(), 0u);
+  handler_.later(Response{});
+  EXPECT_EQ(received(), "");
+}
+
+TEST_F(ServerTest, RefusesNonsenseAndCloses) {
+  send("nonsense\r\n\r\n");
+  EXPECT_EQ(received().substr(0, 24), "HTTP/1.1 400 Bad Request");
+  EXPECT_TRUE(client_->ended());
+  EXPECT_EQ(server_.connections(), 0u);
+}
+
+TEST_F(ServerTest, ClosesAConnectionThatIsSilent) {
+  EXPECT_TRUE(world_.run_until([this] { return client_->ended(); }, Options{}.idle_timeout * 3));
+  EXPECT_EQ(server_.connections(), 0u);
+}
+
+}  // namespace
+}  // namespace sluice::http

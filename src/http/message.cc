@@ -1,0 +1,49 @@
+#include "http/message.h"
+
+#include <fmt/format.h>
+
+namespace sluice::http {
+
+std::string_view reason_phrase(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 413:
+      return "Content Too Large";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 503:
+      return "Service Unavailable";
+    default:
+      return "Unknown";
+  }
+}
+
+Response plain_response(int status, std::string_view detail) {
+  Response response{
+      .status = status, .content_type = "text/plain; charset=utf-8", .body = {}, .headers = {}};
+  response.body =
+      fmt::format("{} {}{}{}\n", status, reason_phrase(status), detail.empty() ? "" : ": ", detail);
+  return response;
+}
+
+std::string serialize(const Response& response, bool keep_alive, bool is_head) {
+  std::string out =
+      fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n", response.status,
+                  reason_phrase(response.status), response.content_type, response.body.size());
+  for (const auto& [name, value] : response.headers) out += fmt::format("{}: {}\r\n", name, value);
+  if (!keep_alive) out += "Connection: close\r\n";
+  out += "\r\n";
+  if (!is_head) out += response.body;
+  return out;
+}
+
+}  // namespace sluice::http

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "base/metrics.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "http/message.h"
+#include "http/parser.h"
+#include "runtime/loop.h"
+
+namespace sluice::http {
+
+struct Options {
+  Limits limits;
+  runtime::Duration idle_timeout =
+      std::chrono::seconds(30);       // without a byte from the client: closed
+  std::size_t connections_max = 256;  // beyond: closed at once
+};
+
+// Answers once, on the server's shard, now or later; when the connection is gone by then, nothing
+// happens.
+using Respond = std::move_only_function<void(Response)>;
+
+class Handler {
+ public:
+  virtual void on_request(const Request& request, Respond respond) = 0;
+
+ protected:
+  ~Handler() = default;
+};
+
+class Connection;
+
+// HTTP/1.1 on one shard's loop, for control and observation: not made for the message path. One
+// request of a connection is worked on at a time; pipelined ones wait in the socket.
+class Server final : public runtime::AcceptHandler {
+ public:
+  Server(runtime::Loop& loop, Handler& handler, Metrics& metrics, Options options);
+  ~Server();
+
+  // Returns the address really bound.
+  Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint);
+  // Closes the listener and all connections. Answers that are still open go nowhere.
+  void stop();
+  [[nodiscard]] std::size_t connections() const { return connections_.size(); }
+
+  void on_accept(runtime::Socket socket) override;
+
+ private:
+  friend class Connection;
+  [[nodiscard]] Connection* find(std::uint64_t id);
+  void close(std::uint64_t id);
+  void close_idle();
+  [[nodiscard]] Respond responder(std::uint64_t id);
+
+  runtime::Loop& loop_;
+  Handler& handler_;
+  Options options_;
+  Counter& requests_;
+  Counter& refused_;
+  std::uint64_t next_id_ = 1;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
+  bool listening_ = false;
+  runtime::TimerId idle_timer_ = runtime::TimerId::none;
+  // Answers hold it weakly: they may outlive the server.
+  std::shared_ptr<Server*> self_;
+};
+
+}  // namespace sluice::http

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "access/access.h"
+#include "base/metrics.h"
+#include "http/server.h"
+
+namespace sluice::server {
+
+// Reasons why the hub is not ready; none: it is.
+using Reasons = std::vector<std::string>;
+
+// The pages of the admin port: /metrics, /healthz, /readyz. On shard 0.
+class Admin final : public http::Handler {
+ public:
+  // Asks all shards and calls back on shard 0.
+  using Readiness = std::function<void(std::move_only_function<void(Reasons)>)>;
+
+  Admin(access::Access& access, std::vector<Metrics*> registries, Readiness readiness);
+  void on_request(const http::Request& request, http::Respond respond) override;
+
+ private:
+  void metrics(http::Respond respond);
+  void health(http::Respond respond);
+  void ready(http::Respond respond);
+  [[nodiscard]] Result<void> check_access(const http::Request& request);
+
+  access::Access& access_;
+  std::vector<Metrics*> registries_;
+  Readiness readiness_;
+};
+
+}  // namespace sluice::server

@@ -1,0 +1,70 @@
+#include "server/hub_options.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace sluice::server {
+namespace {
+
+// Of a stream that says nothing else. A zero means no limit in the configuration, -1 in a stream's
+// settings.
+stream::StreamConfig stream_defaults(const Config& config) {
+  const auto limit = [](std::int64_t value) { return value == 0 ? -1 : value; };
+  stream::StreamConfig defaults;
+  defaults.partitions = static_cast<std::uint32_t>(config.log.partitions);
+  defaults.retention_ms = limit(config.log.retention.count());
+  defaults.retention_bytes = limit(static_cast<std::int64_t>(config.log.retention_bytes));
+  defaults.max_message_bytes = static_cast<std::int64_t>(config.kafka.request_max);
+  return defaults;
+}
+
+}  // namespace
+
+std::uint32_t shard_count(const Config& config, unsigned processors) {
+  if (config.server.shards != 0) return static_cast<std::uint32_t>(config.server.shards);
+  return processors <= 2 ? 1 : std::min(processors, 64u);
+}
+
+log::Options log_options(const Config& config) {
+  log::Options options;
+  options.durability =
+      config.log.durability == "disk" ? log::Durability::disk : log::Durability::os;
+  options.segment_size = config.log.segment_size;
+  options.journal_size = config.log.journal_size;
+  options.journal_files = static_cast<std::uint32_t>(config.log.journal_files);
+  options.tail_cache_size = config.log.tail_cache;
+  options.checkpoint_interval = config.log.checkpoint_interval;
+  return options;
+}
+
+hub::Options hub_options(const Config& config) {
+  hub::Options options;
+  options.default_stream_config = stream_defaults(config);
+  options.default_stream_config.partitions = 1;  // plain MQTT has one order over all topics
+  options.default_stream_config.wildcard = true;
+  return options;
+}
+
+mqtt::Options mqtt_options(const Config& config) {
+  mqtt::Options options;
+  options.packet_max = config.mqtt.packet_max;
+  options.receive_maximum = static_cast<std::uint16_t>(config.mqtt.receive_maximum);
+  options.max_inflight = static_cast<std::uint16_t>(config.mqtt.max_inflight);
+  const auto keep_alive = std::chrono::ceil<std::chrono::seconds>(config.mqtt.keep_alive_max);
+  options.keep_alive_max_s = static_cast<std::uint16_t>(keep_alive.count());
+  options.connect_timeout = std::chrono::ceil<std::chrono::seconds>(config.mqtt.connect_timeout);
+  return options;
+}
+
+kafka::Options kafka_options(const Config& config) {
+  kafka::Options options;
+  options.request_max = config.kafka.request_max;
+  options.connections_max_idle = config.kafka.idle_timeout;
+  options.auto_create = config.kafka.auto_create;
+  options.auto_create_max = static_cast<std::uint32_t>(config.kafka.auto_create_max);
+  options.default_config = stream_defaults(config);
+  options.advertised = config.kafka.advertised;
+  return options;
+}
+
+}  // namespace sluice::server

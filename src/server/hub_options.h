@@ -1,0 +1,18 @@
+#pragma once
+
+#include "hub/hub.h"
+#include "kafka/options.h"
+#include "log/log.h"
+#include "mqtt/options.h"
+#include "server/config.h"
+
+namespace sluice::server {
+
+// A configuration in the words of each module.
+std::uint32_t shard_count(const Config& config, unsigned processors);
+log::Options log_options(const Config& config);
+hub::Options hub_options(const Config& config);
+mqtt::Options mqtt_options(const Config& config);
+kafka::Options kafka_options(const Config& config);
+
+}  // namespace sluice::server

@@ -1,0 +1,217 @@
+#include "server/instance.h"
+
+#include <fmt/format.h>
+
+#include <future>
+#include <thread>
+
+#include "base/logger.h"
+#include "server/hub_options.h"
+
+namespace sluice::server {
+namespace {
+
+constexpr Logger logger("server");
+constexpr std::string_view listeners_file = "listeners.json";
+
+// Answers of all shards, gathered on the shard that asks.
+struct Gathered {
+  std::size_t open;
+  Reasons reasons;
+  std::move_only_function<void(Reasons)> done;
+
+  void add(std::string reason) {
+    if (!reason.empty()) reasons.push_back(std::move(reason));
+    if (--open == 0) done(std::move(reasons));
+  }
+};
+
+}  // namespace
+
+Instance::DefaultStreamWatch::DefaultStreamWatch(Instance& instance, stream::Stream& stream)
+    : instance_(instance) {
+  stream.watch_catalogue(*this);
+  if (const stream::StreamInfo* there = stream.catalogue().find(hub::Options{}.default_stream))
+    on_stream_added(*there);
+}
+
+void Instance::DefaultStreamWatch::on_stream_added(const stream::StreamInfo& stream) {
+  if (seen_ || stream.name != hub::Options{}.default_stream) return;
+  seen_ = true;
+  instance_.notify([this] { ++instance_.default_streams_; });
+}
+
+Result<std::unique_ptr<Instance>> Instance::open(const Config& config) {
+  SLUICE_TRY_ASSIGN(auto disk, open_os_disk(config.server.data_dir));
+  SLUICE_TRY_ASSIGN(DirectoryLock lock, DirectoryLock::take(config.server.data_dir));
+  std::unique_ptr<Instance> instance(new Instance(config, std::move(lock)));
+  instance->disk_ = std::move(disk);
+  SLUICE_TRY(instance->build());
+  return instance;
+}
+
+Instance::Instance(const Config& config, DirectoryLock lock)
+    : config_(config), lock_(std::move(lock)) {}
+
+Instance::~Instance() {
+  if (shards_) shards_->stop();
+  admin_server_.reset();
+  for (const auto& unit : units_) {
+    unit->kafka.reset();
+    unit->mqtt.reset();
+    unit->hub.reset();
+  }
+}
+
+// Before the loops run, so on this thread alone.
+Result<void> Instance::build() {
+  // Of a hub that was killed: nobody may take its addresses for ours.
+  SLUICE_TRY(disk_->remove(std::string(listeners_file)));
+
+  shards_ =
+      std::make_unique<runtime::Shards>(shard_count(config_, std::thread::hardware_concurrency()));
+  mailboxes_ = std::make_unique<runtime::Mailboxes>(shards_->loops());
+  std::vector<stream::EmbeddedBackend::Shard> shards;
+  for (std::size_t i = 0; i < shards_->count(); ++i) {
+    units_.push_back(std::make_unique<Unit>(shards_->loop(i)));
+    shards.push_back({&units_[i]->loop, &units_[i]->metrics});
+  }
+  SLUICE_TRY_ASSIGN(backend_, stream::EmbeddedBackend::open(*disk_, log_options(config_),
+                                                            std::move(shards), *mailboxes_));
+
+  group_ = std::make_unique<hub::Group>(*mailboxes_);
+  std::vector<Metrics*> registries;
+  for (std::uint32_t i = 0; i < units_.size(); ++i) {
+    Unit& unit = *units_[i];
+    stream::Stream& stream = backend_->stream(ShardId{i});
+    watches_.push_back(std::make_unique<DefaultStreamWatch>(*this, stream));
+    unit.hub = std::make_unique<hub::Hub>(*group_, ShardId{i}, unit.loop, stream, unit.metrics,
+                                          hub_options(config_));
+    group_->add(*unit.hub);
+    unit.mqtt = std::make_unique<mqtt::Server>(unit.loop, *unit.hub, unit.access, unit.metrics,
+                                               mqtt_options(config_));
+    unit.kafka = std::make_unique<kafka::Server>(unit.loop, stream, unit.access, unit.metrics,
+                                                 kafka_options(config_));
+    registries.push_back(&unit.metrics);
+  }
+
+  Unit& first = *units_.front();
+  admin_ = std::make_unique<Admin>(first.access, std::move(registries),
+                                   [this](auto done) { collect_readiness(std::move(done)); });
+  admin_server_ =
+      std::make_unique<http::Server>(first.loop, *admin_, first.metrics, http::Options{});
+  return {};
+}
+
+Result<void> Instance::run(const std::function<void(const cli::Listeners&)>& on_ready) {
+  runtime::on_terminate_signal(units_.front()->loop,
+                               [this] { notify([this] { terminate_ = true; }); });
+  shards_->start();
+  if (auto started = start(); !started) {
+    static_cast<void>(stop());  // the reason to stop says more than what fails on the way out
+    return started;
+  }
+  if (phase_ == Phase::serving) on_ready(listeners_);
+  wait_for_terminate();
+  return stop();
+}
+
+Result<void> Instance::start() {
+  if (!wait_for_default_streams()) return {};
+  SLUICE_TRY(listen_everywhere());
+  SLUICE_TRY(replace_file(*disk_, std::string(listeners_file), as_bytes(cli::to_json(listeners_))));
+  phase_ = Phase::serving;
+  for (const auto& [name, address] : listeners_)
+    logger.info("listening", {{"protocol", name}, {"address", address}});
+  return {};
+}
+
+Result<void> Instance::listen_everywhere() {
+  SLUICE_TRY(
+      listen("admin", config_.admin.address, config_.admin.port, 1,
+             [this](Unit&, const runtime::Endpoint& at) { return admin_server_->listen(at); }));
+  SLUICE_TRY(
+      listen("kafka", config_.kafka.address, config_.kafka.port, units_.size(),
+             [](Unit& unit, const runtime::Endpoint& at) { return unit.kafka->listen(at); }));
+  return listen("mqtt", config_.mqtt.address, config_.mqtt.port, units_.size(),
+                [](Unit& unit, const runtime::Endpoint& at) { return unit.mqtt->listen(at); });
+}
+
+template <class Listen>
+Result<void> Instance::listen(std::string_view name, const std::string& address, const Port& port,
+                              std::size_t shards, Listen listen) {
+  if (!port) return {};
+  runtime::Endpoint at{address, *port};
+  for (std::size_t shard = 0; shard < shards; ++shard) {
+    auto bound = on_shard(shard, [&] { return listen(*units_[shard], at); });
+    if (!bound)
+      return fail(bound.error().code, "{}; give {}.port another number, 0 (any free one) or off",
+                  bound.error().text, name);
+    at = *bound;
+  }
+  listeners_[std::string(name)] = runtime::to_string(at);
+  return {};
+}
+
+template <class Fn>
+auto Instance::on_shard(std::size_t shard, Fn fn) {
+  std::packaged_task<decltype(fn())()> task(std::move(fn));
+  auto result = task.get_future();
+  units_[shard]->loop.post_from_outside([&task] { task(); });
+  return result.get();
+}
+
+void Instance::notify(std::move_only_function<void()> change) {
+  const std::lock_guard lock(mutex_);
+  change();
+  changed_.notify_all();
+}
+
+bool Instance::wait_for_default_streams() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return terminate_ || default_streams_ == units_.size(); });
+  return !terminate_;
+}
+
+void Instance::wait_for_terminate() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return terminate_; });
+}
+
+Result<void> Instance::stop() {
+  phase_ = Phase::stopping;
+  logger.info("stopping");
+  static_cast<void>(
+      disk_->remove(std::string(listeners_file)));  // a stale one is removed by the next start
+  for (std::size_t i = 0; i < units_.size(); ++i)
+    on_shard(i, [&unit = *units_[i]] {
+      unit.mqtt->stop();
+      unit.kafka->stop();
+    });
+  on_shard(0, [this] { admin_server_->stop(); });
+
+  std::promise<Result<void>> flushed;
+  on_shard(0, [&] {
+    backend_->stop([&flushed](Result<void> done) { flushed.set_value(std::move(done)); });
+  });
+  auto outcome = flushed.get_future().get();
+  shards_->stop();
+  if (outcome) logger.info("stopped");
+  return outcome;
+}
+
+void Instance::collect_readiness(std::move_only_function<void(Reasons)> done) {
+  if (phase_ == Phase::starting) return done({"starting"});
+  if (phase_ == Phase::stopping) return done({"stopping"});
+  const auto gathered = std::make_shared<Gathered>(Gathered{units_.size(), {}, std::move(done)});
+  for (std::uint32_t i = 0; i < units_.size(); ++i)
+    units_[i]->loop.post_from_outside([this, i, gathered] {
+      const log::Log::Health health = backend_->health(ShardId{i});
+      units_.front()->loop.post_from_outside(
+          [i, gathered, reason = health.writable ? "" : health.reason] {
+            gathered->add(reason.empty() ? "" : fmt::format("log of shard {}: {}", i, reason));
+          });
+    });
+}
+
+}  // namespace sluice::server

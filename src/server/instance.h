@@ -1,0 +1,112 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "access/access.h"
+#include "base/disk.h"
+#include "base/metrics.h"
+#include "cli/listeners.h"
+#include "http/server.h"
+#include "hub/hub.h"
+#include "kafka/server.h"
+#include "mqtt/server.h"
+#include "runtime/mailbox.h"
+#include "runtime/shard.h"
+#include "server/admin.h"
+#include "server/config.h"
+#include "stream/embedded.h"
+
+namespace sluice::server {
+
+// One running hub: everything that a process holds, wired together.
+//
+// Threads: open(), run() and the destructor on the main thread, which is no shard and may block;
+// what lives on a shard
+//          is called there by on_shard().
+// Order:   destroyed are, once the shards have stopped: front ends, hubs, streams, mailboxes,
+// loops, lock.
+class Instance {
+ public:
+  // Takes the data directory, recovers the log, builds all shards. Errors name what is in the way.
+  static Result<std::unique_ptr<Instance>> open(const Config& config);
+  ~Instance();
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
+
+  // Serves until SIGTERM or SIGINT, then stops in order: listeners and connections, flush,
+  // checkpoint. `on_ready` is called here once all listeners accept.
+  Result<void> run(const std::function<void(const cli::Listeners&)>& on_ready);
+
+ private:
+  enum class Phase : std::uint8_t { starting, serving, stopping };
+
+  // What one shard has, used on its loop only once the shards run.
+  struct Unit {
+    explicit Unit(runtime::RealLoop& its_loop) : loop(its_loop) {}
+    runtime::RealLoop& loop;
+    Metrics metrics;
+    access::AllowAll access;
+    std::unique_ptr<hub::Hub> hub;
+    std::unique_ptr<mqtt::Server> mqtt;
+    std::unique_ptr<kafka::Server> kafka;
+  };
+
+  // Tells the main thread when the default stream, which the hubs create, is known to a shard.
+  class DefaultStreamWatch final : public stream::CatalogueSink {
+   public:
+    DefaultStreamWatch(Instance& instance, stream::Stream& stream);
+    void on_stream_added(const stream::StreamInfo& stream) override;
+    void on_stream_removed(const stream::StreamInfo& /*stream*/) override {}
+
+   private:
+    Instance& instance_;
+    bool seen_ = false;
+  };
+
+  Instance(const Config& config, DirectoryLock lock);
+  Result<void> build();
+  Result<void> start();
+  Result<void> listen_everywhere();
+  bool wait_for_default_streams();  // false: told to terminate meanwhile
+  void wait_for_terminate();
+  Result<void> stop();
+
+  // Runs `fn` on a shard and waits for it.
+  template <class Fn>
+  auto on_shard(std::size_t shard, Fn fn);
+  // The first shard binds, the others share its port. `listen(unit, endpoint)` runs on each unit's
+  // shard.
+  template <class Listen>
+  Result<void> listen(std::string_view name, const std::string& address, const Port& port,
+                      std::size_t shards, Listen listen);
+  void collect_readiness(std::move_only_function<void(Reasons)> done);
+  void notify(std::move_only_function<void()> change);
+
+  Config config_;
+  DirectoryLock lock_;
+  std::unique_ptr<Disk> disk_;
+  std::unique_ptr<runtime::Shards> shards_;
+  std::unique_ptr<runtime::Mailboxes> mailboxes_;
+  std::vector<std::unique_ptr<Unit>>
+      units_;  // ~Instance empties them, since they outlive the backend
+  std::unique_ptr<stream::EmbeddedBackend> backend_;
+  std::unique_ptr<hub::Group> group_;
+  std::vector<std::unique_ptr<DefaultStreamWatch>> watches_;
+  std::unique_ptr<Admin> admin_;
+  std::unique_ptr<http::Server> admin_server_;
+  cli::Listeners listeners_;
+  std::atomic<Phase> phase_ = Phase::starting;
+
+  // What shards tell the main thread.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool terminate_ = false;
+  std::size_t default_streams_ = 0;
+};
+
+}  // namespace sluice::server

@@ -1,0 +1,211 @@
+#include "server/settings.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "server/commands.h"
+#include "server/config_checks.h"
+#include "server/config_file.h"
+
+namespace sluice::server {
+namespace {
+
+class SettingsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = testing::TempDir() + "sluice_settings_" +
+            testing::UnitTest::GetInstance()->current_test_info()->name() + ".toml";
+  }
+  void TearDown() override { std::filesystem::remove(path_); }
+
+  void write_file(std::string_view content) {
+    std::ofstream(path_) << content;
+    sources_.file = path_;
+  }
+  std::string error() const {
+    const auto settings = load_settings(sources_);
+    return settings ? "" : settings.error().text;
+  }
+
+  Sources sources_;
+  std::string path_;
+};
+
+std::string set_error(std::string_view name, std::string_view text) {
+  Config config;
+  const auto done = set_field(find_option(name)->field(config), text);
+  return done ? "" : done.error().text;
+}
+
+TEST_F(SettingsTest, DefaultsAreThoseOfTheTable) {
+  const auto settings = load_settings({});
+  ASSERT_TRUE(settings) << settings.error().text;
+  const Config& config = settings->config;
+  EXPECT_EQ(config.mqtt.port, 1883);
+  EXPECT_EQ(config.server.shards, 0);
+  EXPECT_EQ(config.log.journal_size, 64u << 20);
+  EXPECT_EQ(config.log.retention, std::chrono::days(7));
+  EXPECT_EQ(config.log.retention_bytes, 10ull << 30);
+  EXPECT_TRUE(config.kafka.auto_create);
+}
+
+TEST_F(SettingsTest, FlagsWinOverEnvironmentOverFileOverDefault) {
+  write_file(
+      "[mqtt]\nport = 1\npacket_max = \"1MiB\"\n[kafka]\nport = 2\n[admin]\nport = \"off\"\n");
+  sources_.environment = {{"SLUICE_MQTT__PORT", "3"}, {"SLUICE_KAFKA__PORT", "4"}};
+  sources_.assignments = {"mqtt.port=5"};
+  auto settings = load_settings(sources_);
+  ASSERT_TRUE(settings) << settings.error().text;
+  EXPECT_EQ(settings->config.mqtt.port, 5);
+  EXPECT_EQ(settings->config.kafka.port, 4);
+  EXPECT_EQ(settings->config.admin.port, std::nullopt);
+  EXPECT_EQ(settings->config.mqtt.packet_max, 1u << 20);
+  EXPECT_EQ(settings->origins["mqtt.port"], "--set");
+  EXPECT_EQ(settings->origins["kafka.port"], "SLUICE_KAFKA__PORT");
+  EXPECT_EQ(settings->origins["mqtt.packet_max"], path_ + ":3");
+  EXPECT_EQ(settings->origins["mqtt.address"], "default");
+}
+
+TEST_F(SettingsTest, AnUnknownKeyInAFileNamesFileLineAndTheNearestKey) {
+  write_file("[mqtt]\nport = 1883\n\nadress = \"127.0.0.1\"\n");
+  EXPECT_EQ(error(), path_ + ":4: unknown setting 'mqtt.adress'; did you mean 'mqtt.address'?");
+}
+
+TEST_F(SettingsTest, AnUnknownVariableOrFlagNamesTheNearestKey) {
+  sources_.environment = {{"SLUICE_KAFKA__PROT", "1"}};
+  EXPECT_EQ(error(),
+            "environment variable SLUICE_KAFKA__PROT: unknown setting 'kafka.prot'; did you mean "
+            "'kafka.port'?");
+  sources_ = {};
+  sources_.assignments = {"log.retension=1d"};
+  EXPECT_EQ(error(), "--set: unknown setting 'log.retension'; did you mean 'log.retention'?");
+}
+
+TEST_F(SettingsTest, AWrongFlagIsWrongUsageAndAWrongFileIsNot) {
+  sources_.assignments = {"mqtt.port=x"};
+  EXPECT_EQ(load_settings(sources_).error().code, Errc::invalid);
+  sources_ = {};
+  write_file("[mqtt]\nport = \"x\"\n");
+  EXPECT_EQ(load_settings(sources_).error().code, Errc::malformed);
+}
+
+TEST_F(SettingsTest, BrokenTomlNamesItsLine) {
+  write_file("[mqtt]\nport = = 1\n");
+  EXPECT_EQ(error().substr(0, path_.size() + 3), path_ + ":2:");
+  write_file("port = 1\n");
+  EXPECT_EQ(error(), path_ + ":1: 'port' stands outside of a section such as [mqtt]");
+  write_file("[mqtt]\nport = [1]\n");
+  EXPECT_EQ(error(), path_ + ":2: 'mqtt.port' is neither a string nor an integer nor a boolean");
+}
+
+TEST_F(SettingsTest, AMissingFileIsNamed) {
+  sources_.file = path_;
+  EXPECT_EQ(error(), "cannot read the configuration file " + path_);
+}
+
+TEST_F(SettingsTest, ADumpIsAFileThatGivesTheSameSettings) {
+  sources_.assignments = {"mqtt.port=off", "log.retention=36h", "kafka.advertised=host:1",
+                          "server.shards=3"};
+  auto settings = load_settings(sources_);
+  ASSERT_TRUE(settings);
+  const std::string text = dump(*settings);
+  write_file(text);
+  sources_.assignments.clear();
+  auto again = load_settings(sources_);
+  ASSERT_TRUE(again) << again.error().text;
+  for (const Option& option : options())
+    EXPECT_EQ(format_field(option.field(again->config)),
+              format_field(option.field(settings->config)))
+        << option.name;
+}
+
+TEST_F(SettingsTest, ExplainSaysValueAndOrigin) {
+  sources_.assignments = {"mqtt.port=7"};
+  auto settings = load_settings(sources_);
+  const auto text = explain(*settings, "mqtt.port");
+  ASSERT_TRUE(text);
+  EXPECT_NE(text->find("SLUICE_MQTT__PORT"), std::string::npos);
+  EXPECT_NE(text->find("7  (--set)"), std::string::npos);
+  EXPECT_EQ(explain(*settings, "mqtt.prt").error().text,
+            "unknown setting 'mqtt.prt'; did you mean 'mqtt.port'?");
+}
+
+TEST(Field, EachTypeRefusesWhatItIsNot) {
+  EXPECT_EQ(set_error("kafka.auto_create", "yes"), "'yes' is neither true nor false");
+  EXPECT_EQ(set_error("log.durability", "tape"), "'tape' is none of: disk, os");
+  EXPECT_EQ(set_error("mqtt.port", "65536"),
+            "'65536' is no port: 1 to 65535, 0 for any free one, or off");
+  EXPECT_EQ(set_error("server.shards", "65"), "'65' is out of range: 1 to 64 or auto");
+  EXPECT_EQ(set_error("log.journal_size", "1KiB"), "'1KiB' is out of range: 1MiB to 1GiB");
+  EXPECT_EQ(set_error("kafka.idle_timeout", "2d"), "'2d' is out of range: 1s to 1d");
+  EXPECT_NE(set_error("kafka.idle_timeout", "10"), "");
+}
+
+TEST(Options, DefaultsAreValidAndNamesAreUnique) {
+  for (const Option& option : options()) {
+    EXPECT_EQ(set_error(option.name, option.default_value), "") << option.name;
+    EXPECT_EQ(find_option(option.name), &option) << option.name << " stands twice";
+  }
+}
+
+class ChecksTest : public testing::Test {
+ protected:
+  ChecksTest() : config_(load_settings({})->config) {}
+  std::string error() const {
+    const auto done = check_config(config_);
+    return done ? "" : done.error().text;
+  }
+  Config config_;
+};
+
+TEST_F(ChecksTest, BeyondLoopbackNeedsConsent) {
+  config_.kafka.address = "0.0.0.0";
+  EXPECT_NE(error().find("kafka.address: 0.0.0.0 can be reached from other machines"),
+            std::string::npos);
+  EXPECT_NE(error().find("server.allow_anonymous = true"), std::string::npos);
+  config_.server.allow_anonymous = true;
+  EXPECT_EQ(error(), "");
+  config_.server.allow_anonymous = false;
+  config_.kafka.port = std::nullopt;
+  EXPECT_EQ(error(), "") << "a listener that is off reaches nobody";
+}
+
+TEST_F(ChecksTest, AllLoopbackAddressesAreLoopback) {
+  config_.mqtt.address = "::1";
+  config_.kafka.address = "127.0.0.2";
+  EXPECT_EQ(error(), "");
+}
+
+TEST_F(ChecksTest, AnAddressIsNumeric) {
+  config_.mqtt.address = "localhost";
+  EXPECT_EQ(error(), "mqtt.address: 'localhost' is no numeric address such as 127.0.0.1 or ::1");
+}
+
+TEST_F(ChecksTest, APacketFitsIntoAJournalFile) {
+  config_.log.journal_size = 16u << 20;
+  EXPECT_NE(
+      error().find(
+          "mqtt.packet_max = 16MiB does not fit into a journal file: log.journal_size = 16MiB"),
+      std::string::npos);
+}
+
+std::string read_text(const char* path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Reference, ConfigurationIsUpToDate) {
+  EXPECT_EQ(read_text("docs/reference/configuration.md"), options_markdown())
+      << "run: sluice config reference > docs/reference/configuration.md";
+}
+
+TEST(Reference, CommandLineIsUpToDate) {
+  EXPECT_EQ(read_text("docs/reference/cli.md"), cli::reference_markdown(all_commands()))
+      << "run: sluice help --markdown > docs/reference/cli.md";
+}
+
+}  // namespace
+}  // namespace sluice::server
