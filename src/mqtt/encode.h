@@ -31,15 +31,15 @@ void append_filter(Buffer& filters, std::string_view filter);
 // A PUBLISH to be written: its topic may come in two pieces, its properties beside the subscription
 // identifiers.
 struct OutgoingPublish {
-  std::string_view topic_prefix;
+  std::string_view topic_prefix{};
   std::string_view topic;
-  Bytes payload;
+  Bytes payload{};
   std::uint16_t packet_id = 0;
   std::uint8_t qos = 0;
   bool retain = false;
   bool dup = false;
-  PropertyBlock properties;
-  std::span<const std::uint32_t> subscription_ids;
+  PropertyBlock properties{};
+  std::span<const std::uint32_t> subscription_ids{};
 };
 
 // The layout of an OutgoingPublish, known before it is written: whoever has a limit compares

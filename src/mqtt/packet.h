@@ -100,45 +100,45 @@ struct PropertyBlock {
 
 struct Will {
   std::string_view topic;
-  Bytes payload;
+  Bytes payload{};
   std::uint8_t qos = 0;
   bool retain = false;
-  PropertyBlock properties;
+  PropertyBlock properties{};
 };
 
 struct Connect {
   Version version = Version::v5;
   bool clean_start = true;
   std::uint16_t keep_alive_s = 0;
-  std::string_view client_id;
-  std::optional<Will> will;
-  std::optional<std::string_view> user;
-  std::optional<Bytes> password;
-  PropertyBlock properties;
+  std::string_view client_id{};
+  std::optional<Will> will{};
+  std::optional<std::string_view> user{};
+  std::optional<Bytes> password{};
+  PropertyBlock properties{};
 };
 
 struct Connack {
   bool session_present = false;
   std::uint8_t code = 0;  // MQTT 5: a Reason; 3.1.1: a return code (3.2.2.3 there)
-  PropertyBlock properties;
+  PropertyBlock properties{};
 };
 
 struct Publish {
   std::string_view
       topic;  // valid UTF-8 without NUL; wildcards and emptiness are the receiver's to judge
-  Bytes payload;
+  Bytes payload{};
   std::uint16_t packet_id = 0;  // 0 with QoS 0
   std::uint8_t qos = 0;
   bool retain = false;
   bool dup = false;
-  PropertyBlock properties;
+  PropertyBlock properties{};
 };
 
 // PUBACK, PUBREC, PUBREL, PUBCOMP.
 struct Ack {
   std::uint16_t packet_id = 0;
   std::uint8_t code = 0;
-  PropertyBlock properties;
+  PropertyBlock properties{};
 };
 
 struct Subscription {
@@ -153,8 +153,8 @@ struct Subscription {
 // UNSUBSCRIBE.
 struct Subscribe {
   std::uint16_t packet_id = 0;
-  PropertyBlock properties;
-  Bytes filters;
+  PropertyBlock properties{};
+  Bytes filters{};
   std::uint32_t count = 0;
 };
 using Unsubscribe = Subscribe;
@@ -162,13 +162,13 @@ using Unsubscribe = Subscribe;
 // SUBACK, UNSUBACK (which has no codes in MQTT 3.1.1).
 struct SubscribeAck {
   std::uint16_t packet_id = 0;
-  PropertyBlock properties;
-  Bytes codes;
+  PropertyBlock properties{};
+  Bytes codes{};
 };
 
 struct Disconnect {
   std::uint8_t code = 0;
-  PropertyBlock properties;
+  PropertyBlock properties{};
 };
 
 template <class Visit>
