@@ -1,5 +1,6 @@
-// Random appends on a disk that crashes, by seed; what must hold afterwards, whatever happened, are the laws below.
-// SLUICE_SEEDS sets how many seeds are run; a failing one is printed and can be run alone with SLUICE_SEED.
+// Random appends on a disk that crashes, by seed; what must hold afterwards, whatever happened, are
+// the laws below. SLUICE_SEEDS sets how many seeds are run; a failing one is printed and can be run
+// alone with SLUICE_SEED.
 
 #include <gtest/gtest.h>
 
@@ -20,8 +21,8 @@ struct Violation {
   std::string text;
 };
 
-// One producer of one partition, as a Kafka client behaves: up to five batches in flight, all of them sent again in
-// order after a restart, and sometimes for no reason.
+// One producer of one partition, as a Kafka client behaves: up to five batches in flight, all of
+// them sent again in order after a restart, and sometimes for no reason.
 class Producer {
  public:
   Producer(Partition partition, std::int64_t id) : partition_(partition), id_(id) {}
@@ -33,6 +34,7 @@ class Producer {
   };
 
   void send(LogMachine& machine, Random& random, std::function<void(const Sent&, Offset)> on_ack) {
+    if (std::exchange(refused_, false)) return resend(machine, on_ack);
     if (waiting_.size() >= 5) return;
     auto sent = std::make_shared<Sent>();
     sent->idempotent = id_ >= 0;
@@ -45,7 +47,8 @@ class Producer {
     sent->batch.epoch = epoch_;
     sent->batch.sequence = id_ < 0 ? -1 : next_sequence_;
     next_sequence_ += static_cast<std::int32_t>(count);
-    for (const std::string& value : sent->batch.values) order_[value] = static_cast<std::int64_t>(order_.size());
+    for (const std::string& value : sent->batch.values)
+      order_[value] = static_cast<std::int64_t>(order_.size());
     waiting_.push_back(sent);
     transmit(machine, sent, on_ack);
     if (sent->idempotent && random.one_in(4)) transmit(machine, sent, on_ack);
@@ -74,17 +77,25 @@ class Producer {
   }
 
  private:
+  // An idempotent client sends all again in order, from the first that was refused; the others fail
+  // for lack of it.
+  void refused(const std::shared_ptr<Sent>& sent, Errc code) {
+    if (!sent->idempotent) {
+      std::erase(waiting_, sent);
+      return;
+    }
+    gap_ |= code == Errc::sequence_gap && sent == waiting_.front();
+    refused_ = true;
+  }
+
   void transmit(LogMachine& machine, const std::shared_ptr<Sent>& sent,
                 const std::function<void(const Sent&, Offset)>& on_ack) {
-    machine.log(partition_).append(partition_, make_block(sent->batch), [this, sent, on_ack](Result<Appended> done) {
-      if (!done) {
-        gap_ |= done.error().code == Errc::sequence_gap;
-        // Not taken: a client that keeps its order can send nothing else before it.
-        return;
-      }
-      std::erase(waiting_, sent);
-      on_ack(*sent, done->first);
-    });
+    machine.log(partition_)
+        .append(partition_, make_block(sent->batch), [this, sent, on_ack](Result<Appended> done) {
+          if (!done) return refused(sent, done.error().code);
+          std::erase(waiting_, sent);
+          on_ack(*sent, done->first);
+        });
   }
 
   Partition partition_;
@@ -93,14 +104,17 @@ class Producer {
   std::int32_t next_sequence_ = 0;
   std::int64_t next_value_ = 0;
   bool gap_ = false;
+  bool refused_ = false;
   std::deque<std::shared_ptr<Sent>> waiting_;
   std::map<std::string, std::int64_t> order_;
 };
 
-// One seed: some lives of a machine, each ended by a stop, a kill or a crash at any operation of the disk.
+// One seed: some lives of a machine, each ended by a stop, a kill or a crash at any operation of
+// the disk.
 class CrashRun {
  public:
-  explicit CrashRun(std::uint64_t seed) : random_(seed), machine_(seed, random_options(), shards()) {
+  explicit CrashRun(std::uint64_t seed)
+      : random_(seed), machine_(seed, random_options(), shards()) {
     const std::uint64_t count = 1 + random_.below(partitions_max);
     for (std::uint32_t i = 0; i < count; ++i) {
       producers_.emplace_back(Partition{{5}, i}, -1);
@@ -145,9 +159,9 @@ class CrashRun {
       check_all();
       crash_within(400);
       work();
-      if (random_.one_in(2) && machine_.stop()) { if (getenv("DBG")) fprintf(stderr,"stopped\n"); return; }
+      if (random_.one_in(2) && machine_.stop()) return;
       machine_.kill();
-    } catch (const sim::Crashed&) { if (getenv("DBG")) fprintf(stderr,"crashed\n");
+    } catch (const sim::Crashed&) {
       random_.one_in(3) ? machine_.kill() : crash();
     }
   }
@@ -167,8 +181,10 @@ class CrashRun {
   }
 
   void start() {
-    if (const auto started = machine_.start(); !started) throw Violation{"no start: " + started.error().text};
-    for (const Producer& producer : producers_) machine_.log(producer.partition()).open(producer.partition(), {});
+    if (const auto started = machine_.start(); !started)
+      throw Violation{"no start: " + started.error().text};
+    for (const Producer& producer : producers_)
+      machine_.log(producer.partition()).open(producer.partition(), {});
     machine_.committed().clear();
   }
 
@@ -198,7 +214,8 @@ class CrashRun {
     return [this](const Producer::Sent& sent, Offset first) {
       const auto partition = static_cast<std::uint32_t>(std::stoul(sent.batch.values.front()));
       for (std::size_t i = 0; i < sent.batch.values.size(); ++i)
-        remember({{5}, partition}, {first.value + static_cast<std::int64_t>(i), sent.batch.values[i]});
+        remember({{5}, partition},
+                 {first.value + static_cast<std::int64_t>(i), sent.batch.values[i]});
     };
   }
 
@@ -213,18 +230,20 @@ class CrashRun {
   void remember(Partition partition, const Seen& record) {
     const auto [found, added] = visible_[partition].try_emplace(record.offset, record.value);
     if (!added && found->second != record.value) {
-      throw Violation{fmt::format("partition {} offset {} was {} and is {}", partition.index, record.offset,
-                                  found->second, record.value)};
+      throw Violation{fmt::format("partition {} offset {} was {} and is {}", partition.index,
+                                  record.offset, found->second, record.value)};
     }
   }
 
   void check_read(Partition partition) {
     const auto bounds = machine_.log(partition).bounds(partition);
-    const Offset from{static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(bounds->visible_end.value) + 1))};
+    const Offset from{static_cast<std::int64_t>(
+        random_.below(static_cast<std::uint64_t>(bounds->visible_end.value) + 1))};
     const auto answer = machine_.read(partition, from, 1 + random_.below(3000));
     if (!answer) throw Violation{"read: " + answer.error().text};
     if (answer->skipped > 0) throw Violation{"a reader met damage"};
-    if (from < bounds->visible_end && answer->next <= from) throw Violation{"a read did not move on"};
+    if (from < bounds->visible_end && answer->next <= from)
+      throw Violation{"a read did not move on"};
     std::vector<Seen> seen;
     append_records(answer->blocks, seen);
     note_commits();
@@ -243,7 +262,8 @@ class CrashRun {
     std::map<std::int64_t, std::string> found;
     std::map<std::int64_t, std::int64_t> last;  // place of the last value, by producer
     for (const Seen& record : *seen) {
-      if (!found.empty() && record.offset <= found.rbegin()->first) throw Violation{"offsets go back"};
+      if (!found.empty() && record.offset <= found.rbegin()->first)
+        throw Violation{"offsets go back"};
       found[record.offset] = record.value;
       check_order(partition, record, last);
       remember(partition, record);
@@ -252,31 +272,37 @@ class CrashRun {
     // Law: what was visible or acknowledged is there.
     for (const auto& [offset, value] : visible_[partition]) {
       if (!found.contains(offset))
-        throw Violation{fmt::format("partition {} lost offset {}: {}", partition.index, offset, value)};
+        throw Violation{
+            fmt::format("partition {} lost offset {}: {}", partition.index, offset, value)};
     }
   }
 
-  // Laws: nothing is there that was not sent; each producer's records are in order, so none is there twice.
-  void check_order(Partition partition, const Seen& record, std::map<std::int64_t, std::int64_t>& last) {
+  // Laws: nothing is there that was not sent; each producer's records are in order, so none is
+  // there twice.
+  void check_order(Partition partition, const Seen& record,
+                   std::map<std::int64_t, std::int64_t>& last) {
     for (const Producer& producer : producers_) {
-      const auto place = producer.partition() == partition ? producer.order(record.value) : std::nullopt;
+      const auto place =
+          producer.partition() == partition ? producer.order(record.value) : std::nullopt;
       if (!place) continue;
       const auto [before, first] = last.try_emplace(producer.id(), *place);
       if (!first && *place <= before->second) {
-        throw Violation{fmt::format("partition {} has {} at {} twice or out of order", partition.index, record.value,
-                                    record.offset)};
+        throw Violation{fmt::format("partition {} has {} at {} twice or out of order",
+                                    partition.index, record.value, record.offset)};
       }
       before->second = *place;
       return;
     }
-    throw Violation{fmt::format("partition {} has {}, which nobody sent", partition.index, record.value)};
+    throw Violation{
+        fmt::format("partition {} has {}, which nobody sent", partition.index, record.value)};
   }
 
   Random random_;
   LogMachine machine_;
   std::vector<Producer> producers_;
   std::map<Partition, std::map<std::int64_t, std::string>> visible_;
-  bool lossy_ = false;  // os durability and a machine that crashed: what was acknowledged may be gone
+  bool lossy_ =
+      false;  // os durability and a machine that crashed: what was acknowledged may be gone
 };
 
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
@@ -295,7 +321,9 @@ constexpr std::uint64_t seeds_default = 1'000;
 class LogCrash : public testing::Test {
  protected:
   // Damage is what these tests are about: no news.
-  void SetUp() override { Logger::set_level(std::getenv("SLUICE_SEED") ? LogLevel::debug : LogLevel::off); }
+  void SetUp() override {
+    Logger::set_level(std::getenv("SLUICE_SEED") ? LogLevel::debug : LogLevel::off);
+  }
   void TearDown() override { Logger::set_level(LogLevel::info); }
 };
 
@@ -310,23 +338,28 @@ TEST_F(LogCrash, KeepsItsLawsWhateverHappens) {
   }
 }
 
-// A disk that says "synced" and has done nothing.
+// A disk that says "synced" of journal files and has done nothing: acks go out before the sync.
 class LyingDisk final : public Disk {
  public:
   explicit LyingDisk(Disk& disk) : disk_(disk) {}
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
     SLUICE_TRY_ASSIGN(auto file, disk_.open(path, mode));
+    if (!path.starts_with("journal/")) return file;
     return std::make_unique<LyingFile>(std::move(file));
   }
   Result<void> make_dirs(const std::string& path) override { return disk_.make_dirs(path); }
-  Result<std::vector<std::string>> list(const std::string& path) override { return disk_.list(path); }
+  Result<std::vector<std::string>> list(const std::string& path) override {
+    return disk_.list(path);
+  }
   Result<bool> exists(const std::string& path) override { return disk_.exists(path); }
-  Result<void> rename(const std::string& from, const std::string& to) override { return disk_.rename(from, to); }
+  Result<void> rename(const std::string& from, const std::string& to) override {
+    return disk_.rename(from, to);
+  }
   Result<void> remove(const std::string& path) override { return disk_.remove(path); }
   Result<void> remove_all(const std::string& path) override { return disk_.remove_all(path); }
   Result<void> sync_dir(const std::string& path) override { return disk_.sync_dir(path); }
-  Result<void> sync_all() override { return {}; }
+  Result<void> sync_all() override { return disk_.sync_all(); }
   Result<std::uint64_t> free_bytes() override { return disk_.free_bytes(); }
   std::string boot_id() override { return disk_.boot_id(); }
 
@@ -334,14 +367,18 @@ class LyingDisk final : public Disk {
   class LyingFile final : public File {
    public:
     explicit LyingFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
-    Result<std::size_t> read_at(std::uint64_t at, MutableBytes out) override { return file_->read_at(at, out); }
+    Result<std::size_t> read_at(std::uint64_t at, MutableBytes out) override {
+      return file_->read_at(at, out);
+    }
     Result<void> write_at(std::uint64_t at, std::span<const Bytes> pieces) override {
       return file_->write_at(at, pieces);
     }
     Result<void> sync() override { return {}; }
     Result<void> truncate(std::uint64_t size) override { return file_->truncate(size); }
     Result<std::uint64_t> size() override { return file_->size(); }
-    void start_writeback(std::uint64_t at, std::uint64_t size) override { file_->start_writeback(at, size); }
+    void start_writeback(std::uint64_t at, std::uint64_t size) override {
+      file_->start_writeback(at, size);
+    }
 
    private:
     std::unique_ptr<File> file_;
@@ -354,9 +391,10 @@ TEST_F(LogCrash, CatchesAcksBeforeTheSync) {
     CrashRun run(seed);
     LyingDisk liar(run.machine().disk());
     run.machine().set_view(liar);
-    if (run.run()) return;
+    const auto violation = run.run();
+    if (violation && violation->find(" lost offset ") != std::string::npos) return;
   }
-  FAIL() << "100 seeds have not noticed that nothing was ever synced";
+  FAIL() << "100 seeds have not noticed that the journal was never synced";
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ std::string value_of(int i) { return fmt::format("value-{:04}", i); }
 // Appends records of one batch each until the partition holds `count`.
 void fill(LogMachine& machine, Partition partition, int from, int count, std::size_t padding = 0) {
   for (int i = from; i < from + count; ++i) {
-    const auto done = machine.append(partition, {.values = {value_of(i) + std::string(padding, '.')}, .timestamp = 1000 + i});
+    const auto done = machine.append(
+        partition, {.values = {value_of(i) + std::string(padding, '.')}, .timestamp = 1000 + i});
     ASSERT_TRUE(done) << done.error().text;
   }
 }
@@ -36,7 +37,8 @@ TEST(Log, RefusesWhatItDoesNotKnowOrCannotHold) {
   ASSERT_TRUE(machine.start());
   EXPECT_EQ(machine.append(p0, {.values = {"a"}}).error().code, Errc::not_found);
   machine.log().open(p0, {});
-  EXPECT_EQ(machine.append(p0, {.values = {std::string(64 * 1024, 'x')}}).error().code, Errc::too_large);
+  EXPECT_EQ(machine.append(p0, {.values = {std::string(64 * 1024, 'x')}}).error().code,
+            Errc::too_large);
   EXPECT_EQ(machine.read(p0, {1}).error().code, Errc::out_of_range);
 }
 
@@ -45,7 +47,8 @@ TEST(Log, ShowsNothingBeforeItIsDurable) {
   ASSERT_TRUE(machine.start());
   machine.log().open(p0, {});
   bool done = false;
-  machine.log().append(p0, make_block({.values = {"a"}}), [&](const Result<Appended>&) { done = true; });
+  machine.log().append(p0, make_block({.values = {"a"}}),
+                       [&](const Result<Appended>&) { done = true; });
   EXPECT_EQ(machine.log().bounds(p0)->visible_end, Offset{0});
   EXPECT_TRUE(machine.read(p0, {0})->blocks.empty());
   machine.wait([&] { return done; });
@@ -63,7 +66,8 @@ TEST(Log, IsBusyWhenTooMuchWaitsForTheDiskAndTellsWhenThereIsRoom) {
   machine.log().append(p0, make_block({.values = {std::string(200, 'x')}}), count);
   EXPECT_FALSE(machine.log().has_room());
   std::optional<Errc> refused;
-  machine.log().append(p0, make_block({.values = {"a"}}), [&](const Result<Appended>& r) { refused = r.error().code; });
+  machine.log().append(p0, make_block({.values = {"a"}}),
+                       [&](const Result<Appended>& r) { refused = r.error().code; });
   EXPECT_EQ(refused, Errc::busy) << "at once, in the call";
   bool room = false;
   machine.log().on_room([&] { room = true; });
@@ -80,8 +84,10 @@ TEST(Log, ReadsFromSegmentsWhatTheCacheHasLost) {
   machine.settle();
   const auto seen = machine.read_all(p0, 500);
   ASSERT_EQ(seen->size(), 300u);
-  for (int i = 0; i < 300; ++i) EXPECT_EQ((*seen)[static_cast<std::size_t>(i)], (Seen{i, value_of(i)}));
-  EXPECT_GT(machine.disk().list(partition_dir(p0))->size(), 10u) << "segments rolled at 2 KiB, indexes beside them";
+  for (int i = 0; i < 300; ++i)
+    EXPECT_EQ((*seen)[static_cast<std::size_t>(i)], (Seen{i, value_of(i)}));
+  EXPECT_GT(machine.disk().list(partition_dir(p0))->size(), 10u)
+      << "segments rolled at 2 KiB, indexes beside them";
 }
 
 TEST(Log, KeepsEverythingOverAStop) {
@@ -122,7 +128,8 @@ TEST(Log, MovesPartitionsWhenTheNumberOfShardsChanges) {
       const Partition partition{{9}, i};
       machine.log(partition).open(partition, {});
       fill(machine, partition, expected, 5);
-      ASSERT_EQ(machine.read_all(partition)->size(), static_cast<std::size_t>(expected + 5)) << i << " of " << shards;
+      ASSERT_EQ(machine.read_all(partition)->size(), static_cast<std::size_t>(expected + 5))
+          << i << " of " << shards;
     }
     expected += 5;
     shards % 2 == 0 ? machine.kill() : machine.crash();
@@ -138,7 +145,8 @@ TEST(Log, ForgetsADroppedPartitionForGood) {
   fill(machine, p1, 0, 3);
   machine.settle();
   std::optional<Errc> late;
-  machine.log().append(p0, make_block({.values = {"a"}}), [&](const Result<Appended>& r) { late = r.error().code; });
+  machine.log().append(p0, make_block({.values = {"a"}}),
+                       [&](const Result<Appended>& r) { late = r.error().code; });
   machine.log().drop(p0);
   EXPECT_EQ(machine.read(p0, {0}).error().code, Errc::not_found);
   machine.settle();
@@ -166,8 +174,8 @@ TEST(Log, FindsRecordsByTime) {
   check();
   machine.settle();
   check();
-  const auto newest =
-      machine.await<Log::Found>([&](auto done) { machine.log().find_max_time(p0, std::move(done)); });
+  const auto newest = machine.await<Log::Found>(
+      [&](auto done) { machine.log().find_max_time(p0, std::move(done)); });
   EXPECT_EQ(newest->offset, Offset{99});
 }
 

@@ -28,7 +28,8 @@ struct TestBatch {
 inline std::shared_ptr<Block> make_block(const TestBatch& batch) {
   BatchBuilder builder;
   for (const std::string& value : batch.values)
-    builder.add(batch.timestamp, {.key = {}, .value = as_bytes(value), .headers = {}, .null_key = true});
+    builder.add(batch.timestamp,
+                {.key = {}, .value = as_bytes(value), .headers = {}, .null_key = true});
   auto block = builder.finish();
   if (batch.producer < 0) return block;
   Buffer bytes(block->bytes().begin(), block->bytes().end());
@@ -50,14 +51,16 @@ inline void append_records(const std::vector<BlockRef>& blocks, std::vector<Seen
     Block block(Buffer(stored->bytes().begin(), stored->bytes().end()));
     if (!block.index_records(1 << 20)) continue;
     for (const Record& record : block.records())
-      out.push_back({block.from().value + record.offset_delta, std::string(as_text(block.value(record)))});
+      out.push_back(
+          {block.from().value + record.offset_delta, std::string(as_text(block.value(record)))});
   }
 }
 
 // A machine with a disk and the logs of its shards: may be started, stopped, killed and crash.
 class LogMachine final : public CommitSink {
  public:
-  explicit LogMachine(std::uint64_t seed, Options options = small_options(), std::uint32_t shards = 1)
+  explicit LogMachine(std::uint64_t seed, Options options = small_options(),
+                      std::uint32_t shards = 1)
       : options_(options), shards_(shards), seed_(seed), disk_(seed), view_(&disk_) {}
   ~LogMachine() { power_off(); }
   LogMachine(const LogMachine&) = delete;
@@ -123,10 +126,12 @@ class LogMachine final : public CommitSink {
   }
 
   Result<Appended> append(Partition partition, const TestBatch& batch) {
-    return await<Appended>([&](auto done) { log(partition).append(partition, make_block(batch), std::move(done)); });
+    return await<Appended>(
+        [&](auto done) { log(partition).append(partition, make_block(batch), std::move(done)); });
   }
   Result<ReadAnswer> read(Partition partition, Offset from, std::size_t bytes_max = 1 << 20) {
-    return await<ReadAnswer>([&](auto done) { log(partition).read(partition, from, bytes_max, std::move(done)); });
+    return await<ReadAnswer>(
+        [&](auto done) { log(partition).read(partition, from, bytes_max, std::move(done)); });
   }
   // All visible records.
   Result<std::vector<Seen>> read_all(Partition partition, std::size_t bytes_max = 1 << 20) {
@@ -140,7 +145,8 @@ class LogMachine final : public CommitSink {
     return seen;
   }
   Log::Found find_time(Partition partition, WallMs when) {
-    return *await<Log::Found>([&](auto done) { log(partition).find_time(partition, when, std::move(done)); });
+    return *await<Log::Found>(
+        [&](auto done) { log(partition).find_time(partition, when, std::move(done)); });
   }
   // Starts something and runs the world until it answers.
   template <class T, class Start>
