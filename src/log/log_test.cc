@@ -212,7 +212,7 @@ TEST(Log, DropsEvenTheLastSegmentWhenAllOfItIsTooOld) {
   EXPECT_EQ(machine.append(p0, {.values = {"a"}})->first, Offset{3});
 }
 
-TEST(Log, KeepsThePlaceOfARecordThatRecoveryCannotReadBack) {
+TEST(Log, ReadsOnBehindADamagedBatch) {
   LogMachine machine(1);
   ASSERT_TRUE(machine.start());
   machine.log().open(p0, {});
