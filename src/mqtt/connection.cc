@@ -86,6 +86,7 @@ void Connection::on_readable() {
     read_large_packet();
   else
     read_into_shared();
+  if (lagging_) mark_dirty();  // an acknowledgement may have made room
   watch();
 }
 
@@ -346,7 +347,7 @@ bool Connection::unsubscribe(std::string_view filter) {
 
 void Connection::end(Reason reason, std::string_view text) {
   mark_dirty();
-  if (reason == Reason::success) return;
+  if (reason == Reason::success || reason == Reason::server_shutting_down) return;
   context_.counters.count_refusal(reason);
   const auto now =
       std::chrono::duration_cast<std::chrono::milliseconds>(context_.loop.now().time_since_epoch());

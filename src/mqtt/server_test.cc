@@ -135,20 +135,20 @@ TEST(Server, PropertiesTravelWithTheMessage) {
 }
 
 TEST(Server, ALargePacketPassesAndOneBeyondTheLimitIsRefused) {
-  Broker broker(5, {.packet_max = 300'000});
+  Broker broker(5, {.packet_max = 100'000});
   auto subscriber = broker.client();
   ASSERT_EQ(subscriber.connect("s"), 0);
   subscriber.subscribe({{.filter = "t"}});
   auto publisher = broker.client();
   ASSERT_EQ(publisher.connect("p"), 0);
-  const std::string payload(250'000, 'x');
+  const std::string payload(60'000, 'x');
   publisher.publish("t", payload, 1, 1);
   publisher.publish("t", "after", 1, 2);
   EXPECT_EQ(publisher.next_ack().packet_id, 1);
   EXPECT_EQ(publisher.next_ack().packet_id, 2);
-  EXPECT_EQ(as_text(subscriber.next_publish().payload), payload);
+  EXPECT_TRUE(as_text(subscriber.next_publish().payload) == payload);
   EXPECT_EQ(as_text(subscriber.next_publish().payload), "after");
-  publisher.publish("t", std::string(400'000, 'x'));
+  publisher.publish("t", std::string(120'000, 'x'));
   EXPECT_EQ(publisher.next_disconnect(), 0x95);
 }
 
