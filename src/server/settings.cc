@@ -40,7 +40,7 @@ std::string setting_name(std::string_view variable) {
   std::string name(variable.substr(environment_prefix.size()));
   std::ranges::transform(name, name.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (const std::size_t at = name.find("__"); at != std::string::npos) name.replace(at, 2, ".");
+  if (const std::size_t at = name.find("__"); at != std::string::npos) name.replace(at, 2, 1, '.');
   return name;
 }
 
