@@ -22,7 +22,7 @@ std::vector<BackendMaker> makers() {
   // Credits so small that every bound is met all the time.
   all.push_back({"3ShardsScarce", [] {
                    return std::make_unique<SimBackend>(
-                       4, 3, EmbeddedTuning{.append_credit = 300, .tail_credit = 200});
+                       4, 3, EmbeddedTuning{.append_credit = 300, .tail_credit = 200}, 2);
                  }});
   return all;
 }

@@ -14,9 +14,9 @@ namespace sluice::stream {
 // The embedded backend on a simulated machine, which may be restarted.
 class SimBackend final : public TestBackend {
  public:
-  SimBackend(std::uint64_t seed, std::uint32_t shards, EmbeddedTuning tuning = {})
-      : seed_(seed), tuning_(tuning), disk(seed) {
-    tuning_.ids = Random(seed);
+  SimBackend(std::uint64_t seed, std::uint32_t shards, EmbeddedTuning tuning = {},
+             std::size_t mailbox_places = 1024)
+      : seed_(seed), mailbox_places_(mailbox_places), tuning_(tuning), disk(seed) {
     start(shards);
   }
 
@@ -53,7 +53,7 @@ class SimBackend final : public TestBackend {
       loops.push_back(&world->loop(i));
       places.push_back({&world->loop(i), &metrics_[i]});
     }
-    mailboxes_ = std::make_unique<runtime::Mailboxes>(loops);
+    mailboxes_ = std::make_unique<runtime::Mailboxes>(loops, mailbox_places_);
     tuning_.ids = Random(seed_);
     SLUICE_TRY_ASSIGN(backend,
                       EmbeddedBackend::open(disk, small_log(), places, *mailboxes_, tuning_));
@@ -80,6 +80,7 @@ class SimBackend final : public TestBackend {
     world.reset();
   }
   std::uint64_t seed_;
+  const std::size_t mailbox_places_;
   EmbeddedTuning tuning_;
   std::vector<Metrics> metrics_;
 
