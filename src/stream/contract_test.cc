@@ -285,6 +285,7 @@ TEST_P(StreamContract, AWaitRunsOnceWhenTheEndMovesBeyondIt) {
     int runs = 0;
     int cancelled_runs = 0;
     backend->post(shard, [&] {
+      stream.wait_beyond(partition, end + 1000, [] {});  // a farther one first
       stream.wait_beyond(partition, end, [&] { ++runs; });
       stream.wait_beyond(partition, end, [&] { ++runs; });
       stream.cancel(stream.wait_beyond(partition, end, [&] { ++cancelled_runs; }));
