@@ -8,7 +8,7 @@ from collections import deque
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, Producer, TopicPartition
 
-from support.kafka import consumer
+from support.kafka import QUIET, consumer
 from support.mqtt import connect_packet, publish_packet
 from support.waiting import DEADLINE_S, eventually
 
@@ -115,6 +115,7 @@ class KafkaProducer(Load):
                 "reconnect.backoff.max.ms": 100,
                 "retry.backoff.ms": 20,
                 "message.timeout.ms": 120_000,
+                **QUIET,
             }
         )
         self.sent = 0

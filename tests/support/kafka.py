@@ -12,8 +12,12 @@ from support.waiting import DEADLINE_S
 Record = namedtuple("Record", "partition offset key value headers timestamp")
 
 
+# Lost connections are part of some tests: no word about them on stderr.
+QUIET = {"log_level": 2}
+
+
 def admin(hub):
-    return AdminClient({"bootstrap.servers": hub.kafka})
+    return AdminClient({"bootstrap.servers": hub.kafka, **QUIET})
 
 
 def create_topic(hub, name, partitions=1, **config):
@@ -46,7 +50,7 @@ def describe(hub, name):
 def produce(hub, topic, records, **config):
     """Produces (key, value) or (key, value, headers), one after the other; returns (partition, offset) of each."""
     settings = {key.replace("__", "."): value for key, value in config.items()}
-    producer = Producer({"bootstrap.servers": hub.kafka, "linger.ms": 5, **settings})
+    producer = Producer({"bootstrap.servers": hub.kafka, "linger.ms": 5, **QUIET, **settings})
     placed = [None] * len(records)
 
     def delivered(index):
@@ -73,6 +77,7 @@ def consumer(hub, **config):
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
             "fetch.message.max.bytes": 16 << 20,
+            **QUIET,
             **settings,
         }
     )
