@@ -34,7 +34,8 @@ void check(Buffer bytes) {
   require(block.records().size() == static_cast<std::size_t>(header->record_count));
   std::int64_t last = -1;
   for (const Record& record : block.records()) {
-    require(record.offset_delta > last && record.offset_delta <= header->last_offset_delta);
+    require(record.offset_delta > last &&
+            std::int64_t{record.offset_delta} <= header->last_offset_delta);
     last = record.offset_delta;
     require(record.key_at == Record::none || inside(block, record.key_at, record.key_size));
     require(record.value_at == Record::none || inside(block, record.value_at, record.value_size));
