@@ -114,8 +114,11 @@ Result<void> SegmentStore::prepare_dir(const SegmentWrite& write) {
   for (const std::string& name : names) {
     const auto base = base_of_file(name);
     const auto& known = *write.known;
-    if (!base || std::find(known.begin(), known.end(), *base) == known.end())
+    if (!base) {
       SLUICE_TRY(disk_.remove(dir + "/" + name));
+    } else if (std::find(known.begin(), known.end(), *base) == known.end()) {
+      SLUICE_TRY(remove(write.partition, *base));  // open perhaps, if this is a second try
+    }
   }
   return {};
 }
@@ -129,6 +132,7 @@ Result<void> SegmentStore::write_index(OpenSegment& segment, std::uint64_t size)
 }
 
 Result<void> SegmentStore::sync() {
+  if (failed_sync_) return std::unexpected(*failed_sync_);
   std::vector<OpenSegment*> dirty;
   for (OpenSegment& segment : open_)
     if (segment.dirty) dirty.push_back(&segment);
@@ -154,7 +158,7 @@ Result<SegmentStore::OpenSegment*> SegmentStore::open(const Key& key, bool writa
     found->second->writable = true;
     return &*found->second;
   }
-  SLUICE_TRY(make_room());
+  make_room();
   OpenSegment segment{.key = key, .file = nullptr, .writable = writable, .index = {}};
   SLUICE_TRY_ASSIGN(segment.file, disk_.open(segment_path(key.partition, key.base),
                                              writable ? OpenMode::write : OpenMode::read));
@@ -163,15 +167,17 @@ Result<SegmentStore::OpenSegment*> SegmentStore::open(const Key& key, bool writa
   return &open_.back();
 }
 
-// A dirty file is synced before it is closed: an error must not get lost with it.
-Result<void> SegmentStore::make_room() {
+// A dirty file is synced before it is closed. Whoever opens another one is not to blame if that
+// fails: the next sync() tells.
+void SegmentStore::make_room() {
   while (open_.size() >= std::max<std::size_t>(open_files_max_, 1)) {
-    OpenSegment& oldest = open_.front();
-    if (oldest.dirty) SLUICE_TRY(oldest.file->sync());
+    const OpenSegment& oldest = open_.front();
+    if (oldest.dirty) {
+      if (auto synced = oldest.file->sync(); !synced) failed_sync_ = std::move(synced.error());
+    }
     by_key_.erase(oldest.key);
     open_.pop_front();
   }
-  return {};
 }
 
 void SegmentStore::close(const Key& key) {
