@@ -5,48 +5,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <span>
 #include <string_view>
 #include <type_traits>
-#include <utility>
-#include <vector>
+
+#include "base/buffer.h"
 
 namespace sluice {
 
 using Bytes = std::span<const std::byte>;
 using MutableBytes = std::span<std::byte>;
 
-// Leaves trivial elements uninitialized where std::allocator would zero them, so that
-// Buffer::resize() costs nothing before the bytes are read from a socket or a file. Whoever resizes
-// writes every byte before it is read.
-template <class T>
-struct UninitializedAllocator : std::allocator<T> {
-  UninitializedAllocator() = default;
-  template <class U>
-  UninitializedAllocator(const UninitializedAllocator<U>& /*other*/) noexcept {}
-
-  template <class U>
-  void construct(U* at) noexcept(std::is_nothrow_default_constructible_v<U>) {
-    ::new (static_cast<void*>(at)) U;
-  }
-  template <class U, class... Args>
-    requires(sizeof...(Args) > 0)
-  void construct(U* at, Args&&... args) {
-    std::construct_at(at, std::forward<Args>(args)...);
-  }
-};
-using Buffer = std::vector<std::byte, UninitializedAllocator<std::byte>>;
-
-// Appends by memcpy. Buffer::insert() copies byte by byte: the standard library has its fast way
-// for std::allocator only.
-inline void append(Buffer& out, Bytes bytes) {
-  if (bytes.empty()) return;
-  const std::size_t at = out.size();
-  out.resize(at + bytes.size());
-  std::memcpy(out.data() + at, bytes.data(), bytes.size());
-}
+inline void append(Buffer& out, Bytes bytes) { out.append(bytes.data(), bytes.size()); }
 
 inline Bytes as_bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
 inline std::string_view as_text(Bytes bytes) {

@@ -26,8 +26,7 @@ void Connection::on_readable() {
   if (got.state == runtime::Transfer::State::would_block) return;
   if (got.state == runtime::Transfer::State::closed) return server_.close(id_);
   last_byte_ = server_.loop_.now();
-  unparsed_.insert(unparsed_.end(), chunk.begin(),
-                   chunk.begin() + static_cast<std::ptrdiff_t>(got.bytes));
+  append(unparsed_, Bytes(chunk).first(got.bytes));
   take_request();
 }
 
@@ -37,7 +36,7 @@ void Connection::on_readable() {
 void Connection::take_request() {
   resuming_ = false;
   const std::size_t taken = parser_.feed(unparsed_);
-  unparsed_.erase(unparsed_.begin(), unparsed_.begin() + static_cast<std::ptrdiff_t>(taken));
+  unparsed_.erase_front(taken);
   if (parser_.error_status() != 0) return refuse(parser_.error_status());
   if (auto request = parser_.take()) return dispatch(std::move(*request));
   update_interest();

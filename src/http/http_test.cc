@@ -18,7 +18,7 @@ TEST(Parser, TakesARequestByteByByte) {
     ASSERT_FALSE(request);
     left.push_back(static_cast<std::byte>(c));
     const std::size_t taken = parser.feed(left);
-    left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(taken));
+    left.erase_front(taken);
     request = parser.take();
   }
   ASSERT_TRUE(request);
