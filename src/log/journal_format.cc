@@ -1,5 +1,7 @@
 #include "log/journal_format.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "base/hash.h"
 
@@ -50,9 +52,8 @@ bool is_known(JournalItemKind kind) {
 }  // namespace
 
 Buffer encode_journal_file_header(const JournalFileHeader& header) {
-  Buffer block;
-  block.reserve(journal_block);
-  Writer writer(block);
+  Buffer fields;
+  Writer writer(fields);
   writer.write<std::uint32_t>(file_magic);
   writer.write<std::uint32_t>(0);  // the checksum, below
   writer.write<std::uint16_t>(version);
@@ -61,8 +62,9 @@ Buffer encode_journal_file_header(const JournalFileHeader& header) {
   writer.write<std::uint64_t>(header.run);
   writer.write<std::uint64_t>(header.salt);
   writer.write<std::uint64_t>(header.first_sequence);
-  block.resize(journal_block, std::byte{0});
-  writer.patch<std::uint32_t>(crc_at, checksum(block));
+  Buffer block(journal_block, std::byte{0});
+  std::copy(fields.begin(), fields.end(), block.begin());
+  store_be<std::uint32_t>(block.data() + crc_at, checksum(block));
   return block;
 }
 

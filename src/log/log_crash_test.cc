@@ -15,6 +15,7 @@ namespace sluice::log {
 namespace {
 
 constexpr std::uint32_t partitions_max = 4;
+constexpr std::uint64_t unlimited = std::uint64_t{1} << 40;
 
 // A broken law, in words.
 struct Violation {
@@ -181,10 +182,13 @@ class CrashRun {
   }
 
   void start() {
+    machine_.disk().set_capacity(unlimited);
+    machine_.disk().fail_next_syncs(0);
     if (const auto started = machine_.start(); !started)
       throw Violation{"no start: " + started.error().text};
     for (const Producer& producer : producers_)
-      machine_.log(producer.partition()).open(producer.partition(), {});
+      machine_.log(producer.partition())
+          .open(producer.partition(), {.retention_bytes = retention_bytes_});
     machine_.committed().clear();
   }
 
@@ -197,12 +201,23 @@ class CrashRun {
         if (producer.gap()) handle_gap(producer);
         producer.send(machine_, random_, ack());
       }
+      disturb();
       if (random_.one_in(4)) check_read(producers_[random_.below(producers_.size())].partition());
       machine_.wake();
       machine_.world().run_for(random_.one_in(8) ? std::chrono::milliseconds(1500)
                                                  : std::chrono::milliseconds(random_.below(3)));
       note_commits();
     }
+  }
+
+  // Retention, a disk that is full for a while, or fails to sync, which makes the log read-only for
+  // the rest of this life.
+  void disturb() {
+    sim::SimDisk& disk = machine_.disk();
+    if (random_.one_in(10)) machine_.log(producers_.front().partition()).apply_retention();
+    if (random_.one_in(60)) disk.set_capacity(0);
+    if (random_.one_in(10)) disk.set_capacity(unlimited);
+    if (random_.one_in(200)) disk.fail_next_syncs(1);
   }
 
   void handle_gap(Producer& producer) {
@@ -237,8 +252,8 @@ class CrashRun {
 
   void check_read(Partition partition) {
     const auto bounds = machine_.log(partition).bounds(partition);
-    const Offset from{static_cast<std::int64_t>(
-        random_.below(static_cast<std::uint64_t>(bounds->visible_end.value) + 1))};
+    const auto width = static_cast<std::uint64_t>(bounds->visible_end - bounds->start);
+    const Offset from = bounds->start + static_cast<std::int64_t>(random_.below(width + 1));
     const auto answer = machine_.read(partition, from, 1 + random_.below(3000));
     if (!answer) throw Violation{"read: " + answer.error().text};
     if (answer->skipped > 0) throw Violation{"a reader met damage"};
@@ -269,9 +284,10 @@ class CrashRun {
       remember(partition, record);
     }
     if (lossy_) return;
-    // Law: what was visible or acknowledged is there.
+    // Law: what was visible or acknowledged is there, if retention has not dropped it.
+    const Offset start = machine_.log(partition).bounds(partition)->start;
     for (const auto& [offset, value] : visible_[partition]) {
-      if (!found.contains(offset))
+      if (offset >= start.value && !found.contains(offset))
         throw Violation{
             fmt::format("partition {} lost offset {}: {}", partition.index, offset, value)};
     }
@@ -301,6 +317,7 @@ class CrashRun {
   LogMachine machine_;
   std::vector<Producer> producers_;
   std::map<Partition, std::map<std::int64_t, std::string>> visible_;
+  std::int64_t retention_bytes_ = random_.one_in(3) ? 4000 : -1;
   bool lossy_ =
       false;  // os durability and a machine that crashed: what was acknowledged may be gone
 };

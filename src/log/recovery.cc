@@ -89,6 +89,9 @@ Result<void> Recoverer::make_dirs() {
   for (std::uint32_t shard = 0; shard < shards_; ++shard)
     SLUICE_TRY(disk_.make_dirs(journal_dir(shard)));
   SLUICE_TRY(disk_.sync_dir("journal"));
+  // A killed process may have left a checkpoint whose name is not durable yet. It must not go back
+  // to the one before once files that only that one names have been deleted.
+  SLUICE_TRY(disk_.sync_dir("checkpoint"));
   return disk_.sync_dir("");
 }
 

@@ -46,8 +46,11 @@ std::vector<Segment> apply_retention(PartitionLog& partition, WallMs now) {
   const auto kept = segments.begin() + static_cast<std::ptrdiff_t>(count);
   std::vector<Segment> dropped(segments.begin(), kept);
   segments.erase(segments.begin(), kept);
-  if (count > 0)
-    partition.state.start = segments.empty() ? partition.written_until : segments.front().base;
+  if (count == 0) return dropped;
+  partition.state.start = segments.empty() ? partition.written_until : segments.front().base;
+  // The last checkpoint still names them: whoever tidies up by today's list would delete them too
+  // early.
+  partition.tidied = true;
   return dropped;
 }
 
