@@ -109,13 +109,13 @@ def test_a_mistyped_key_is_refused_with_the_nearest_one(tmp_path):
     path = write_config(tmp_path, '[log]\ndurabilty = "os"\n')
     told = sluice("config", "check", "--config", path, expect=1).stderr
     assert "log.durabilty" in told and "log.durability" in told
-    told = sluice("server", "--data", tmp_path / "data", "--set", "mqtt.prot=0", expect=1).stderr
+    told = sluice("server", "--data", tmp_path / "data", "--set", "mqtt.prot=0", expect=2).stderr
     assert "mqtt.prot" in told and "mqtt.port" in told
 
 
 def test_a_bad_value_is_refused_with_the_key(tmp_path):
     for key, value in [("mqtt.port", "70000"), ("log.durability", "maybe"), ("server.shards", "-1")]:
-        told = sluice("server", "--data", tmp_path / "data", "--set", f"{key}={value}", expect=1).stderr
+        told = sluice("server", "--data", tmp_path / "data", "--set", f"{key}={value}", expect=2).stderr
         assert key in told and value in told
 
 
@@ -125,7 +125,8 @@ def test_dump_shows_file_environment_and_command_line_in_that_order(tmp_path):
     dumped = sluice("config", "dump", "--config", path, "--set", "admin.port=3", env=environment).stdout
     values = tomllib.loads(dumped)
     assert [values[face]["port"] for face in ("kafka", "mqtt", "admin")] == [1, 2, 3]
-    assert sluice("config", "dump", "--config", write_config(tmp_path, dumped)).stdout == dumped
+    again = sluice("config", "dump", "--config", write_config(tmp_path, dumped)).stdout
+    assert tomllib.loads(again) == values, "a dump is a configuration"
 
 
 def test_explain_tells_default_and_meaning():

@@ -157,7 +157,7 @@ def test_many_readers_see_the_same(hub, name):
 
 def kcat(hub, *args, stdin=""):
     return subprocess.run(
-        ["kcat", "-b", hub.kafka, *args], input=stdin, capture_output=True, text=True, timeout=DEADLINE_S, check=True
+        ["kcat", "-b", hub.kafka, *args], input=stdin, capture_output=True, text=True, errors="replace", timeout=DEADLINE_S, check=True
     ).stdout
 
 

@@ -120,7 +120,7 @@ def test_the_log_is_json_when_it_is_no_terminal(hub):
 
 
 def test_old_segments_go_and_readers_learn_where_the_stream_starts(new_hub, name):
-    hub = new_hub({"log.segment_size": "1MiB"})
+    hub = new_hub({"log.segment_size": "1MiB", "log.retention_interval": "100ms"})
     kafka.create_topic(hub, name, retention__bytes="2000000")
     kafka.produce(hub, name, [("k", os.urandom(10_000)) for _ in range(1000)])
     eventually(lambda: kafka.offsets(hub, name)[0] > 0, "retention has removed a segment")
