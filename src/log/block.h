@@ -75,7 +75,7 @@ class Block {
 
   [[nodiscard]] Bytes key(const Record& r) const {
     return content().subspan(r.key_at, r.key_size);
-  }                                                   // key_at != none
+  }  // key_at != none
   [[nodiscard]] Bytes value(const Record& r) const {  // empty for a null value
     return r.value_at == Record::none ? Bytes() : content().subspan(r.value_at, r.value_size);
   }

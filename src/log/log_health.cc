@@ -65,7 +65,7 @@ void Log::Impl::probe_room() {
                   for (auto& partition : std::exchange(undropped_, {}))
                     journal_drop(std::move(partition));
                   write_behind_.resume();
-                  checkpointer_.start(false);
+                  on_journal_wants_checkpoint();
                   tell_room();
                 });
   });

@@ -41,6 +41,10 @@ std::size_t field_size(Bytes bytes, bool null) {
   return null ? 1 : varint_size(static_cast<std::int64_t>(bytes.size())) + bytes.size();
 }
 
+// A builder's own memory stays in the processor's cache from batch to batch; a larger one is given
+// back.
+constexpr std::size_t kept_size_max = 512 * 1024;
+
 }  // namespace
 
 Result<BatchHeader> decode_batch_header(Bytes bytes) {
@@ -125,11 +129,8 @@ void BatchBuilder::add(WallMs timestamp, const Draft& draft) {
   record.flags = draft.flags;
 }
 
-// Turns are alike: the last batch's size is a good guess for this one's.
 void BatchBuilder::begin(WallMs timestamp) {
   timestamp_ = timestamp;
-  bytes_.reserve(size_hint_);
-  records_.reserve(count_hint_);
   bytes_.resize(batch_header_size);
 }
 
@@ -152,14 +153,13 @@ std::shared_ptr<Block> BatchBuilder::finish() {
   store_be<std::int32_t>(at + layout::record_count, count);
   seal_batch(bytes_);
 
-  size_hint_ = bytes_.size();
-  count_hint_ = records_.size();
-  // The tail cache keeps the block for long: no room for growth is left in it.
-  if (bytes_.capacity() > bytes_.size() + bytes_.size() / 4) bytes_.shrink_to_fit();
-  if (records_.capacity() > records_.size() + records_.size() / 4) records_.shrink_to_fit();
-  auto block = std::make_shared<Block>(std::move(bytes_), std::move(records_));
-  bytes_ = {};
-  records_ = {};
+  auto block = std::make_shared<Block>(Buffer(bytes_), std::vector<Record>(records_));
+  bytes_.clear();
+  records_.clear();
+  if (bytes_.capacity() > kept_size_max) {
+    bytes_ = {};
+    records_ = {};
+  }
   return block;
 }
 

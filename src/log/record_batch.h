@@ -77,7 +77,9 @@ void for_each_header(const Block& block, const Record& record, Visit visit) {
 }
 
 // Builds one batch from records in order. Reused: after finish() the next add() begins a new one.
-// The bytes are laid down as they come; nothing is kept per record but its sidecar entry.
+// Records are laid down in the builder's memory and copied into the block in one go: small writes
+// to memory that no cache holds would cost several times as much. The bytes are laid down as they
+// come; nothing is kept per record but its sidecar entry.
 class BatchBuilder {
  public:
   struct Draft {
@@ -107,8 +109,6 @@ class BatchBuilder {
   Buffer bytes_;
   std::vector<Record> records_;
   WallMs timestamp_ = 0;
-  std::size_t size_hint_ = 0;
-  std::size_t count_hint_ = 0;
 };
 
 // Appends one encoded record header.

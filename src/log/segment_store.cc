@@ -133,6 +133,12 @@ Result<void> SegmentStore::write_index(OpenSegment& segment, std::uint64_t size)
 
 Result<void> SegmentStore::sync() {
   if (failed_sync_) return std::unexpected(*failed_sync_);
+  auto synced = sync_files();
+  if (!synced) failed_sync_ = synced.error();
+  return synced;
+}
+
+Result<void> SegmentStore::sync_files() {
   std::vector<OpenSegment*> dirty;
   for (OpenSegment& segment : open_)
     if (segment.dirty) dirty.push_back(&segment);

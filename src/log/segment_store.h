@@ -103,6 +103,7 @@ class SegmentStore {
   using Open = std::list<OpenSegment>;
 
   Result<OpenSegment*> open(const Key& key, bool writable);
+  Result<void> sync_files();
   void make_room();
   Result<OpenSegment*> open_for_write(const SegmentWrite& write);
   Result<void> prepare_dir(const SegmentWrite& write);
@@ -118,7 +119,7 @@ class SegmentStore {
   Open open_;  // the least recently used first
   std::unordered_map<Key, Open::iterator, KeyHash> by_key_;
   std::set<std::string> dirty_dirs_;
-  std::optional<Error> failed_sync_;  // of a file that is closed by now
+  std::optional<Error> failed_sync_;  // for good: a later success would prove nothing
 };
 
 }  // namespace sluice::log

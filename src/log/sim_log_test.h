@@ -98,6 +98,7 @@ class LogMachine final : public CommitSink {
     }
     world_->run_until([&] { return stopped == logs_.size(); });
     power_off();
+    disk_.kill();  // a process that ends leaves the disk as one that is killed
     return result;
   }
   void kill() {
