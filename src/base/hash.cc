@@ -1,5 +1,9 @@
 #include "base/hash.h"
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #include <isa-l/crc.h>
 
 #include <algorithm>
@@ -55,6 +59,20 @@ std::uint32_t partition_of_key(Bytes key, std::uint32_t partitions) {
   return (static_cast<std::uint32_t>(murmur2(key)) & 0x7fffffffu) % partitions;
 }
 
+// The widest kernels of ISA-L return with the upper halves of the vector registers in use. Code
+// compiled for plain SSE2, all of ours, then waits for registers it does not want: measured, twice
+// the time per message.
+#ifdef __x86_64__
+namespace {
+[[gnu::target("avx")]] void clear_upper_halves() {
+  static const bool has_avx = __builtin_cpu_supports("avx");
+  if (has_avx) _mm256_zeroupper();
+}
+}  // namespace
+#else
+static void clear_upper_halves() {}
+#endif
+
 std::uint32_t crc32c(Bytes bytes) { return crc32c_extend(0, bytes); }
 
 // ISA-L works on the raw register: it neither inverts the start value nor the result, counts in int
@@ -67,6 +85,7 @@ std::uint32_t crc32c_extend(std::uint32_t crc, Bytes bytes) {
     state = crc32_iscsi(data, static_cast<int>(piece.size()), state);
     bytes = bytes.subspan(piece.size());
   }
+  clear_upper_halves();
   return ~state;
 }
 

@@ -69,7 +69,7 @@ struct SubscribeOptions {
 struct Options {
   std::string default_stream = "mqtt";
   stream::StreamConfig default_stream_config;
-  std::size_t publish_batch_max = 1 << 20;  // a batch is closed at this size within a turn
+  std::size_t publish_batch_max = 256 << 10;  // a batch is closed at this size within a turn
   std::size_t publish_pending_max =
       8 << 20;  // bytes published and not yet durable, per shard; beyond: has_room() is false
   std::size_t expanded_max = 64 << 20;  // of a compressed batch

@@ -13,7 +13,7 @@ namespace {
 // Bytes that a record and its batch add to key, value and headers, at most.
 constexpr std::size_t record_overhead_max = log::batch_header_size + 64;
 // Batches kept for reuse; beyond, a turn that touched many partitions gives them back.
-constexpr std::size_t idle_batches_max = 64;
+constexpr std::size_t idle_batches_max = 16;
 
 }  // namespace
 
