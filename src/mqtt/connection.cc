@@ -124,6 +124,7 @@ bool Connection::received(const runtime::Transfer& transfer) {
 std::size_t Connection::consume(Bytes in) {
   std::size_t used = 0;
   packet_size_ = 0;
+  held_back_ = true;
   while (may_read()) {
     const auto cut = decode_frame(in.subspan(used), session_.packet_max());
     if (!cut) {
@@ -132,6 +133,7 @@ std::size_t Connection::consume(Bytes in) {
     }
     if (const auto* more = std::get_if<NeedMore>(&*cut)) {
       packet_size_ = static_cast<std::uint32_t>(more->total);
+      held_back_ = false;
       break;
     }
     const auto& frame = std::get<Frame>(*cut);
@@ -169,7 +171,7 @@ void Connection::after_event() {
 // What was kept back is shown to the session in the next turn: not within a call of the hub, which
 // is busy with others, nor at the end of a turn, when the hub has closed its batches.
 void Connection::post_resume() {
-  if (interest_.read || resume_posted_ || carried_.empty() || !may_read()) return;
+  if (interest_.read || resume_posted_ || !held_back_ || carried_.empty() || !may_read()) return;
   resume_posted_ = true;
   context_.loop.post(when_alive([](Connection& connection) { connection.resume_reading(); }));
 }

@@ -139,6 +139,7 @@ class Connection final : public runtime::SocketHandler,
   std::uint32_t answers_unsent_ = 0;
   runtime::Interest interest_;
   bool dirty_ = false;
+  bool held_back_ = false;  // carried_ waits for the session, not for more bytes
   bool resume_posted_ = false;
   bool lagging_ = false;
   bool claimed_ = false;

@@ -98,6 +98,16 @@ def test_bytes_may_come_one_by_one(hub, name):
         assert peer.read(4) == b"\x40\x02\0\1"
 
 
+def test_a_packet_may_begin_before_connack_and_end_after_it(hub, name):
+    publish = publish_packet(f"{name}/a", b"x", qos=1)
+    for number in range(8):  # client ids that belong to different shards
+        with RawPeer(hub.address("mqtt")) as peer:
+            peer.send(connect_packet(f"{name}-{number}") + publish[:5])
+            assert peer.read(4) == b"\x20\x02\0\0"
+            peer.send(publish[5:])
+            assert peer.read(4) == b"\x40\x02\0\1"
+
+
 BAD_FRAMES = {
     "HTTP": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "negative size": struct.pack(">i", -1),
