@@ -58,7 +58,8 @@ class TestClient {
     send(out);
     SLUICE_ASSERT(next() && frame().type == PacketType::suback);
     std::vector<int> codes;
-    for (const std::byte code : decode_subscribe_ack(frame().body, version_)->codes)
+    const auto ack = decode_subscribe_ack(frame().body, version_);
+    for (const std::byte code : ack->codes)
       codes.push_back(std::to_integer<int>(code));
     return codes;
   }
