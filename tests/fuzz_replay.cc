@@ -1,5 +1,6 @@
-// Stands in for libFuzzer where the compiler has none: feeds every file of a corpus folder to the fuzz target once.
-// An empty or missing corpus is a failure, so that a target can't lose its seeds unseen.
+// Stands in for libFuzzer where the compiler has none: feeds every file of a corpus folder to the
+// fuzz target once. An empty or missing corpus is a failure, so that no target loses its seeds
+// unseen.
 
 #include <cstdint>
 #include <cstdio>
@@ -29,7 +30,8 @@ int main(int argc, char** argv) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(argv[1], error)) {
     if (!entry.is_regular_file()) continue;
-    std::printf("%s\n", entry.path().c_str());  // the last line printed names the input that crashed
+    // The last line printed names the input that crashed.
+    std::printf("%s\n", entry.path().c_str());
     std::fflush(stdout);
     const auto input = read_file(entry.path());
     LLVMFuzzerTestOneInput(input.data(), input.size());

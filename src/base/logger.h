@@ -54,9 +54,9 @@ class Logger {
   static std::atomic<LogLevel> level_;
 };
 
-// Lets `burst` events a second through and counts the rest: if (limit_.allow(now_ms))
-// logger.warn(...,
-// {{"suppressed", limit_.take_suppressed()}}). Not thread-safe: one per shard.
+// Lets `burst` events a second through and counts the rest. Not thread-safe: one per shard.
+//
+//   if (limit_.allow(now_ms)) logger.warn(..., {{"suppressed", limit_.take_suppressed()}});
 class LogLimit {
  public:
   explicit LogLimit(std::uint32_t burst = 10) : burst_(burst) {}

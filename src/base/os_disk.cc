@@ -145,7 +145,7 @@ int open_flags(OpenMode mode) {
     case OpenMode::write_new:
       return O_RDWR | O_CREAT | O_TRUNC;
   }
-  SLUICE_ASSERT(!"no such open mode");
+  SLUICE_ASSERT(false && "no such open mode");
   return 0;
 }
 

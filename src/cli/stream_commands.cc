@@ -33,8 +33,8 @@ Result<void> list(const Arguments& arguments) {
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 // Kafka's settings of the topic, from --retention and --set. A stream made by hand is for MQTT too:
-// filters such as
-// `#` cover it unless --set sluice.wildcard=false says otherwise (the last one of a name counts).
+// filters such as `#` cover it unless --set sluice.wildcard=false says otherwise (the last one of a
+// name counts).
 Result<Settings> settings_from(const Arguments& arguments) {
   Settings settings{{"sluice.wildcard", "true"}};
   if (const auto retention = arguments.last("retention")) {

@@ -18,8 +18,7 @@ enum class Refusal : std::uint8_t {
   unknown_api,
   unsupported_version,
   unauthorized,
-  failed_without_acks,  // a produce request with acks=0 that failed: closing is the only way to say
-                        // so
+  failed_without_acks,  // acks=0 and the produce request failed: only closing can say so
   idle,
 };
 constexpr std::size_t refusal_count = 8;

@@ -21,8 +21,8 @@ void skip_tagged_fields(Reader& reader) {
 Result<void> Decoder::finish() const {
   if (fault_ != nullptr) return fail(Errc::malformed, "{}", fault_);
   if (!reader_.ok()) return fail(Errc::malformed, "it ends in the middle of a field");
-  // Bytes behind the message are ignored, as Apache Kafka does: librdkafka (2.16) sends three with a
-  // Metadata request of version 9 and up that asks for all topics.
+  // Bytes behind the message are ignored, as Apache Kafka does: librdkafka (2.16) sends three with
+  // a Metadata request of version 9 and up that asks for all topics.
   return {};
 }
 

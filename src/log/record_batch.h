@@ -85,8 +85,7 @@ class BatchBuilder {
   struct Draft {
     Bytes key;
     Bytes value;
-    Bytes headers;  // encoded: varint name size, name, varint value size, value; repeated
-                    // `headers_count` times
+    Bytes headers;  // `headers_count` times: varint name size, name, varint value size, value
     std::uint32_t headers_count = 0;
     std::uint8_t flags = 0;      // Record::flags
     std::uint32_t key_hash = 0;  // low half of hash64(key), which the caller has at hand

@@ -17,14 +17,12 @@ struct Segment {
   WallMs max_timestamp = -1;
 };
 
-// What of a partition outlives the process: a checkpoint's entry, and what recovery hands to the
-// log.
+// What of a partition outlives the process: a checkpoint's entry, which recovery hands to the log.
 struct PartitionState {
   Partition id;
   Offset start;
   Offset end;                     // next offset to be given
-  Offset reserved;                // os durability: offsets below may have been given already
-                                  // (docs/formats/journal.md)
+  Offset reserved;                // docs/formats/journal.md: offsets below may be given already
   std::vector<Segment> segments;  // in order; the last one is written to
   std::unique_ptr<ProducerTable> producers;
 };

@@ -33,10 +33,10 @@ class Tails {
  private:
   struct Own {
     TailSink* sink;
-    std::uint64_t id;  // tells a tail from an earlier one of the same partition, whose letters are
-                       // still on their way
-    Offset next;  // on the owner only: an earlier block of the commit that is being told is not for
-                  // this tail
+    // Tells a tail from an earlier one of the same partition, whose letters are still on their way.
+    std::uint64_t id;
+    // On the owner only: an earlier block of the commit that is being told is not for this tail.
+    Offset next;
   };
   struct Feed {
     ShardId reader;
