@@ -152,6 +152,26 @@ TEST(Server, ALargePacketPassesAndOneBeyondTheLimitIsRefused) {
   EXPECT_EQ(publisher.next_disconnect(), 0x95);
 }
 
+// The client id may belong to the other shard: then bytes wait while it is asked.
+TEST(Server, APacketMayBeginBeforeConnackAndEndAfterIt) {
+  Broker broker(11, {}, 2);
+  for (int i = 0; i < 8; ++i) {
+    TestClient client = broker.client();
+    Buffer out;
+    encode_connect(out, {.client_id = fmt::format("device{}", i)});
+    const std::size_t begun = out.size() + 5;
+    const OutgoingPublish publish{
+        .topic = "a", .payload = as_bytes("x"), .packet_id = 1, .qos = 1, .properties = {}};
+    encode_publish(out, Version::v5, publish, measure_publish(Version::v5, publish));
+
+    client.send(Bytes(out).first(begun));
+    ASSERT_TRUE(client.next());
+    ASSERT_EQ(client.frame().type, PacketType::connack);
+    client.send(Bytes(out).subspan(begun));
+    EXPECT_EQ(client.next_ack().packet_id, 1);
+  }
+}
+
 TEST(Server, TheNewerConnectionOfAClientIdWins) {
   Broker broker(6, {}, 2);
   auto older = broker.client(Version::v5, 0);
