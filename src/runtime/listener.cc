@@ -10,8 +10,8 @@ namespace {
 
 constexpr Logger logger("runtime");
 // Per turn, so that a flood of connections leaves time for those that exist.
-constexpr int kAcceptsMax = 64;
-constexpr auto kPause = std::chrono::milliseconds(100);
+constexpr int accepts_max = 64;
+constexpr auto pause_duration = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -30,7 +30,7 @@ void Listener::close() {
 }
 
 void Listener::on_readable() {
-  for (int i = 0; i < kAcceptsMax && socket_.is_open(); ++i) {
+  for (int i = 0; i < accepts_max && socket_.is_open(); ++i) {
     const int fd = socket_.accept();
     if (fd >= 0) {
       handler_.on_accept({fd});
@@ -48,7 +48,7 @@ void Listener::pause(int error) {
                 {{"endpoint", to_string(socket_.endpoint())}, {"error", std::strerror(error)}});
   }
   poll_set_.set_interest(socket_.fd(), {.read = false, .write = false});
-  pause_ = loop_.run_after(kPause, [this] { poll_set_.set_interest(socket_.fd(), {}); });
+  pause_ = loop_.run_after(pause_duration, [this] { poll_set_.set_interest(socket_.fd(), {}); });
 }
 
 }  // namespace sluice::runtime

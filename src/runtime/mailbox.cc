@@ -14,7 +14,7 @@ namespace {
 
 enum class Kind : std::uint8_t { request, answer, send };
 
-constexpr std::size_t kCacheLine = 64;
+constexpr std::size_t cache_line = 64;
 
 }  // namespace
 
@@ -85,16 +85,16 @@ class Mailboxes::Ring {
   const std::size_t capacity_;
   std::vector<Place> places_;
 
-  alignas(kCacheLine) std::uint64_t written_ = 0;
+  alignas(cache_line) std::uint64_t written_ = 0;
   std::uint64_t sent_ = 0;         // of written_: requests and sends
   std::uint64_t outstanding_ = 0;  // requests whose answers have not come
 
-  alignas(kCacheLine) std::uint64_t read_ = 0;
+  alignas(cache_line) std::uint64_t read_ = 0;
   std::uint64_t unanswered_ = 0;
 
   // Sequentially consistent: whoever says "I wait" or "I look" and then looks cannot miss what the
   // other has done.
-  alignas(kCacheLine) std::atomic<std::uint64_t> published_{0};
+  alignas(cache_line) std::atomic<std::uint64_t> published_{0};
   std::atomic<std::uint64_t> taken_{0};  // requests and sends that the reader has run
   std::atomic<bool> reader_called_{false};
 };

@@ -90,12 +90,13 @@ class Traffic {
 };
 
 TEST(Mailboxes, OnThreadsEverythingArrivesOnceAndInOrderThroughNarrowRings) {
-  constexpr std::size_t kShards = 3;
-  Shards shards(kShards);
+  constexpr std::size_t shard_count = 3;
+  Shards shards(shard_count);
   Mailboxes mailboxes(shards.loops(), 4);
-  std::latch done(kShards);
+  std::latch done(shard_count);
   Traffic traffic(mailboxes, 200, [&] { done.count_down(); });
-  for (std::uint32_t i = 0; i < kShards; ++i) shards.loop(i).post([&, i] { traffic.start({i}); });
+  for (std::uint32_t i = 0; i < shard_count; ++i)
+    shards.loop(i).post([&, i] { traffic.start({i}); });
   shards.start();
   done.wait();
   shards.stop();

@@ -12,8 +12,8 @@ namespace sluice::runtime {
 
 namespace {
 
-constexpr std::size_t kEventsMax = 256;
-constexpr Interest kNothing{.read = false, .write = false};
+constexpr std::size_t events_max = 256;
+constexpr Interest no_interest{.read = false, .write = false};
 
 // What the kernel gives back with an event: the descriptor and the generation of its slot.
 std::uint64_t make_token(int fd, std::uint32_t generation) {
@@ -36,15 +36,15 @@ void PollSet::set_interest(int fd, Interest interest) {
   auto& slot = slots_[static_cast<std::size_t>(fd)];
   if (slot.interest == interest) return;
   const auto before = std::exchange(slot.interest, interest);
-  control(before == kNothing     ? EPOLL_CTL_ADD
-          : interest == kNothing ? EPOLL_CTL_DEL
-                                 : EPOLL_CTL_MOD,
+  control(before == no_interest     ? EPOLL_CTL_ADD
+          : interest == no_interest ? EPOLL_CTL_DEL
+                                    : EPOLL_CTL_MOD,
           fd, slot);
 }
 
 void PollSet::remove(int fd) {
   if (static_cast<std::size_t>(fd) >= slots_.size()) return;
-  set_interest(fd, kNothing);
+  set_interest(fd, no_interest);
   auto& slot = slots_[static_cast<std::size_t>(fd)];
   slot.handler = nullptr;
   ++slot.generation;
@@ -64,8 +64,8 @@ PollSet::Slot* PollSet::find(std::uint64_t token) {
 }
 
 std::size_t PollSet::serve() {
-  std::array<epoll_event, kEventsMax> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), kEventsMax, 0);
+  std::array<epoll_event, events_max> events;
+  const int count = ::epoll_wait(epoll_.get(), events.data(), events_max, 0);
   if (count < 0) {
     SLUICE_ASSERT(errno == EINTR);
     return 0;

@@ -35,7 +35,7 @@ using std::chrono::system_clock;
 
 // Turns follow each other without asking the io_context as long as there is work, but no longer
 // than this.
-constexpr auto kDrainMax = std::chrono::milliseconds(1);
+constexpr auto drain_max = std::chrono::milliseconds(1);
 
 // An eventfd in the poll set: makes a sleeping loop turn.
 class Alarm final : public SocketHandler {
@@ -206,7 +206,7 @@ void AsioLoop::read_clocks() {
 
 // Turns until nothing is left; true when it gave up for having taken long.
 bool AsioLoop::drain() {
-  const auto end = now_ + kDrainMax;
+  const auto end = now_ + drain_max;
   while (now_ < end && !stopping_.load(std::memory_order_relaxed)) {
     if (!turn()) return false;
     now_ = steady_clock::now();
@@ -277,20 +277,19 @@ void AsioLoop::on_terminate_signal(Task handler) {
 
 Result<Endpoint> AsioLoop::listen(const Endpoint& endpoint, AcceptHandler& handler) {
   SLUICE_TRY_ASSIGN(auto socket, ListeningSocket::open(endpoint));
-  const auto bound = socket.endpoint();
+  auto bound = socket.endpoint();
   listeners_.push_back(std::make_unique<Listener>(*this, poll_set_, std::move(socket), handler));
   return bound;
 }
 
 void AsioLoop::unlisten(AcceptHandler& handler) {
-  const auto gone =
-      std::stable_partition(listeners_.begin(), listeners_.end(),
-                            [&](const auto& listener) { return &listener->handler() != &handler; });
-  for (auto listener = gone; listener != listeners_.end(); ++listener) {
-    (*listener)->close();
-    closed_listeners_.push_back(std::move(*listener));
+  const auto gone = std::ranges::partition(
+      listeners_, [&](const auto& listener) { return &listener->handler() != &handler; });
+  for (auto& listener : gone) {
+    listener->close();
+    closed_listeners_.push_back(std::move(listener));
   }
-  listeners_.erase(gone, listeners_.end());
+  listeners_.erase(gone.begin(), gone.end());
 }
 
 }  // namespace

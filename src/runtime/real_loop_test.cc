@@ -18,23 +18,23 @@ namespace sluice::runtime {
 namespace {
 
 TEST(RealLoop, NoTaskFromOutsideIsLostWhetherTheLoopSleepsOrNot) {
-  constexpr int kThreads = 3;
-  constexpr int kTasks = 500;
+  constexpr int thread_count = 3;
+  constexpr int task_count = 500;
   const auto loop = RealLoop::create();
   int run = 0;
   std::vector<std::jthread> threads;
-  for (int i = 0; i < kThreads; ++i) {
+  for (int i = 0; i < thread_count; ++i) {
     threads.emplace_back([&] {
-      for (int k = 0; k < kTasks; ++k) {
+      for (int k = 0; k < task_count; ++k) {
         loop->post_from_outside([&] {
-          if (++run == kThreads * kTasks) loop->stop();
+          if (++run == thread_count * task_count) loop->stop();
         });
         std::this_thread::yield();
       }
     });
   }
   loop->run();
-  EXPECT_EQ(run, kThreads * kTasks);
+  EXPECT_EQ(run, thread_count * task_count);
 }
 
 struct CountingAcceptor final : AcceptHandler {

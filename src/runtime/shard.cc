@@ -14,6 +14,7 @@ Shards::~Shards() { stop(); }
 
 std::vector<Loop*> Shards::loops() {
   std::vector<Loop*> all;
+  all.reserve(loops_.size());
   for (const auto& loop : loops_) all.push_back(loop.get());
   return all;
 }

@@ -20,8 +20,8 @@ namespace sluice::runtime {
 
 namespace {
 
-constexpr int kBacklog = 4096;
-constexpr std::size_t kPiecesMax = 256;
+constexpr int backlog = 4096;
+constexpr std::size_t pieces_max = 256;
 
 struct Address {
   sockaddr_storage storage{};
@@ -120,7 +120,7 @@ Result<ListeningSocket> ListeningSocket::open(const Endpoint& endpoint) {
     SLUICE_TRY(bind_socket(endpoint, address, Sharing::exclusive));
   }
   SLUICE_TRY_ASSIGN(auto fd, bind_socket(endpoint, address, Sharing::within_process));
-  if (::listen(fd.get(), kBacklog) != 0) return listen_failure(endpoint);
+  if (::listen(fd.get(), backlog) != 0) return listen_failure(endpoint);
   return ListeningSocket(std::move(fd));
 }
 
@@ -152,10 +152,10 @@ Transfer receive_some(int fd, MutableBytes into) {
 }
 
 Transfer send_some(int fd, std::span<const Bytes> pieces) {
-  std::array<iovec, kPiecesMax> vectors;
+  std::array<iovec, pieces_max> vectors;
   msghdr message{};
   message.msg_iov = vectors.data();
-  message.msg_iovlen = std::min(pieces.size(), kPiecesMax);
+  message.msg_iovlen = std::min(pieces.size(), pieces_max);
   for (std::size_t i = 0; i < message.msg_iovlen; ++i) {
     vectors[i] = {const_cast<std::byte*>(pieces[i].data()), pieces[i].size()};
   }

@@ -9,13 +9,13 @@ namespace sluice::sim {
 
 namespace {
 
-constexpr std::size_t kSector = UnsyncedContent::kSector;
+constexpr std::size_t sector_size = UnsyncedContent::sector_size;
 
 // What becomes of one unsynced change. A crash draws one fate for all changes of a file, or one for
 // each.
 enum Fate : std::size_t { lost, kept, prefix, scattered, fates };
 
-std::uint64_t sectors_for(std::uint64_t bytes) { return (bytes + kSector - 1) / kSector; }
+std::uint64_t sectors_for(std::uint64_t bytes) { return (bytes + sector_size - 1) / sector_size; }
 
 }  // namespace
 
@@ -49,7 +49,7 @@ void UnsyncedContent::set_zero(std::uint64_t from, std::uint64_t until) {
 
 void UnsyncedContent::make_room(std::uint64_t size) {
   const auto before = data_.size();
-  const auto room = sectors_for(size) * kSector;
+  const auto room = sectors_for(size) * sector_size;
   if (room <= before) return;
   data_.resize(room);
   set_zero(before, room);
@@ -58,11 +58,11 @@ void UnsyncedContent::make_room(std::uint64_t size) {
 // Records a change of [from, until) before it is made, and makes room for it.
 void UnsyncedContent::save(std::uint64_t from, std::uint64_t until, std::uint64_t size_after,
                            bool cut) {
-  const auto first = from / kSector;
+  const auto first = from / sector_size;
   const auto end = std::max(first, sectors_for(until));
-  make_room(end * kSector);
+  make_room(end * sector_size);
   changes_.push_back({first, end - first, undo_.size(), size_after, cut});
-  append(undo_, Bytes(sector(first), (end - first) * kSector));
+  append(undo_, Bytes(sector(first), (end - first) * sector_size));
 }
 
 void UnsyncedContent::sync() {
@@ -82,7 +82,8 @@ void UnsyncedContent::sync_failed() {
     for (std::size_t i = 0; i < change.sectors; ++i) {
       const auto [orphan, is_new] = orphans_.try_emplace(change.first_sector + i);
       if (is_new)
-        std::copy_n(undo_.data() + change.undo_at + i * kSector, kSector, orphan->second.begin());
+        std::copy_n(undo_.data() + change.undo_at + i * sector_size, sector_size,
+                    orphan->second.begin());
     }
   }
   changes_.clear();
@@ -101,7 +102,7 @@ void UnsyncedContent::crash(Random& random) {
 
 void UnsyncedContent::swap_sector(const Change& change, std::size_t index) {
   std::swap_ranges(sector(change.first_sector + index), sector(change.first_sector + index + 1),
-                   undo_.data() + change.undo_at + index * kSector);
+                   undo_.data() + change.undo_at + index * sector_size);
 }
 
 // Backwards, so that each change's place in undo_ then holds the sectors as they were just after
@@ -137,7 +138,7 @@ void UnsyncedContent::redo(const Change& change, std::size_t fate, Random& rando
   const auto end = fate == prefix ? random.below(change.sectors + 1) : change.sectors;
   for (std::size_t i = 0; i < end; ++i) {
     if (fate == scattered && random.one_in(2)) continue;
-    std::copy_n(undo_.data() + change.undo_at + i * kSector, kSector,
+    std::copy_n(undo_.data() + change.undo_at + i * sector_size, sector_size,
                 sector(change.first_sector + i));
   }
 }
@@ -150,7 +151,7 @@ void UnsyncedContent::restore_orphans(Random& random) {
 
 void UnsyncedContent::set_size_after_crash(std::uint64_t size) {
   make_room(size);
-  data_.resize(sectors_for(size) * kSector);
+  data_.resize(sectors_for(size) * sector_size);
   set_zero(size, data_.size());
   size_ = synced_size_ = size;
 }

@@ -23,7 +23,7 @@ namespace sluice::sim {
 // Cost: a write copies what it overwrites, a sync forgets; neither depends on the size of the file.
 class UnsyncedContent {
  public:
-  static constexpr std::size_t kSector = 512;
+  static constexpr std::size_t sector_size = 512;
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
   std::size_t read(std::uint64_t at, MutableBytes out) const;
@@ -36,7 +36,7 @@ class UnsyncedContent {
   void flip_bit(std::uint64_t at);
 
  private:
-  using Sector = std::array<std::byte, kSector>;
+  using Sector = std::array<std::byte, sector_size>;
 
   // One write or cut: the whole sectors it touches, as they were before, lie in undo_.
   struct Change {
@@ -50,7 +50,7 @@ class UnsyncedContent {
   void set_zero(std::uint64_t from, std::uint64_t until);
   void make_room(std::uint64_t size);
   void save(std::uint64_t from, std::uint64_t until, std::uint64_t size_after, bool cut);
-  std::byte* sector(std::uint64_t number) { return data_.data() + number * kSector; }
+  std::byte* sector(std::uint64_t number) { return data_.data() + number * sector_size; }
   void swap_sector(const Change& change, std::size_t index);
   void undo_all();
   std::uint64_t redo_some(Random& random);

@@ -12,7 +12,7 @@ using runtime::Endpoint;
 namespace {
 
 // Noon of some day in 2023, so that wall time and loop time cannot be mistaken for each other.
-constexpr WallMs kWallStart = 1'700'000'000'000;
+constexpr WallMs wall_start = 1'700'000'000'000;
 
 }  // namespace
 
@@ -169,7 +169,7 @@ class SimWorker : public runtime::Worker {
 TimePoint SimLoop::now() const { return world_.now(); }
 
 WallMs SimLoop::wall_ms() const {
-  return kWallStart +
+  return wall_start +
          std::chrono::duration_cast<std::chrono::milliseconds>(now().time_since_epoch()).count();
 }
 

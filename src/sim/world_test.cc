@@ -12,12 +12,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr runtime::Endpoint kAnyPort{"127.0.0.1", 0};
+constexpr runtime::Endpoint any_port{"127.0.0.1", 0};
 
 // Reads all it gets and notes every call.
 class Recorder final : public runtime::AcceptHandler, public runtime::SocketHandler {
  public:
-  explicit Recorder(SimLoop& loop) : loop_(loop), endpoint(*loop.listen(kAnyPort, *this)) {}
+  explicit Recorder(SimLoop& loop) : loop_(loop), endpoint(*loop.listen(any_port, *this)) {}
 
   void on_accept(runtime::Socket socket) override {
     socket_ = socket;
