@@ -54,6 +54,7 @@ struct Config {
     std::string durability;
     Milliseconds retention;
     std::uint64_t retention_bytes;
+    Milliseconds retention_interval;
     std::uint64_t segment_size;
     std::uint64_t journal_size;
     std::int64_t journal_files;

@@ -115,6 +115,11 @@ const std::array table{
            "How much a stream keeps, over all its partitions, unless it says otherwise. `0`: no "
            "limit.",
            [](Config& c) -> Field { return SizeField{&c.log.retention_bytes, 0, 1024 * TiB}; }},
+    Option{"log.retention_interval", "1m",
+           "How often it is looked for records that are kept no longer.",
+           [](Config& c) -> Field {
+             return DurationField{&c.log.retention_interval, Milliseconds(100), hours(1)};
+           }},
     Option{"log.segment_size", "64MiB",
            "Size of the files that a partition is stored in; retention deletes whole files.",
            [](Config& c) -> Field { return SizeField{&c.log.segment_size, MiB, 2 * GiB - 1}; }},
