@@ -45,7 +45,7 @@ function(sluice_module name)
       TEST_PREFIX ${name}.
       DISCOVERY_MODE PRE_TEST
       WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
-      PROPERTIES LABELS unit)
+      PROPERTIES LABELS unit TIMEOUT 300)
   endif()
   foreach(source IN LISTS fuzzers)
     sluice_fuzzer(${name} ${source} ${arg_TEST_DEPENDS})
@@ -65,6 +65,6 @@ function(sluice_fuzzer module source)
     target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz_replay.cc)
     add_dependencies(unit_tests ${target})
     add_test(NAME ${module}.fuzz.${stem} COMMAND ${target} ${PROJECT_SOURCE_DIR}/tests/corpus/${corpus})
-    set_tests_properties(${module}.fuzz.${stem} PROPERTIES LABELS unit)
+    set_tests_properties(${module}.fuzz.${stem} PROPERTIES LABELS unit TIMEOUT 300)
   endif()
 endfunction()
