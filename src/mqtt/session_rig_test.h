@@ -1,0 +1,191 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+#include "mqtt/decode.h"
+#include "mqtt/encode.h"
+#include "mqtt/property.h"
+#include "mqtt/session.h"
+
+namespace sluice::mqtt {
+
+// Stands in for the connection: notes what the session asks, and answers only when it is told to.
+struct FakeHost final : SessionHost {
+  struct Published {
+    std::uint64_t sequence;
+    std::string topic;
+    std::string payload;
+  };
+
+  Buffer& control_output() override { return output; }
+  Result<access::Principal> authenticate(const access::Login&) override {
+    if (login_refused) return fail(Errc::unauthorized, "no such user");
+    return access::Principal{};
+  }
+  Result<void> check(const access::Principal&, access::Action, std::string_view what) override {
+    if (what == forbidden) return fail(Errc::unauthorized, "{} is forbidden", what);
+    return {};
+  }
+  bool unrestricted(const access::Principal&) override { return forbidden.empty(); }
+  void claim(const std::string& client_id, std::uint64_t) override { claimed = client_id; }
+  Result<void> publish(std::uint64_t sequence, const hub::Message& message) override {
+    if (publish_error) return std::unexpected(*publish_error);
+    published.push_back(
+        {sequence, std::string(message.topic), std::string(as_text(message.payload))});
+    return {};
+  }
+  void subscribe(std::uint32_t index, std::string_view filter,
+                 const hub::SubscribeOptions&) override {
+    asked.push_back(index);
+    filters.emplace_back(filter);
+  }
+  bool unsubscribe(std::string_view filter) override {
+    return std::erase(filters, std::string(filter)) > 0;
+  }
+  void end(Reason why, std::string_view) override {
+    ++ends;
+    reason = why;
+  }
+
+  Buffer output;
+  bool login_refused = false;
+  std::string forbidden;  // topic or filter
+  std::optional<Error> publish_error;
+  std::optional<std::string> claimed;
+  std::vector<Published> published;
+  std::vector<std::uint32_t> asked;  // indexes of filters whose on_subscribed is due
+  std::vector<std::string> filters;
+  int ends = 0;
+  Reason reason = Reason::success;
+};
+
+// A packet of the server in a few words, such as "puback 7 00": name, packet id, codes.
+inline std::string describe(const Frame& frame, Version version) {
+  const auto codes = [](Bytes bytes) {
+    std::string text;
+    for (const std::byte code : bytes) text += fmt::format(" {:02x}", std::to_integer<int>(code));
+    return text;
+  };
+  switch (frame.type) {
+    case PacketType::connack:
+      return fmt::format("connack {:02x}", decode_connack(frame.body, version).value().code);
+    case PacketType::puback: {
+      const auto ack = decode_ack(frame.body, version).value();
+      return fmt::format("puback {} {:02x}", ack.packet_id, ack.code);
+    }
+    case PacketType::suback: {
+      const auto ack = decode_subscribe_ack(frame.body, version).value();
+      return fmt::format("suback {}{}", ack.packet_id, codes(ack.codes));
+    }
+    case PacketType::unsuback: {
+      const auto ack = decode_unsubscribe_ack(frame.body, version).value();
+      return fmt::format("unsuback {}{}", ack.packet_id, codes(ack.codes));
+    }
+    case PacketType::disconnect:
+      return fmt::format("disconnect {:02x}", decode_disconnect(frame.body, version).value().code);
+    default:
+      return std::string(to_string(frame.type));
+  }
+}
+
+// A session between a client, whose packets the test makes, and a host.
+class SessionRig {
+ public:
+  using Step = Session::Step;
+  using Packets = std::vector<std::string>;
+
+  explicit SessionRig(Version version, Options with = {}) : options(with), version_(version) {}
+
+  // What the session has sent since the last call, in the words of describe().
+  Packets sent() {
+    Packets packets;
+    Bytes rest = host.output;
+    while (!rest.empty()) {
+      const auto frame = std::get<Frame>(decode_frame(rest, 1 << 28).value());
+      packets.push_back(describe(frame, version_));
+      rest = rest.subspan(frame.size);
+    }
+    host.output.clear();
+    return packets;
+  }
+
+  Step send(Bytes wire) {
+    return session.on_packet(std::get<Frame>(decode_frame(wire, 1 << 28).value()));
+  }
+  void connect(Connect with = {.client_id = "c"}) {
+    with.version = version_;
+    Buffer wire;
+    encode_connect(wire, with);
+    send(wire);
+  }
+  // Up to and with the CONNACK, which is taken.
+  void connected(const Connect& with = {.client_id = "c"}) {
+    connect(with);
+    session.on_claimed({});
+    SLUICE_ASSERT(sent() == Packets{"connack 00"});
+  }
+  Step publish(std::string_view topic, std::uint16_t id, std::uint8_t qos = 1,
+               bool retain = false) {
+    const OutgoingPublish publish{.topic = topic,
+                                  .payload = as_bytes("x"),
+                                  .packet_id = id,
+                                  .qos = qos,
+                                  .retain = retain,
+                                  .properties = {}};
+    Buffer wire;
+    encode_publish(wire, version_, publish, measure_publish(version_, publish));
+    return send(wire);
+  }
+  void subscribe(const std::vector<Subscription>& subscriptions, std::uint16_t id = 1) {
+    Buffer filters;
+    for (const Subscription& subscription : subscriptions)
+      append_subscription(filters, subscription);
+    Buffer wire;
+    encode_subscribe(wire, version_, {.packet_id = id, .properties = {}, .filters = filters});
+    send(wire);
+  }
+  void unsubscribe(std::string_view filter, std::uint16_t id = 1) {
+    Buffer filters;
+    append_filter(filters, filter);
+    Buffer wire;
+    encode_unsubscribe(wire, version_, {.packet_id = id, .properties = {}, .filters = filters});
+    send(wire);
+  }
+  void puback(std::uint16_t id) {
+    Buffer wire;
+    encode_ack(wire, version_, PacketType::puback, {.packet_id = id, .properties = {}});
+    send(wire);
+  }
+  void disconnect(Reason reason = Reason::success) {
+    Buffer wire;
+    encode_disconnect(wire, version_,
+                      {.code = static_cast<std::uint8_t>(reason), .properties = {}});
+    send(wire);
+  }
+  // The hub answers all subscribes that were asked.
+  void answer_subscribes() {
+    for (const std::uint32_t index : std::exchange(host.asked, {}))
+      session.on_subscribed(index, {});
+  }
+
+  Metrics metrics;
+  Counters counters{metrics};
+  Options options;
+  SessionContext context{.options = options,
+                         .counters = counters,
+                         .delivery = {.counters = counters, .properties = {}, .encoded = {}},
+                         .properties = {}};
+  FakeHost host;
+  Session session{host, context, 1};
+
+ private:
+  Version version_;
+};
+
+}  // namespace sluice::mqtt

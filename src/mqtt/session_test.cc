@@ -1,0 +1,398 @@
+#include "mqtt/session.h"
+
+#include <gtest/gtest.h>
+
+#include "mqtt/session_rig_test.h"
+
+namespace sluice::mqtt {
+namespace {
+
+using Step = Session::Step;
+using Packets = SessionRig::Packets;
+
+constexpr Version both[] = {Version::v3_1_1, Version::v5};
+const Error disk_full{Errc::disk_full, "the disk is full"};
+
+// --- acknowledgements
+
+TEST(Session, PubacksKeepTheOrderOfThePublishesAndNoneComesBeforeItIsDurable) {
+  for (const Version version : both) {
+    SessionRig rig(version);
+    rig.connected();
+    rig.publish("a", 7);
+    rig.publish("b", 9);
+    rig.publish("c", 8);
+    EXPECT_EQ(rig.sent(), Packets{}) << "nothing is durable yet";
+    rig.session.on_published(rig.host.published[1].sequence);
+    EXPECT_EQ(rig.sent(), (Packets{"puback 7 00", "puback 9 00"}));
+    rig.session.on_published(rig.host.published[2].sequence);
+    EXPECT_EQ(rig.sent(), Packets{"puback 8 00"});
+  }
+}
+
+TEST(Session, PublishesAtQos0AreStoredAndNotAcknowledged) {
+  SessionRig rig(Version::v5);
+  rig.connected();
+  rig.publish("a", 0, 0);
+  ASSERT_EQ(rig.host.published.size(), 1u);
+  rig.session.on_published(rig.host.published[0].sequence);
+  EXPECT_EQ(rig.sent(), Packets{});
+}
+
+TEST(Session, AFailedPublishIsAnsweredInItsPlaceWithAReason) {
+  SessionRig rig(Version::v5);
+  rig.connected();
+  for (std::uint16_t id = 1; id <= 3; ++id) rig.publish("a", id);
+  rig.session.on_publish_failed(rig.host.published[1].sequence, disk_full);
+  EXPECT_EQ(rig.sent(), Packets{}) << "its place is behind one that is not durable yet";
+  rig.session.on_published(rig.host.published[2].sequence);
+  EXPECT_EQ(rig.sent(), (Packets{"puback 1 00", "puback 2 97", "puback 3 00"}));
+}
+
+TEST(Session, AFailedPublishOf311ClosesAndIsNeverAcknowledged) {
+  SessionRig rig(Version::v3_1_1);
+  rig.connected();
+  rig.publish("a", 1);
+  rig.publish("a", 2);
+  rig.session.on_publish_failed(rig.host.published[0].sequence, disk_full);
+  EXPECT_TRUE(rig.session.ended());
+  EXPECT_EQ(rig.host.reason, Reason::quota_exceeded);
+  rig.session.on_published(rig.host.published[1].sequence);
+  EXPECT_EQ(rig.sent(), Packets{});
+}
+
+TEST(Session, APublishThatTheHubRefusesAtOnceIsAnsweredLikewise) {
+  const std::vector<std::pair<Errc, std::string>> table = {{Errc::disk_full, "puback 2 97"},
+                                                           {Errc::too_large, "puback 2 97"},
+                                                           {Errc::invalid, "puback 2 90"},
+                                                           {Errc::unauthorized, "puback 2 87"},
+                                                           {Errc::io, "puback 2 83"}};
+  for (const auto& [error, answer] : table) {
+    for (const Version version : both) {
+      SessionRig rig(version);
+      rig.connected();
+      rig.publish("a", 1);
+      rig.host.publish_error = Error{error, "refused"};
+      EXPECT_EQ(rig.publish("a", 2), Step::taken);
+      EXPECT_EQ(rig.sent(), Packets{}) << "1 goes first";
+      rig.session.on_published(rig.host.published[0].sequence);
+      EXPECT_EQ(rig.sent(), (version == Version::v5 ? Packets{"puback 1 00", answer} : Packets{}));
+      EXPECT_EQ(rig.session.ended(), version == Version::v3_1_1);
+    }
+  }
+}
+
+TEST(Session, WithoutRoomAPublishIsShownAgainLater) {
+  SessionRig rig(Version::v5);
+  rig.connected();
+  rig.host.publish_error = Error{Errc::busy, "no room"};
+  EXPECT_EQ(rig.publish("a", 1), Step::later);
+  EXPECT_FALSE(rig.session.ready());
+  EXPECT_TRUE(rig.session.waits_for_room());
+  rig.host.publish_error.reset();
+  rig.session.on_room();
+  EXPECT_TRUE(rig.session.ready());
+  EXPECT_EQ(rig.publish("a", 1), Step::taken);
+  rig.session.on_published(rig.host.published.at(0).sequence);
+  EXPECT_EQ(rig.sent(), Packets{"puback 1 00"});
+}
+
+TEST(Session, BeyondTheReceiveMaximumV5IsRefusedAnd311IsNotRead) {
+  SessionRig v5(Version::v5, {.receive_maximum = 2});
+  SessionRig v3(Version::v3_1_1, {.receive_maximum = 2});
+  for (SessionRig* rig : {&v5, &v3}) {
+    rig->connected();
+    rig->publish("a", 1);
+    rig->publish("a", 2);
+    rig->publish("a", 0, 0);
+    EXPECT_TRUE(rig->session.ready()) << "QoS 0 does not count";
+  }
+  v5.publish("a", 3);
+  EXPECT_EQ(v5.sent(), Packets{"disconnect 93"});
+  EXPECT_TRUE(v5.session.ended());
+
+  EXPECT_EQ(v3.publish("a", 3), Step::later);
+  EXPECT_FALSE(v3.session.ready());
+  v3.session.on_published(v3.host.published[0].sequence);
+  EXPECT_EQ(v3.sent(), Packets{"puback 1 00"});
+  ASSERT_TRUE(v3.session.ready());
+  EXPECT_EQ(v3.publish("a", 3), Step::taken);
+}
+
+TEST(Session, APubackForAnUnknownPacketIdIsIgnored) {
+  for (const Version version : both) {
+    SessionRig rig(version);
+    rig.connected();
+    rig.puback(4711);
+    EXPECT_TRUE(rig.session.ready());
+    EXPECT_EQ(rig.sent(), Packets{});
+  }
+}
+
+// --- what is not taken
+
+TEST(Session, PublishesThatAreNotOfferedEndIt) {
+  struct Case {
+    std::string topic;
+    std::uint8_t qos;
+    bool retain;
+    std::string v5;  // empty: it goes on
+    bool v3_ends;
+  };
+  const std::vector<Case> table = {
+      {"a", 2, false, "disconnect 9b", true}, {"a", 1, true, "disconnect 9a", false},
+      {"", 1, false, "disconnect 82", true},  {"a/+", 1, false, "disconnect 81", true},
+      {"#", 1, false, "disconnect 81", true},
+  };
+  for (const Case& one : table) {
+    SessionRig v5(Version::v5);
+    v5.connected();
+    v5.publish(one.topic, 1, one.qos, one.retain);
+    EXPECT_EQ(v5.sent(), Packets{one.v5}) << one.topic;
+    EXPECT_TRUE(v5.session.ended());
+    EXPECT_TRUE(v5.host.published.empty());
+
+    SessionRig v3(Version::v3_1_1);
+    v3.connected();
+    v3.publish(one.topic, 1, one.qos, one.retain);
+    EXPECT_EQ(v3.sent(), Packets{}) << "3.1.1 has no DISCONNECT of the server";
+    EXPECT_EQ(v3.session.ended(), one.v3_ends) << one.topic;
+    EXPECT_EQ(v3.host.published.empty(), one.v3_ends);
+  }
+}
+
+TEST(Session, ReservedAndForbiddenTopicsAreAnsweredAndNotStored) {
+  const std::vector<std::pair<std::string, std::string>> table = {{"$SYS/x", "puback 1 90"},
+                                                                  {"secret", "puback 1 87"}};
+  for (const auto& [topic, answer] : table) {
+    for (const Version version : both) {
+      SessionRig rig(version);
+      rig.host.forbidden = "secret";
+      rig.connected();
+      rig.publish(topic, 1);
+      EXPECT_EQ(rig.sent(), Packets{version == Version::v5 ? answer : "puback 1 00"});
+      EXPECT_TRUE(rig.host.published.empty());
+      EXPECT_TRUE(rig.session.ready());
+    }
+  }
+}
+
+TEST(Session, PacketsThatOnlyAServerSendsEndIt) {
+  for (const Version version : both) {
+    SessionRig rig(version);
+    rig.connected();
+    Buffer wire;
+    encode_pingresp(wire);
+    rig.send(wire);
+    EXPECT_EQ(rig.sent(), version == Version::v5 ? Packets{"disconnect 82"} : Packets{});
+    EXPECT_EQ(rig.host.ends, 1);
+  }
+}
+
+// --- CONNECT
+
+TEST(Session, TheFirstPacketMustBeConnect) {
+  SessionRig rig(Version::v5);
+  Buffer wire;
+  encode_pingreq(wire);
+  rig.send(wire);
+  EXPECT_TRUE(rig.session.ended());
+  EXPECT_EQ(rig.sent(), Packets{});
+}
+
+TEST(Session, ASecondConnectEndsIt) {
+  for (const Version version : both) {
+    SessionRig rig(version);
+    rig.connected();
+    rig.connect();
+    EXPECT_TRUE(rig.session.ended());
+    EXPECT_EQ(rig.sent(), version == Version::v5 ? Packets{"disconnect 82"} : Packets{});
+  }
+}
+
+TEST(Session, ProtocolLevel3IsRefusedInItsOwnWords) {
+  SessionRig rig(Version::v3_1_1);
+  rig.send(as_bytes(std::string_view("\x10\x0e\x00\x06MQIsdp\x03\x02\x00\x00\x00\x00", 16)));
+  EXPECT_EQ(rig.sent(), Packets{"connack 01"});
+  EXPECT_TRUE(rig.session.ended());
+}
+
+TEST(Session, AnEmptyClientIdIsReplacedButFor311WithoutCleanSession) {
+  for (const Version version : both) {
+    for (const bool clean : {true, false}) {
+      SessionRig rig(version);
+      rig.connect({.clean_start = clean, .client_id = ""});
+      if (version == Version::v3_1_1 && !clean) {
+        EXPECT_EQ(rig.sent(), Packets{"connack 02"});
+        EXPECT_TRUE(rig.session.ended());
+        EXPECT_FALSE(rig.host.claimed);
+      } else {
+        ASSERT_TRUE(rig.host.claimed);
+        EXPECT_TRUE(rig.host.claimed->starts_with("sluice-"));
+      }
+    }
+  }
+}
+
+TEST(Session, AV5ClientIsToldTheIdThatItWasAssigned) {
+  SessionRig rig(Version::v5);
+  rig.connect({.client_id = ""});
+  rig.session.on_claimed({});
+  const auto frame = std::get<Frame>(decode_frame(rig.host.output, 1 << 20).value());
+  std::string assigned;
+  for_each_property(decode_connack(frame.body, Version::v5).value().properties,
+                    [&](const Property& property) {
+                      if (property.id == PropertyId::assigned_client_id) assigned = property.text;
+                    });
+  EXPECT_EQ(assigned, rig.host.claimed);
+}
+
+TEST(Session, ARefusedConnectSaysWhy) {
+  struct Case {
+    std::string v3;
+    std::string v5;
+    Connect connect;
+  };
+  const std::string long_id(2000, 'c');
+  const std::vector<Case> table = {
+      {"connack 02", "connack 85", {.client_id = long_id}},
+      {"", "connack 9b", {.client_id = "c", .will = Will{.topic = "w", .qos = 2}}},
+      {"", "connack 90", {.client_id = "c", .will = Will{.topic = "w/#"}}},
+      {"", "connack 90", {.client_id = "c", .will = Will{.topic = "$w"}}},
+      {"connack 05", "connack 87", {.client_id = "c", .will = Will{.topic = "secret"}}},
+  };
+  for (const Case& one : table) {
+    for (const Version version : both) {
+      const std::string& answer = version == Version::v5 ? one.v5 : one.v3;
+      SessionRig rig(version);
+      rig.host.forbidden = "secret";
+      rig.connect(one.connect);
+      EXPECT_EQ(rig.sent(), answer.empty() ? Packets{} : Packets{answer});
+      EXPECT_TRUE(rig.session.ended());
+      EXPECT_FALSE(rig.host.claimed);
+      EXPECT_FALSE(rig.session.publish_will());
+    }
+  }
+}
+
+TEST(Session, ARefusedLoginIsToldApartByWhetherThereWasAUser) {
+  for (const Version version : both) {
+    for (const bool with_user : {true, false}) {
+      SessionRig rig(version);
+      rig.host.login_refused = true;
+      rig.connect({.client_id = "c",
+                   .user = with_user ? std::optional<std::string_view>("u") : std::nullopt});
+      if (version == Version::v5)
+        EXPECT_EQ(rig.sent(), Packets{with_user ? "connack 86" : "connack 87"});
+      else
+        EXPECT_EQ(rig.sent(), Packets{with_user ? "connack 04" : "connack 05"});
+    }
+  }
+}
+
+TEST(Session, ConnackWaitsUntilTheClientIdIsClaimed) {
+  SessionRig rig(Version::v5);
+  rig.connect();
+  EXPECT_FALSE(rig.session.ready());
+  EXPECT_EQ(rig.sent(), Packets{});
+  rig.session.on_claimed({});
+  EXPECT_TRUE(rig.session.ready());
+  EXPECT_EQ(rig.sent(), Packets{"connack 00"});
+
+  SessionRig failing(Version::v5);
+  failing.connect();
+  failing.session.on_claimed(fail(Errc::closed, "stopping"));
+  EXPECT_EQ(failing.sent(), Packets{"connack 88"});
+  EXPECT_TRUE(failing.session.ended());
+}
+
+// --- SUBSCRIBE
+
+TEST(Session, SubackHasACodeForEachFilterAndWaitsForAllOfThem) {
+  const std::vector<Subscription> wanted = {{.filter = "a", .qos = 2}, {.filter = "a/#/b"},
+                                            {.filter = "$share/g/a"},  {.filter = "$share/a"},
+                                            {.filter = "secret"},      {.filter = ""},
+                                            {.filter = "b", .qos = 1}, {.filter = "c"}};
+  for (const Version version : both) {
+    SessionRig rig(version);
+    rig.host.forbidden = "secret";
+    rig.connected();
+    rig.subscribe(wanted, 5);
+    EXPECT_EQ(rig.host.filters, (std::vector<std::string>{"a", "b", "c"}));
+    rig.session.on_subscribed(7, fail(Errc::closed, "stopping"));
+    rig.session.on_subscribed(0, {});
+    EXPECT_FALSE(rig.session.ready());
+    EXPECT_EQ(rig.sent(), Packets{});
+    rig.session.on_subscribed(6, {});
+    EXPECT_TRUE(rig.session.ready());
+    EXPECT_EQ(rig.sent(), Packets{version == Version::v5 ? "suback 5 01 8f 9e 8f 87 8f 01 83"
+                                                         : "suback 5 01 80 80 80 80 80 01 80"});
+  }
+}
+
+TEST(Session, UnsubackSaysInV5WhatThereWas) {
+  for (const Version version : both) {
+    SessionRig rig(version);
+    rig.connected();
+    rig.subscribe({{.filter = "a"}});
+    rig.answer_subscribes();
+    rig.sent();
+    rig.unsubscribe("a", 2);
+    rig.unsubscribe("a", 3);
+    EXPECT_EQ(rig.sent(), version == Version::v5 ? (Packets{"unsuback 2 00", "unsuback 3 11"})
+                                                 : (Packets{"unsuback 2", "unsuback 3"}));
+  }
+}
+
+// --- the end
+
+TEST(Session, TheWillGoesOutUnlessTheClientSaidGoodbye) {
+  const Connect with_will{.client_id = "c",
+                          .will = Will{.topic = "gone", .payload = as_bytes("bye")}};
+  const auto publishes_will = [&](Version version, auto end_it) {
+    SessionRig rig(version);
+    rig.connected(with_will);
+    EXPECT_TRUE(rig.host.published.empty());
+    end_it(rig);
+    EXPECT_TRUE(rig.session.ended());
+    const bool published = rig.session.publish_will();
+    EXPECT_FALSE(rig.session.publish_will()) << "once";
+    EXPECT_EQ(rig.host.published.size(), published ? 1u : 0u);
+    if (published) {
+      EXPECT_EQ(rig.host.published[0].topic, "gone");
+      EXPECT_EQ(rig.host.published[0].payload, "bye");
+    }
+    return published;
+  };
+  for (const Version version : both) {
+    EXPECT_FALSE(publishes_will(version, [](SessionRig& rig) { rig.disconnect(); }));
+    EXPECT_TRUE(publishes_will(version, [](SessionRig& rig) { rig.session.on_lost("reset"); }));
+    EXPECT_TRUE(publishes_will(version, [](SessionRig& rig) { rig.publish("a/+", 1); }));
+    EXPECT_TRUE(publishes_will(version, [](SessionRig& rig) {
+      rig.session.on_ended_by_server(Reason::session_taken_over, "taken over");
+    }));
+  }
+  EXPECT_TRUE(publishes_will(
+      Version::v5, [](SessionRig& rig) { rig.disconnect(Reason::disconnect_with_will); }));
+}
+
+TEST(Session, AnEndedSessionStaysSilent) {
+  for (const Version version : both) {
+    SessionRig rig(version);
+    rig.connected();
+    rig.publish("a", 1);
+    rig.subscribe({{.filter = "a"}});
+    rig.session.on_lost("reset");
+    rig.session.on_published(rig.host.published[0].sequence);
+    rig.session.on_publish_failed(rig.host.published[0].sequence, disk_full);
+    rig.answer_subscribes();
+    rig.session.on_room();
+    rig.session.on_ended_by_server(Reason::server_shutting_down, "stopping");
+    EXPECT_FALSE(rig.session.ready());
+    EXPECT_EQ(rig.sent(), Packets{});
+    EXPECT_EQ(rig.host.ends, 1);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::mqtt
