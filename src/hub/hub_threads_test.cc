@@ -1,0 +1,144 @@
+// Hubs on real shards, threads and the real disk: what the simulation, which is one thread, can't
+// show. Meant for the thread sanitizer.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <future>
+
+#include "hub/hub.h"
+#include "runtime/mailbox.h"
+#include "runtime/shard.h"
+#include "stream/embedded.h"
+
+namespace sluice::hub {
+namespace {
+
+constexpr int messages = 2000;  // of each client
+constexpr std::uint32_t shards_count = 2;
+
+// Publishes on its shard, a few messages a turn, and counts what it gets of everybody's.
+class Client final : public PublisherSink, public SubscriberSink {
+ public:
+  Client(runtime::Loop& loop, Hub& hub, std::uint32_t number)
+      : loop_(loop), hub_(hub), number_(number) {}
+
+  // On its shard.
+  void start() {
+    publisher_ = hub_.add_publisher(*this);
+    subscriber_ = hub_.add_subscriber(*this, number_);
+    hub_.subscribe(subscriber_, "#", {.qos = 1}, [this](const Result<void>& done) {
+      EXPECT_TRUE(done);
+      subscribed.set_value();
+    });
+  }
+  void publish_some() {
+    for (int i = 0; i < 50 && sent_ < messages; ++i, ++sent_) {
+      const std::string topic = "s/" + std::to_string(number_) + "/" + std::to_string(sent_ % 8);
+      const std::string payload = std::to_string(sent_);
+      if (!hub_.publish(publisher_, static_cast<std::uint64_t>(sent_) + 1,
+                        {.topic = topic, .payload = as_bytes(payload), .qos = 1}))
+        break;  // no room: later
+    }
+    if (sent_ < messages) loop_.post([this] { publish_some(); });
+  }
+  void end() {
+    hub_.remove_publisher(publisher_);
+    hub_.remove_subscriber(subscriber_);
+  }
+
+  void on_published(std::uint64_t up_to) override {
+    if (up_to == messages) published.set_value();
+  }
+  void on_publish_failed(std::uint64_t, const Error& error) override {
+    ADD_FAILURE() << error.text;
+  }
+  void on_room() override {}
+  std::size_t on_records(std::string_view, const log::BlockRef&,
+                         std::span<const Delivery> deliveries) override {
+    received_ += deliveries.size();
+    EXPECT_LE(received_, messages * shards_count) << "something came twice";
+    if (received_ == messages * shards_count) received.set_value();
+    return deliveries.size();
+  }
+
+  std::promise<void> subscribed, published, received;
+
+ private:
+  runtime::Loop& loop_;
+  Hub& hub_;
+  std::uint32_t number_;
+  Handle publisher_, subscriber_;
+  int sent_ = 0;
+  std::size_t received_ = 0;
+};
+
+// Runs `work` on the loop and waits for it.
+template <class Work>
+void on(runtime::Loop& loop, Work work) {
+  std::promise<void> done;
+  loop.post_from_outside([&] { work([&] { done.set_value(); }); });
+  done.get_future().wait();
+}
+
+TEST(HubThreads, ShardsExchangeMessagesWithoutLossOrRepeat) {
+  const std::string root = ::testing::TempDir() + "/hub_threads_test";
+  std::filesystem::remove_all(root);
+  auto disk = open_os_disk(root);
+  ASSERT_TRUE(disk);
+  runtime::Shards shards(shards_count);
+  runtime::Mailboxes mailboxes(shards.loops());
+  std::vector<Metrics> metrics(shards_count);
+  log::Options options;
+  options.journal_size = 8 << 20;
+  auto backend = stream::EmbeddedBackend::open(
+      **disk, options, {{&shards.loop(0), metrics.data()}, {&shards.loop(1), &metrics[1]}},
+      mailboxes);
+  ASSERT_TRUE(backend);
+  Group group(mailboxes);
+  std::vector<std::unique_ptr<Hub>> hubs;
+  std::vector<std::unique_ptr<Client>> clients;
+  for (std::uint32_t i = 0; i < shards_count; ++i) {
+    hubs.push_back(std::make_unique<Hub>(group, ShardId{i}, shards.loop(i),
+                                         (*backend)->stream(ShardId{i}), metrics[i], Options{}));
+    group.add(*hubs.back());
+    clients.push_back(std::make_unique<Client>(shards.loop(i), *hubs.back(), i));
+  }
+
+  shards.start();
+  on(shards.loop(1), [&](auto done) {
+    (*backend)
+        ->stream(ShardId{1})
+        .create("s", {.partitions = 4, .wildcard = true},
+                [done](const Result<stream::StreamInfo>& made) {
+                  EXPECT_TRUE(made);
+                  done();
+                });
+  });
+  for (std::uint32_t i = 0; i < shards_count; ++i) {
+    shards.loop(i).post_from_outside([&client = *clients[i]] { client.start(); });
+    clients[i]->subscribed.get_future().wait();
+  }
+  for (std::uint32_t i = 0; i < shards_count; ++i)
+    shards.loop(i).post_from_outside([&client = *clients[i]] { client.publish_some(); });
+  for (auto& client : clients) {
+    client->published.get_future().wait();
+    client->received.get_future().wait();
+  }
+
+  for (std::uint32_t i = 0; i < shards_count; ++i)
+    on(shards.loop(i), [&](auto done) {
+      clients[i]->end();
+      done();
+    });
+  on(shards.loop(0), [&](auto done) {
+    (*backend)->stop([done](const Result<void>& stopped) {
+      EXPECT_TRUE(stopped);
+      done();
+    });
+  });
+  shards.stop();
+  hubs.clear();
+}
+
+}  // namespace
+}  // namespace sluice::hub
