@@ -61,10 +61,8 @@ Result<Buffer> gunzip(Bytes data, std::size_t size_max) {
     if (code == Z_STREAM_END && stream.avail_in == 0) return out.take();
     if (code == Z_STREAM_END) {
       if (inflateReset(&stream) != Z_OK) return damaged("gzip");  // a further member follows
-    } else if (code != Z_OK) {
-      return damaged("gzip");
-    } else if (stream.avail_in == 0 && stream.avail_out != 0) {
-      return damaged("gzip");  // ends before its end
+    } else if (code != Z_OK || (stream.avail_in == 0 && stream.avail_out != 0)) {
+      return damaged("gzip");  // or ends before its end
     }
   }
 }

@@ -103,7 +103,7 @@ void Journal::push(JournalAppend append) {
 void Journal::flush() {
   while (!writing_ && !queue_.empty()) {
     if (queued_items_ > 0) {
-      if (auto entry = take_entry()) submit(std::move(entry));
+      if (const auto entry = take_entry()) submit(entry);
       return;
     }
     std::vector<JournalAppend> waiters(std::make_move_iterator(queue_.begin()),
@@ -186,7 +186,7 @@ bool Journal::make_room_for(std::uint64_t size) {
   return !stalled_;
 }
 
-void Journal::submit(std::shared_ptr<Entry> entry) {
+void Journal::submit(const std::shared_ptr<Entry>& entry) {
   writing_ = true;
   entry->submitted_at = loop_.now();
   helper_.run(

@@ -122,7 +122,7 @@ class Journal {
 
   bool make_room_for(std::uint64_t size);
   std::shared_ptr<Entry> take_entry();
-  void submit(std::shared_ptr<Entry> entry);
+  void submit(const std::shared_ptr<Entry>& entry);
   void on_written(const std::shared_ptr<Entry>& entry, JournalFiles::Outcome outcome);
   void fail_all(const Error& error, std::vector<JournalAppend> appends);
   void zero_more();

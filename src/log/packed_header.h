@@ -8,6 +8,13 @@
 
 namespace sluice::log {
 
+// Tells a QoS 2 publish from every other one, also after a restart.
+struct Qos2Evidence {
+  std::uint64_t uid = 0;  // session
+  std::uint16_t packet_id = 0;
+  std::uint64_t n = 0;  // counter of the session's QoS 2 publishes
+};
+
 // The record header named `mqtt`: how an MQTT publish was made, in 2 to 32 bytes
 // (docs/formats/packed-header.md). Later versions append fields under new flag bits; a reader
 // ignores what it does not know.
@@ -18,11 +25,6 @@ struct PackedHeader {
   bool retain = false;
   std::uint64_t publisher = 0;  // id of the publishing session's life; 0: not known. For no-local
   std::optional<std::uint32_t> expiry_s{};  // message expiry interval, from the record's timestamp
-  struct Qos2Evidence {
-    std::uint64_t uid = 0;  // session
-    std::uint16_t packet_id = 0;
-    std::uint64_t n = 0;  // counter of the session's QoS 2 publishes
-  };
   std::optional<Qos2Evidence> qos2{};
 };
 

@@ -184,7 +184,7 @@ TEST(PackedHeader, ComesBackAsItWas) {
                           .retain = true,
                           .publisher = 0x1122334455667788,
                           .expiry_s = 60,
-                          .qos2 = PackedHeader::Qos2Evidence{.uid = 5, .packet_id = 6, .n = 7}};
+                          .qos2 = Qos2Evidence{.uid = 5, .packet_id = 6, .n = 7}};
   std::array<std::byte, packed_header_size_max> bytes;
   ASSERT_EQ(encode_packed_header(full, bytes.data()), packed_header_size_max);
   const auto decoded = decode_packed_header(bytes);

@@ -29,13 +29,13 @@ void WriteBehind::write_all(Task done) {
 void WriteBehind::start() {
   if (writing_ || dead_ || failed_) return;
   covered_ = std::exchange(waiting_, {});
-  auto plan = std::make_shared<Plan>();
+  const auto plan = std::make_shared<Plan>();
   for (const auto& partition : std::exchange(dirty_, {})) {
     partition->dirty = false;
     if (!partition->dropped) plan_partition(partition, *plan);
   }
   plan->bytes = std::exchange(unwritten_bytes_, 0);
-  submit(std::move(plan));
+  submit(plan);
 }
 
 void WriteBehind::plan_partition(const std::shared_ptr<PartitionLog>& partition, Plan& plan) {
@@ -50,7 +50,7 @@ void WriteBehind::plan_partition(const std::shared_ptr<PartitionLog>& partition,
     plan.steps.push_back({partition, std::move(write)});
 }
 
-void WriteBehind::submit(std::shared_ptr<Plan> plan) {
+void WriteBehind::submit(const std::shared_ptr<Plan>& plan) {
   writing_ = true;
   helper_.run(
       [store = store_, plan]() -> Result<void> {
@@ -86,9 +86,9 @@ void WriteBehind::apply(const Step& step) {
 
 void WriteBehind::resume() {
   if (!failed_) return;
-  auto plan = std::exchange(failed_, nullptr);
+  const auto plan = std::exchange(failed_, nullptr);
   unwritten_bytes_ -= plan->bytes;
-  submit(std::move(plan));
+  submit(plan);
 }
 
 }  // namespace sluice::log

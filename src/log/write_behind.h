@@ -63,7 +63,7 @@ class WriteBehind {
 
   void start();
   void plan_partition(const std::shared_ptr<PartitionLog>& partition, Plan& plan);
-  void submit(std::shared_ptr<Plan> plan);
+  void submit(const std::shared_ptr<Plan>& plan);
   void on_written(const std::shared_ptr<Plan>& plan, const Result<void>& result);
   void apply(const Step& step);
 
