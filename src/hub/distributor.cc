@@ -64,7 +64,7 @@ void Distributor::remove(Handle handle) {
   subscriptions_.erase(handle);
 }
 
-void Distributor::subscribe(Handle handle, std::string text, const SubscribeOptions& options,
+void Distributor::subscribe(Handle handle, const std::string& text, const SubscribeOptions& options,
                             Done<void> done) {
   Subscriber* subscriber = subscriptions_.find(handle);
   SLUICE_ASSERT(subscriber);

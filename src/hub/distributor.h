@@ -32,7 +32,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
 
   Handle add(SubscriberSink& sink, std::uint64_t session);
   void remove(Handle handle);
-  void subscribe(Handle handle, std::string filter, const SubscribeOptions& options,
+  void subscribe(Handle handle, const std::string& filter, const SubscribeOptions& options,
                  Done<void> done);
   bool unsubscribe(Handle handle, std::string_view filter);
   void resume(Handle handle);

@@ -57,7 +57,7 @@ class Hub::Impl final : public stream::CatalogueSink {
 };
 
 Hub::Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
-         Options options)
+         const Options& options)
     : loop_(loop), impl_(std::make_unique<Impl>(group, shard, loop, stream, metrics, options)) {
   loop_.add_turn_hook(*this);
 }
@@ -86,9 +86,9 @@ Handle Hub::add_subscriber(SubscriberSink& sink, std::uint64_t session) {
 
 void Hub::remove_subscriber(Handle subscriber) { impl_->distributor_.remove(subscriber); }
 
-void Hub::subscribe(Handle subscriber, std::string filter, SubscribeOptions options,
+void Hub::subscribe(Handle subscriber, const std::string& filter, const SubscribeOptions& options,
                     Done<void> done) {
-  impl_->distributor_.subscribe(subscriber, std::move(filter), options, std::move(done));
+  impl_->distributor_.subscribe(subscriber, filter, options, std::move(done));
 }
 
 bool Hub::unsubscribe(Handle subscriber, std::string_view filter) {

@@ -89,7 +89,7 @@ class Group;
 class Hub final : public runtime::TurnHook {
  public:
   Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
-      Options options);
+      const Options& options);
   ~Hub();
 
   [[nodiscard]] stream::Stream& stream();
@@ -112,7 +112,8 @@ class Hub final : public runtime::TurnHook {
   void remove_subscriber(Handle subscriber);
   // Adds or replaces. `done` runs when every message that is published from then on will be
   // delivered.
-  void subscribe(Handle subscriber, std::string filter, SubscribeOptions options, Done<void> done);
+  void subscribe(Handle subscriber, const std::string& filter, const SubscribeOptions& options,
+                 Done<void> done);
   bool unsubscribe(Handle subscriber, std::string_view filter);  // false: there was none
   void resume(Handle subscriber);                                // it can take more
 

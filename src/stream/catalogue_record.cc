@@ -51,7 +51,8 @@ Result<void> fold_record(const Block& block, const log::Record& record, Catalogu
 }
 
 Result<void> fold_block(const Block& stored, Catalogue& catalogue) {
-  Block block = stored;  // recovery's own may be shared with the tail cache
+  // Indexing writes into the block, and recovery's own may be shared with the tail cache.
+  const Block block = stored;  // NOLINT(performance-unnecessary-copy-initialization)
   SLUICE_TRY(block.index_records(catalogue_expanded_max));
   for (const auto& record : block.records()) {
     if (auto folded = fold_record(block, record, catalogue); !folded) {

@@ -52,17 +52,17 @@ void CatalogueWriter::write(StreamInfo stream, bool created) {
   auto block = created ? encode_created(stream, now) : encode_removed(stream.name, now);
   home_.appends().append_when_room(
       {catalogue_stream.id, 0}, std::move(block),
-      [this, stream = std::move(stream), created](Result<Appended> appended) mutable {
+      [this, stream = std::move(stream), created](const Result<Appended>& appended) {
         if (!appended) {
           auto what = fmt::format("{} stream \"{}\"", created ? "create" : "remove", stream.name);
           return finish(std::unexpected(appended.error().context(what)));
         }
-        if (created) return tell_created(std::move(stream));
-        tell_removed(std::move(stream));
+        if (created) return tell_created(stream);
+        tell_removed(stream);
       });
 }
 
-void CatalogueWriter::tell_created(StreamInfo stream) {
+void CatalogueWriter::tell_created(const StreamInfo& stream) {
   home_.on_all([stream](EmbeddedStream& shard) { shard.open_partitions(stream); },
                [this, stream] {
                  home_.on_all([stream](EmbeddedStream& shard) { shard.add_stream(stream); },
@@ -70,7 +70,7 @@ void CatalogueWriter::tell_created(StreamInfo stream) {
                });
 }
 
-void CatalogueWriter::tell_removed(StreamInfo stream) {
+void CatalogueWriter::tell_removed(const StreamInfo& stream) {
   home_.on_all([stream](EmbeddedStream& shard) { shard.remove_stream(stream); },
                [this, stream] {
                  home_.on_all([stream](EmbeddedStream& shard) { shard.drop_partitions(stream); },

@@ -35,8 +35,8 @@ class CatalogueWriter {
   void start();
   Result<StreamInfo> prepare(const Change& change);
   void write(StreamInfo stream, bool created);
-  void tell_created(StreamInfo stream);
-  void tell_removed(StreamInfo stream);
+  void tell_created(const StreamInfo& stream);
+  void tell_removed(const StreamInfo& stream);
   void finish(Result<StreamInfo> result);
   StreamId new_id();
 

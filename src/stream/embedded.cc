@@ -48,7 +48,7 @@ EmbeddedBackend::~EmbeddedBackend() = default;
 
 Result<std::unique_ptr<EmbeddedBackend>> EmbeddedBackend::open(Disk& disk,
                                                                const log::Options& options,
-                                                               std::vector<Shard> places,
+                                                               const std::vector<Shard>& places,
                                                                runtime::Mailboxes& mailboxes,
                                                                EmbeddedTuning tuning) {
   const auto count = static_cast<std::uint32_t>(places.size());

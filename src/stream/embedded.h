@@ -39,7 +39,7 @@ class EmbeddedBackend {
   };
   // Errors of recovery, and malformed or unsupported for a catalogue that cannot be read.
   static Result<std::unique_ptr<EmbeddedBackend>> open(Disk& disk, const log::Options& options,
-                                                       std::vector<Shard> shards,
+                                                       const std::vector<Shard>& shards,
                                                        runtime::Mailboxes& mailboxes,
                                                        EmbeddedTuning tuning = {});
   ~EmbeddedBackend();

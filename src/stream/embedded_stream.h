@@ -84,7 +84,7 @@ class EmbeddedStream final : public Stream, public log::CommitSink {
   void ask(ShardId to, Work work, Done<T> done);
   // Runs `work(EmbeddedStream&)` on all shards, this one included, then `done` here.
   template <class Work>
-  void on_all(Work work, Task done);
+  void on_all(const Work& work, Task done);
 
  private:
   const Shards& shards_;
@@ -130,7 +130,7 @@ void EmbeddedStream::ask(ShardId to, Work work, Done<T> done) {
 }
 
 template <class Work>
-void EmbeddedStream::on_all(Work work, Task done) {
+void EmbeddedStream::on_all(const Work& work, Task done) {
   struct Count {
     std::size_t left;
     Task done;
