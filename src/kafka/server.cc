@@ -52,7 +52,7 @@ Result<runtime::Endpoint> Server::listen(const runtime::Endpoint& endpoint) {
   if (!options_.advertised.empty()) {
     SLUICE_TRY_ASSIGN(advertised_, parse_advertised(options_.advertised));
   }
-  SLUICE_TRY_ASSIGN(const auto bound, loop_.listen(endpoint, *this));
+  SLUICE_TRY_ASSIGN(auto bound, loop_.listen(endpoint, *this));
   listening_ = true;
   return bound;
 }

@@ -59,8 +59,7 @@ class TestClient {
     SLUICE_ASSERT(next() && frame().type == PacketType::suback);
     std::vector<int> codes;
     const auto ack = decode_subscribe_ack(frame().body, version_);
-    for (const std::byte code : ack->codes)
-      codes.push_back(std::to_integer<int>(code));
+    for (const std::byte code : ack->codes) codes.push_back(std::to_integer<int>(code));
     return codes;
   }
 
