@@ -4,37 +4,10 @@
 
 #include <map>
 
-#include "hub/sim_hub_test.h"
-#include "mqtt/test_client_test.h"
+#include "mqtt/broker_test.h"
 
 namespace sluice::mqtt {
 namespace {
-
-// One shard with a real hub on a simulated machine, network faults by seed.
-struct Broker {
-  explicit Broker(std::uint64_t seed, Options options = {}, std::uint32_t shards = 1)
-      : hub(seed, shards) {
-    options.seed = seed + 1;
-    for (std::uint32_t i = 0; i < shards; ++i) {
-      servers.push_back(std::make_unique<Server>(hub.world.loop(i), *hub.hubs[i], access,
-                                                 hub.metrics[i], options));
-      endpoints.push_back(servers.back()->listen({"127.0.0.1", 0}).value());
-    }
-  }
-  TestClient client(Version version = Version::v5, std::uint32_t shard = 0) {
-    return {hub.world, endpoints[shard], version};
-  }
-  std::string metrics() {
-    std::vector<Metrics*> all;
-    for (Metrics& metrics : hub.metrics) all.push_back(&metrics);
-    return Metrics::render(all);
-  }
-
-  hub::SimHub hub;
-  access::AllowAll access;
-  std::vector<std::unique_ptr<Server>> servers;
-  std::vector<runtime::Endpoint> endpoints;
-};
 
 std::map<PropertyId, std::uint32_t> numbers(PropertyBlock block) {
   std::map<PropertyId, std::uint32_t> found;
@@ -135,20 +108,22 @@ TEST(Server, PropertiesTravelWithTheMessage) {
 }
 
 TEST(Server, ALargePacketPassesAndOneBeyondTheLimitIsRefused) {
-  Broker broker(5, {.packet_max = 100'000});
+  log::Options log_options = hub::SimHub::small_log();
+  log_options.journal_size = 1 << 20;
+  Broker broker(5, {.packet_max = 300'000}, 1, log_options);
   auto subscriber = broker.client();
   ASSERT_EQ(subscriber.connect("s"), 0);
   subscriber.subscribe({{.filter = "t"}});
   auto publisher = broker.client();
   ASSERT_EQ(publisher.connect("p"), 0);
-  const std::string payload(60'000, 'x');
+  const std::string payload(250'000, 'x');
   publisher.publish("t", payload, 1, 1);
   publisher.publish("t", "after", 1, 2);
   EXPECT_EQ(publisher.next_ack().packet_id, 1);
   EXPECT_EQ(publisher.next_ack().packet_id, 2);
   EXPECT_TRUE(as_text(subscriber.next_publish().payload) == payload);
   EXPECT_EQ(as_text(subscriber.next_publish().payload), "after");
-  publisher.publish("t", std::string(120'000, 'x'));
+  publisher.publish("t", std::string(400'000, 'x'));
   EXPECT_EQ(publisher.next_disconnect(), 0x95);
 }
 
