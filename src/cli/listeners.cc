@@ -68,8 +68,10 @@ Result<void> connect_once(const HostPort& address) {
       getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &list.head);
   if (failed != 0) return fail(Errc::io, "{}", gai_strerror(failed));
   int error = 0;
-  for (const addrinfo* at = list.head; at != nullptr; at = at->ai_next)
-    if ((error = connect_error(*at)) == 0) return {};
+  for (const addrinfo* at = list.head; at != nullptr; at = at->ai_next) {
+    error = connect_error(*at);
+    if (error == 0) return {};
+  }
   return fail(Errc::io, "{}", std::strerror(error));
 }
 

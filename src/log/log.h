@@ -74,15 +74,13 @@ struct RecoveredState;
 // The embedded log of one shard: its partitions, their journal, tail cache and segments.
 //
 // Shard:   all calls and callbacks on the loop given. Disk work happens on two helpers made from
-// it: one writes and
-//          syncs the journal, one writes segments behind, checkpoints, reads and deletes.
+//          it: one writes and syncs the journal, one writes segments behind, checkpoints, reads and
+//          deletes.
 // Order:   appends to one partition keep the call order; `done` callbacks of a log run in the order
-// of the appends
-//          that succeeded. A refused append answers at once.
+//          of the appends that succeeded. A refused append answers at once.
 // Failure: a failed journal write or sync makes the log read-only (Errc::io) until a restart, since
-// nobody can say
-//          what reached the disk. No room (Errc::disk_full): appends are refused, reads go on;
-//          tried again each second.
+//          nobody can say what reached the disk. No room (Errc::disk_full): appends are refused,
+//          reads go on; tried again each second.
 // Format:  docs/formats/{journal,segment,checkpoint}.md
 class Log {
  public:

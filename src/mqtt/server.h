@@ -19,8 +19,8 @@ struct ConnectionContext;
 // silent for too long.
 //
 // Shard:  all calls on the loop's thread. Create it after the hub, whose turn hook is to run first:
-// what was received
-//         in a turn is handed to the log before sockets are flushed. Destroy it before the hub.
+//         what was received in a turn is handed to the log before sockets are flushed. Destroy it
+//         before the hub.
 class Server final : public runtime::AcceptHandler, public runtime::TurnHook {
  public:
   Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metrics& metrics,

@@ -26,10 +26,9 @@ namespace sluice::server {
 // One running hub: everything that a process holds, wired together.
 //
 // Threads: open(), run() and the destructor on the main thread, which is no shard and may block;
-// what lives on a shard
-//          is called there by on_shard().
+//          what lives on a shard is called there by on_shard().
 // Order:   destroyed are, once the shards have stopped: front ends, hubs, streams, mailboxes,
-// loops, lock.
+//          loops, lock.
 class Instance {
  public:
   // Takes the data directory, recovers the log, builds all shards. Errors name what is in the way.
