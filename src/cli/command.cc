@@ -137,6 +137,13 @@ std::string_view noun(const Command& command) {
   return command.name.substr(0, command.name.find(' '));
 }
 
+// Whether `word` is the first of a command of two words, such as "stream".
+bool takes_verb(std::span<const Command> commands, std::string_view word) {
+  return std::ranges::any_of(commands, [word](const Command& command) {
+    return noun(command) == word && command.name != word;
+  });
+}
+
 Result<Invocation> unknown_command(std::span<const Command> commands,
                                    std::span<const std::string> words) {
   std::vector<std::string_view> verbs;
@@ -196,10 +203,11 @@ Result<Invocation> parse(std::span<const Command> commands, std::span<const std:
   return unknown_command(commands, words);
 }
 
-std::string help(std::span<const Command> commands) {
+std::string help(std::span<const Command> commands, std::string_view only_noun) {
   std::string out = "sluice: a streaming data hub for the Internet of Things\n\nCommands:\n";
   for (const Command& command : commands)
-    out += fmt::format("  {:<18} {}\n", command.name, command.summary);
+    if (only_noun.empty() || noun(command) == only_noun)
+      out += fmt::format("  {:<18} {}\n", command.name, command.summary);
   out +=
       "\n'sluice COMMAND --help' says more about one; 'sluice --version' prints the version.\n"
       "Exit status: 0 ok, 1 failed, 2 wrong usage.\n";
@@ -246,6 +254,11 @@ int run(std::span<const Command> commands, int argc, char** argv) {
     return exit_ok;
   }
 
+  if (words.size() == 2 && (words[1] == "--help" || words[1] == "-h") &&
+      takes_verb(commands, words[0])) {
+    fmt::print("{}", help(commands, words[0]));
+    return exit_ok;
+  }
   const auto called = parse(commands, words);
   if (!called) {
     complain(called.error().text);

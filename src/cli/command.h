@@ -66,7 +66,7 @@ struct Invocation {
 // Errc::invalid names what is wrong, with the nearest known command or flag.
 Result<Invocation> parse(std::span<const Command> commands, std::span<const std::string> words);
 
-std::string help(std::span<const Command> commands);
+std::string help(std::span<const Command> commands, std::string_view only_noun = {});
 std::string help(const Command& command);
 // docs/reference/cli.md
 std::string reference_markdown(std::span<const Command> commands);

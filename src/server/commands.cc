@@ -43,7 +43,6 @@ void set_up_logging(const Config& config) {
 
 // For somebody who has started a hub by hand and wonders what to do with it.
 void greet(const Config& config, const cli::Listeners& listeners) {
-  if (isatty(STDOUT_FILENO) == 0) return;
   std::string out = fmt::format("\nsluice {} is running; data in {}; Ctrl-C stops it.\n", version,
                                 config.server.data_dir);
   for (const auto& [name, address] : listeners) out += fmt::format("  {:<6} {}\n", name, address);
@@ -72,7 +71,10 @@ Result<void> run_server(const Arguments& arguments) {
   set_up_logging(config);
   raise_descriptor_limit();
   SLUICE_TRY_ASSIGN(const auto instance, Instance::open(config));
-  return instance->run([&config](const cli::Listeners& listeners) { greet(config, listeners); });
+  const bool hints = arguments.has("hints") || isatty(STDOUT_FILENO) != 0;
+  return instance->run([&](const cli::Listeners& listeners) {
+    if (hints) greet(config, listeners);
+  });
 }
 
 Result<void> config_check(const Arguments& arguments) {
@@ -112,12 +114,16 @@ std::vector<Command> make_commands() {
       {"set", 's', "SECTION.KEY=VALUE",
        "A setting, stronger than file and environment; may be repeated"}};
 
+  std::vector<Flag> server_flags = settings_flags;
+  server_flags.push_back(
+      {"hints", 0, "", "Say what to try once the hub listens; on a terminal it does so anyway"});
+
   std::vector<Command> commands{
       {"server", "", 0, 0, "Run a hub until SIGTERM or Ctrl-C",
        "Settings are listed in docs/reference/configuration.md. Once all listeners accept, their "
        "addresses are in "
        "`listeners.json` in the data directory.",
-       settings_flags, run_server},
+       server_flags, run_server},
       {"config check", "", 0, 0, "Check the configuration", "", settings_flags, config_check},
       {"config dump", "", 0, 0, "Print all settings as a file, with where each comes from", "",
        settings_flags, config_dump},
