@@ -80,6 +80,7 @@ Result<void> remove(const Arguments& arguments) {
 std::string show_json(const StreamSummary& stream, const std::vector<Watermarks>& marks,
                       const std::vector<StreamSetting>& settings) {
   std::vector<std::string> partitions;
+  partitions.reserve(marks.size());
   for (std::size_t i = 0; i < marks.size(); ++i)
     partitions.push_back(JsonObject()
                              .add("partition", i)

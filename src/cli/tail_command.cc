@@ -40,6 +40,7 @@ std::string to_text(const TailedRecord& record) {
 
 std::string to_json_line(std::string_view stream, const TailedRecord& record) {
   std::vector<std::string> headers;
+  headers.reserve(record.headers.size());
   for (const auto& [name, value] : record.headers)
     headers.push_back(JsonObject().add("name", name).add_bytes("value", value).str());
   JsonObject out;
