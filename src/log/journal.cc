@@ -95,6 +95,8 @@ bool Journal::fits(std::size_t batch_size) const {
 
 void Journal::push(JournalAppend append) {
   SLUICE_ASSERT(!dead_ && !disk_full_);
+  // A hook that runs after the log's may append too: there must be another turn, whose end flushes.
+  if (!writing_ && queue_.empty()) loop_.post([] {});
   pending_bytes_ += append.item.size;
   if (!append.waits_only) ++queued_items_;
   queue_.push_back(std::move(append));

@@ -55,6 +55,30 @@ TEST(Log, ShowsNothingBeforeItIsDurable) {
   EXPECT_EQ(machine.log().bounds(p0)->visible_end, Offset{1});
 }
 
+// Appends once, at the end of a turn.
+struct AppendAtTurnEnd final : runtime::TurnHook {
+  explicit AppendAtTurnEnd(LogMachine& m) : machine(m) { machine.world().loop(0).add_turn_hook(*this); }
+  ~AppendAtTurnEnd() { machine.world().loop(0).remove_turn_hook(*this); }
+  void on_turn_end() override {
+    if (std::exchange(appended, true)) return;
+    machine.log().append(p0, make_block({.values = {"a"}}),
+                         [this](const Result<Appended>& result) { durable = result.has_value(); });
+  }
+  LogMachine& machine;
+  bool appended = false;
+  bool durable = false;
+};
+
+TEST(Log, WritesAtOnceWhatALaterHookOfTheTurnAppends) {
+  LogMachine machine(1);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {});
+  AppendAtTurnEnd hook(machine);
+  machine.world().loop(0).post([] {});
+  EXPECT_TRUE(machine.world().run_until([&] { return hook.durable; }, std::chrono::milliseconds(50)))
+      << "it must not wait until something else makes the loop turn";
+}
+
 TEST(Log, IsBusyWhenTooMuchWaitsForTheDiskAndTellsWhenThereIsRoom) {
   auto options = LogMachine::small_options();
   options.pending_max = 100;
