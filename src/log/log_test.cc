@@ -73,6 +73,7 @@ TEST(Log, WritesAtOnceWhatALaterHookOfTheTurnAppends) {
   LogMachine machine(1);
   ASSERT_TRUE(machine.start());
   machine.log().open(p0, {});
+  machine.settle();  // the journal files are ready: nothing else makes the loop turn
   AppendAtTurnEnd hook(machine);
   machine.world().loop(0).post([] {});
   EXPECT_TRUE(machine.world().run_until([&] { return hook.durable; }, std::chrono::milliseconds(50)))
