@@ -153,6 +153,7 @@ const Option* find_option(std::string_view name) {
 
 std::string nearest_option(std::string_view name) {
   std::vector<std::string_view> names;
+  names.reserve(table.size());
   for (const Option& option : table) names.push_back(option.name);
   const std::string_view guess = nearest(name, names);
   return guess.empty() ? "" : fmt::format("; did you mean '{}'?", guess);

@@ -62,7 +62,7 @@ Result<void> apply_assignment(Settings& settings, std::string_view assignment) {
 }
 
 std::string toml_value(const Field& field) {
-  const std::string text = format_field(field);
+  std::string text = format_field(field);
   if (!is_quoted_in_toml(field)) return text;
   std::string out = "\"";
   for (const char c : text) {
