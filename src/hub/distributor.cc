@@ -95,6 +95,11 @@ bool Distributor::unsubscribe(Handle handle, std::string_view text) {
   return true;
 }
 
+bool Distributor::has_filter(Handle handle, std::string_view text) {
+  Subscriber* subscriber = subscriptions_.find(handle);
+  return subscriber && subscriber->find(text);
+}
+
 void Distributor::resume(Handle handle) {
   Subscriber* subscriber = subscriptions_.find(handle);
   if (!subscriber || !subscriber->lag || !subscriber->lag->blocked) return;

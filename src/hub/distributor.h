@@ -35,6 +35,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void subscribe(Handle handle, const std::string& filter, const SubscribeOptions& options,
                  Done<void> done);
   bool unsubscribe(Handle handle, std::string_view filter);
+  [[nodiscard]] bool has_filter(Handle handle, std::string_view filter);
   void resume(Handle handle);
 
   void on_block(Partition partition, const stream::BlockRef& block) override;

@@ -95,6 +95,10 @@ bool Hub::unsubscribe(Handle subscriber, std::string_view filter) {
   return impl_->distributor_.unsubscribe(subscriber, filter);
 }
 
+bool Hub::has_filter(Handle subscriber, std::string_view filter) const {
+  return impl_->distributor_.has_filter(subscriber, filter);
+}
+
 void Hub::resume(Handle subscriber) { impl_->distributor_.resume(subscriber); }
 
 void Hub::claim(std::string client_id, std::uint64_t session, Task evict, Done<void> done) {

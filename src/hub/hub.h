@@ -115,6 +115,7 @@ class Hub final : public runtime::TurnHook {
   void subscribe(Handle subscriber, const std::string& filter, const SubscribeOptions& options,
                  Done<void> done);
   bool unsubscribe(Handle subscriber, std::string_view filter);  // false: there was none
+  [[nodiscard]] bool has_filter(Handle subscriber, std::string_view filter) const;
   void resume(Handle subscriber);                                // it can take more
 
   // --- one live connection per client id, over all shards

@@ -347,6 +347,10 @@ bool Connection::unsubscribe(std::string_view filter) {
   return subscriber_.valid() && context_.hub.unsubscribe(subscriber_, filter);
 }
 
+bool Connection::has_filter(std::string_view filter) {
+  return subscriber_.valid() && context_.hub.has_filter(subscriber_, filter);
+}
+
 void Connection::end(Reason reason, std::string_view text) {
   mark_dirty();
   if (reason == Reason::success || reason == Reason::server_shutting_down) return;

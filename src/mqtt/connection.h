@@ -52,14 +52,12 @@ struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
 // One client: its socket, the bytes on their way, and its session.
 //
 // Shard:  lives on its loop's. Owner: ConnectionContext::connections; it goes away in on_turn_end()
-// only, so no
-//         callback ever runs on a connection that is gone.
+//         only, so no callback ever runs on a connection that is gone.
 // Input:  is parsed in the server's read buffer; only a packet that is not complete, or could not
-// be taken yet, is
-//         kept here. Reading stops while the session waits, and while too many answers wait for a
-//         client that does not read them.
+//         be taken yet, is kept here. Reading stops while the session waits, and while too many
+//         answers wait for a client that does not read them.
 // Output: one buffer, sent once per turn. Deliveries fill it up to options.output_max; then the
-// subscriber lags.
+//         subscriber lags.
 class Connection final : public runtime::SocketHandler,
                          public hub::PublisherSink,
                          public hub::SubscriberSink,
@@ -97,6 +95,7 @@ class Connection final : public runtime::SocketHandler,
   void subscribe(std::uint32_t index, std::string_view filter,
                  const hub::SubscribeOptions& options) override;
   bool unsubscribe(std::string_view filter) override;
+  bool has_filter(std::string_view filter) override;
   void end(Reason reason, std::string_view text) override;
 
   [[nodiscard]] bool may_read() const;

@@ -249,9 +249,19 @@ Reason Session::check_filter(std::string_view filter) {
     return topic::parse_shared(filter) ? Reason::shared_subscriptions_not_supported
                                        : Reason::topic_filter_invalid;
   if (!topic::validate_filter(filter)) return Reason::topic_filter_invalid;
+  if (std::ranges::count(filter, '/') >= context_.options.filter_levels_max)
+    return Reason::topic_filter_invalid;
   if (!unrestricted_ && !host_.check(principal_, access::Action::subscribe, filter))
     return Reason::not_authorized;
-  return Reason::success;
+  return take_place(filter) ? Reason::success : Reason::quota_exceeded;
+}
+
+// A filter that is there already is replaced, and takes no further place.
+bool Session::take_place(std::string_view filter) {
+  if (host_.has_filter(filter)) return true;
+  if (filters_ >= context_.options.subscriptions_max) return false;
+  ++filters_;
+  return true;
 }
 
 void Session::on_subscribed(std::uint32_t index, const Result<void>& result) {
@@ -277,8 +287,10 @@ void Session::on_unsubscribe(const Unsubscribe& packet) {
   Buffer& codes = context_.delivery.encoded;
   codes.clear();
   for_each_filter(packet, [&](std::string_view filter) {
-    codes.push_back(static_cast<std::byte>(
-        host_.unsubscribe(filter) ? Reason::success : Reason::no_subscription_existed));
+    const bool was_there = host_.unsubscribe(filter);
+    if (was_there) --filters_;
+    codes.push_back(
+        static_cast<std::byte>(was_there ? Reason::success : Reason::no_subscription_existed));
   });
   encode_unsuback(host_.control_output(), version_,
                   {.packet_id = packet.packet_id, .properties = {}, .codes = codes});

@@ -33,7 +33,8 @@ class SessionHost {
                                const hub::Message& message) = 0;  // -> on_published
   virtual void subscribe(std::uint32_t index, std::string_view filter,
                          const hub::SubscribeOptions& options) = 0;  // -> on_subscribed
-  virtual bool unsubscribe(std::string_view filter) = 0;
+  virtual bool unsubscribe(std::string_view filter) = 0;             // false: there was none
+  virtual bool has_filter(std::string_view filter) = 0;
   // From now on the session is over: send what is written, then close. Told once.
   virtual void end(Reason reason, std::string_view text) = 0;
 
@@ -130,6 +131,8 @@ class Session {
   void on_puback(const Ack& packet);
   void on_subscribe(const Subscribe& packet);
   Reason check_filter(std::string_view filter);
+  // Keeps count of the connection's filters; false: one more would be too many.
+  bool take_place(std::string_view filter);
   void send_suback();
   void on_unsubscribe(const Unsubscribe& packet);
   void on_disconnect(const Disconnect& packet);
@@ -155,6 +158,7 @@ class Session {
   Version version_ = Version::v3_1_1;
   State state_ = State::fresh;
   std::uint8_t waits_ = 0;
+  std::uint16_t filters_ = 0;  // subscribed to, at most options.subscriptions_max
   bool assigned_client_id_ : 1 = false;
   bool keep_alive_cut_ : 1 = false;
   bool asked_for_session_ : 1 = false;  // MQTT 5: a session expiry interval above 0

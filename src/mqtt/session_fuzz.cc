@@ -1,7 +1,8 @@
 // A session under random packets and random answers of the hub. The first byte chooses the version
 // and whether a valid CONNECT goes first; then each byte is a step: one of the hub's events, or a
 // packet, whose bytes follow. Laws: a PUBLISH is acknowledged once, in its turn, and positively
-// only when it is durable; no more than the receive maximum wait; an ended session is silent.
+// only when it is durable; the limits on waiting publishes and on filters hold; an ended session is
+// silent.
 
 #include <cstdint>
 #include <cstdlib>
@@ -16,7 +17,8 @@ void check(bool law) {
   if (!law) std::abort();
 }
 
-constexpr Options small_limits{.packet_max = 4096, .receive_maximum = 4, .filters_max = 8};
+constexpr Options small_limits{
+    .packet_max = 4096, .receive_maximum = 4, .filters_max = 8, .subscriptions_max = 4};
 
 class Run {
  public:
@@ -140,6 +142,7 @@ class Run {
     rig_.host.output.clear();
     ended_ = rig_.session.ended();
     published_at_end_ = rig_.host.published.size();
+    check(rig_.host.filters.size() <= small_limits.subscriptions_max);
     check(rig_.host.ends == (ended_ ? 1 : 0));
     check(!ended_ || !rig_.session.ready());
   }

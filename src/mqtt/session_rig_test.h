@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -43,7 +44,10 @@ struct FakeHost final : SessionHost {
   void subscribe(std::uint32_t index, std::string_view filter,
                  const hub::SubscribeOptions&) override {
     asked.push_back(index);
-    filters.emplace_back(filter);
+    if (!has_filter(filter)) filters.emplace_back(filter);
+  }
+  bool has_filter(std::string_view filter) override {
+    return std::ranges::find(filters, filter) != filters.end();
   }
   bool unsubscribe(std::string_view filter) override {
     return std::erase(filters, std::string(filter)) > 0;

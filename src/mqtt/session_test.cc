@@ -330,6 +330,30 @@ TEST(Session, SubackHasACodeForEachFilterAndWaitsForAllOfThem) {
   }
 }
 
+TEST(Session, TheFiltersOfAConnectionAndTheirLevelsAreBounded) {
+  for (const Version version : both) {
+    const bool is_v5 = version == Version::v5;
+    SessionRig rig(version, {.subscriptions_max = 2, .filter_levels_max = 3});
+    rig.connected();
+    const auto answer_to = [&](std::string_view filter) {
+      rig.subscribe({{.filter = filter}});
+      rig.answer_subscribes();
+      return rig.sent();
+    };
+    EXPECT_EQ(answer_to("1/2/3/4"), Packets{is_v5 ? "suback 1 8f" : "suback 1 80"});
+    EXPECT_EQ(answer_to("1/2/3"), Packets{"suback 1 00"});
+    EXPECT_EQ(answer_to("b"), Packets{"suback 1 00"});
+    EXPECT_EQ(answer_to("c"), Packets{is_v5 ? "suback 1 97" : "suback 1 80"});
+    EXPECT_EQ(answer_to("b"), Packets{"suback 1 00"}) << "replaced";
+    rig.unsubscribe("b");
+    rig.unsubscribe("b");
+    rig.sent();
+    EXPECT_EQ(answer_to("c"), Packets{"suback 1 00"});
+    EXPECT_EQ(answer_to("d"), Packets{is_v5 ? "suback 1 97" : "suback 1 80"});
+    EXPECT_EQ(rig.host.filters, (std::vector<std::string>{"1/2/3", "c"}));
+  }
+}
+
 TEST(Session, UnsubackSaysInV5WhatThereWas) {
   for (const Version version : both) {
     SessionRig rig(version);
