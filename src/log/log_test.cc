@@ -57,7 +57,9 @@ TEST(Log, ShowsNothingBeforeItIsDurable) {
 
 // Appends once, at the end of a turn.
 struct AppendAtTurnEnd final : runtime::TurnHook {
-  explicit AppendAtTurnEnd(LogMachine& m) : machine(m) { machine.world().loop(0).add_turn_hook(*this); }
+  explicit AppendAtTurnEnd(LogMachine& m) : machine(m) {
+    machine.world().loop(0).add_turn_hook(*this);
+  }
   ~AppendAtTurnEnd() { machine.world().loop(0).remove_turn_hook(*this); }
   void on_turn_end() override {
     if (std::exchange(appended, true)) return;
@@ -76,7 +78,8 @@ TEST(Log, WritesAtOnceWhatALaterHookOfTheTurnAppends) {
   machine.settle();  // the journal files are ready: nothing else makes the loop turn
   AppendAtTurnEnd hook(machine);
   machine.world().loop(0).post([] {});
-  EXPECT_TRUE(machine.world().run_until([&] { return hook.durable; }, std::chrono::milliseconds(50)))
+  EXPECT_TRUE(
+      machine.world().run_until([&] { return hook.durable; }, std::chrono::milliseconds(50)))
       << "it must not wait until something else makes the loop turn";
 }
 
