@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace sluice::server {
 namespace {
@@ -14,6 +15,7 @@ stream::StreamConfig stream_defaults(const Config& config) {
   defaults.partitions = static_cast<std::uint32_t>(config.log.partitions);
   defaults.retention_ms = limit(config.log.retention.count());
   defaults.retention_bytes = limit(static_cast<std::int64_t>(config.log.retention_bytes));
+  defaults.segment_bytes = static_cast<std::int64_t>(config.log.segment_size);
   defaults.max_message_bytes = static_cast<std::int64_t>(config.kafka.request_max);
   return defaults;
 }
@@ -57,8 +59,9 @@ mqtt::Options mqtt_options(const Config& config) {
   return options;
 }
 
-kafka::Options kafka_options(const Config& config) {
+kafka::Options kafka_options(const Config& config, std::string cluster_id) {
   kafka::Options options;
+  options.cluster_id = std::move(cluster_id);
   options.request_max = config.kafka.request_max;
   options.connections_max_idle = config.kafka.idle_timeout;
   options.auto_create = config.kafka.auto_create;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "hub/hub.h"
 #include "kafka/options.h"
 #include "log/log.h"
@@ -13,6 +15,6 @@ std::uint32_t shard_count(const Config& config, unsigned processors);
 log::Options log_options(const Config& config);
 hub::Options hub_options(const Config& config);
 mqtt::Options mqtt_options(const Config& config);
-kafka::Options kafka_options(const Config& config);
+kafka::Options kafka_options(const Config& config, std::string cluster_id);
 
 }  // namespace sluice::server

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/logger.h"
+#include "server/cluster_id.h"
 #include "server/hub_options.h"
 
 namespace sluice::server {
@@ -79,6 +80,7 @@ Result<void> Instance::build() {
   SLUICE_TRY_ASSIGN(backend_, stream::EmbeddedBackend::open(*disk_, log_options(config_),
                                                             std::move(shards), *mailboxes_));
 
+  SLUICE_TRY_ASSIGN(const std::string cluster_id, cluster_id_of(*disk_));
   group_ = std::make_unique<hub::Group>(*mailboxes_);
   std::vector<Metrics*> registries;
   for (std::uint32_t i = 0; i < units_.size(); ++i) {
@@ -91,7 +93,7 @@ Result<void> Instance::build() {
     unit.mqtt = std::make_unique<mqtt::Server>(unit.loop, *unit.hub, unit.access, unit.metrics,
                                                mqtt_options(config_));
     unit.kafka = std::make_unique<kafka::Server>(unit.loop, stream, unit.access, unit.metrics,
-                                                 kafka_options(config_));
+                                                 kafka_options(config_, cluster_id));
     registries.push_back(&unit.metrics);
   }
 
