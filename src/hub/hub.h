@@ -116,7 +116,7 @@ class Hub final : public runtime::TurnHook {
                  Done<void> done);
   bool unsubscribe(Handle subscriber, std::string_view filter);  // false: there was none
   [[nodiscard]] bool has_filter(Handle subscriber, std::string_view filter) const;
-  void resume(Handle subscriber);                                // it can take more
+  void resume(Handle subscriber);  // it can take more
 
   // --- one live connection per client id, over all shards
   // Ends an older holder of `client_id` wherever it is (its `evict` runs on its shard), then `done`

@@ -20,7 +20,7 @@ Result<std::string> cluster_id_of(Disk& disk) {
   SLUICE_TRY_ASSIGN(const bool there, disk.exists(path));
   if (there) {
     SLUICE_TRY_ASSIGN(const Buffer content, read_file(disk, path, 4096));
-    const std::string id(as_text(content));
+    std::string id(as_text(content));
     const bool good = id.size() == id_size && std::ranges::all_of(id, [](char c) {
                         return alphabet.find(c) != std::string_view::npos;
                       });

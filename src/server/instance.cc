@@ -77,8 +77,8 @@ Result<void> Instance::build() {
     units_.push_back(std::make_unique<Unit>(shards_->loop(i)));
     shards.push_back({&units_[i]->loop, &units_[i]->metrics});
   }
-  SLUICE_TRY_ASSIGN(backend_, stream::EmbeddedBackend::open(*disk_, log_options(config_),
-                                                            std::move(shards), *mailboxes_));
+  SLUICE_TRY_ASSIGN(
+      backend_, stream::EmbeddedBackend::open(*disk_, log_options(config_), shards, *mailboxes_));
 
   SLUICE_TRY_ASSIGN(const std::string cluster_id, cluster_id_of(*disk_));
   group_ = std::make_unique<hub::Group>(*mailboxes_);
