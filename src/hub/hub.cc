@@ -22,7 +22,7 @@ class Hub::Impl final : public stream::CatalogueSink {
         stream_(stream),
         options_(options),
         router_(stream.catalogue(), options.default_stream),
-        publishing_(loop, stream, options.publish_batch_max, options.publish_pending_max),
+        publishing_(loop, stream, metrics, options.publish_batch_max, options.publish_pending_max),
         distributor_(loop, stream, router_, metrics),
         directory_(group, shard, [&group](ShardId other) -> Directory& {
           return group.hub(other).impl_->directory_;

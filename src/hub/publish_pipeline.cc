@@ -17,10 +17,12 @@ constexpr std::size_t idle_batches_max = 16;
 
 }  // namespace
 
-PublishPipeline::PublishPipeline(runtime::Loop& loop, stream::Stream& stream, std::size_t batch_max,
-                                 std::size_t pending_max)
+PublishPipeline::PublishPipeline(runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
+                                 std::size_t batch_max, std::size_t pending_max)
     : loop_(loop),
       stream_(stream),
+      not_stored_(metrics.counter("sluice_publish_failures_total",
+                                  "Messages taken from publishers that the log then refused")),
       batch_max_(batch_max),
       pending_max_(pending_max),
       generations_(1) {}
@@ -128,7 +130,10 @@ bool PublishPipeline::append(const std::shared_ptr<Appending>& appending) {
 
 void PublishPipeline::on_answer(const Appending& appending,
                                 const Result<stream::Appended>& result) {
-  if (!result) fail_runs(appending.runs, result.error());
+  if (!result) {
+    not_stored_.add(appending.block->records().size());
+    fail_runs(appending.runs, result.error());
+  }
   pending_bytes_ -= appending.pending;
   --generations_[appending.generation - first_generation_].batches;
   finish_generations();

@@ -31,8 +31,8 @@ class PublisherSink;
 // Bound: `pending_max` bytes not yet answered; then has_room() is false and publish() says busy.
 class PublishPipeline {
  public:
-  PublishPipeline(runtime::Loop& loop, stream::Stream& stream, std::size_t batch_max,
-                  std::size_t pending_max);
+  PublishPipeline(runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
+                  std::size_t batch_max, std::size_t pending_max);
 
   Handle add(PublisherSink& sink) { return publishers_.add({.sink = &sink}); }
   void remove(Handle publisher) { publishers_.erase(publisher); }
@@ -96,6 +96,7 @@ class PublishPipeline {
 
   runtime::Loop& loop_;
   stream::Stream& stream_;
+  Counter& not_stored_;
   std::size_t batch_max_;
   std::size_t pending_max_;
   std::size_t pending_bytes_ = 0;
