@@ -278,13 +278,23 @@ void Connection::on_room() {
 
 std::size_t Connection::on_records(std::string_view prefix, const log::BlockRef& block,
                                    std::span<const hub::Delivery> deliveries) {
-  if (session_.ended()) return deliveries.size();
   WallMs& now = context_.session.delivery.now;
   if (now == 0) now = context_.loop.wall_ms();
-  const std::size_t taken =
-      session_.deliver(prefix, *block, deliveries, sent_ + context_.options.output_max, output());
-  if (taken < deliveries.size()) lagging_ = true;
-  return taken;
+  const std::size_t output_max = context_.options.output_max;
+  std::size_t taken = 0;
+  while (!session_.ended()) {
+    taken +=
+        session_.deliver(prefix, *block, deliveries.subspan(taken), sent_ + output_max, output());
+    if (taken == deliveries.size()) return taken;
+    // A full buffer is sent at once: a client that reads is not to lag because a turn brings much.
+    const bool buffer_is_full = unsent() >= output_max;
+    if (buffer_is_full) flush();
+    if (!buffer_is_full || unsent() >= output_max) {
+      lagging_ = true;
+      return taken;
+    }
+  }
+  return deliveries.size();
 }
 
 // --- what the session asks

@@ -56,8 +56,8 @@ struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
 // Input:  is parsed in the server's read buffer; only a packet that is not complete, or could not
 //         be taken yet, is kept here. Reading stops while the session waits, and while too many
 //         answers wait for a client that does not read them.
-// Output: one buffer, sent once per turn. Deliveries fill it up to options.output_max; then the
-//         subscriber lags.
+// Output: one buffer, sent once per turn and when it is full. If options.output_max bytes remain
+//         even so, the subscriber lags.
 class Connection final : public runtime::SocketHandler,
                          public hub::PublisherSink,
                          public hub::SubscriberSink,
