@@ -5,10 +5,10 @@ packages_build=(
   g++ cmake ninja-build ccache mold pkg-config
   libboost1.81-dev libfmt-dev libgtest-dev libisal-dev libtomlplusplus-dev
   liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev
-  libmosquitto-dev librdkafka-dev
+  libmosquitto-dev librdkafka-dev librocksdb-dev libssl-dev
 )
 packages_run=(mosquitto-clients kcat)                      # the clients that `./dev run` suggests
-packages_test=(mosquitto-clients kcat python3-venv)
+packages_test=(mosquitto-clients kcat python3-venv default-jdk-headless maven openssl)
 packages_bench=(mosquitto default-jdk-headless maven python3)
 packages_lint=(clang-19 clang-tidy-19 clang-format-19 python3)
 packages_fuzz=(clang-19 libclang-rt-19-dev)

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/task.h"
 
 namespace sluice::access {
 
@@ -20,6 +21,7 @@ struct Login {
   std::string_view client_id;
   std::string_view user;
   std::string_view password;
+  std::string_view certificate_name{};  // common name of the client's verified certificate
 };
 
 enum class Action : std::uint8_t {
@@ -41,6 +43,10 @@ class Access {
   virtual ~Access() = default;
   // Errc::unauthorized with a reason for the log; the peer is told no more than its protocol says.
   virtual Result<Principal> authenticate(const Login& login) = 0;
+  // The same where a password may have to be hashed, which is done on helper threads: `done` runs
+  // on this shard, now or later. What the views of `login` show is copied. Errc::busy: too many
+  // logins are waiting.
+  virtual void log_in(const Login& login, Done<Principal> done) = 0;
   virtual Result<void> check(const Principal& principal, Action action,
                              std::string_view resource) = 0;
   // True when check() would allow everything: callers may then skip it on the message path.
@@ -51,6 +57,7 @@ class Access {
 class AllowAll final : public Access {
  public:
   Result<Principal> authenticate(const Login& login) override;
+  void log_in(const Login& login, Done<Principal> done) override { done(authenticate(login)); }
   Result<void> check(const Principal& principal, Action action, std::string_view resource) override;
   [[nodiscard]] bool unrestricted(const Principal& principal) const override;
 };

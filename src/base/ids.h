@@ -34,6 +34,26 @@ struct ShardId {
   friend auto operator<=>(const ShardId&, const ShardId&) = default;
 };
 
+// Partitions are spread over a fixed number of slots, and slots over the shards. What belongs
+// together (a partition, the table that is folded from it) shares a slot, and so a shard, whatever
+// the number of shards.
+constexpr std::uint32_t slot_count = 64;
+constexpr ShardId shard_of_slot(std::uint32_t slot, std::uint32_t shards) {
+  return {slot % shards};
+}
+
+// Ids below this one are those of sluice's own streams.
+constexpr std::uint64_t internal_stream_ids = 1 << 16;
+
+// Of sluice's own streams partition i has slot i, so that a table's partitions can be placed by
+// choice.
+constexpr std::uint32_t slot_of(Partition partition) {
+  if (partition.stream.value < internal_stream_ids) return partition.index % slot_count;
+  std::uint64_t mixed = partition.stream.value * 0x9e3779b97f4a7c15ull;
+  mixed ^= mixed >> 32;
+  return static_cast<std::uint32_t>((mixed + partition.index) % slot_count);
+}
+
 // Milliseconds since 1970-01-01 UTC, as record timestamps count.
 using WallMs = std::int64_t;
 

@@ -316,7 +316,8 @@ void Distributor::deliver(Source& source, const stream::BlockRef& block) {
     auto& [handle, deliveries] = offered_[i];
     offered_at_[handle.index] = 0;
     if (Subscriber* subscriber = subscriptions_.find(handle)) {
-      const std::size_t taken = subscriber->sink->on_records(prefix, block, deliveries);
+      const std::size_t taken =
+          subscriber->sink->on_records(prefix, block, deliveries, Origin::log);
       Source* still = find(partition);
       if (taken < deliveries.size() && still)
         start_lag(*still, handle, offset_of(*block, block->records()[deliveries[taken].record]),

@@ -46,14 +46,18 @@ struct Delivery {
   const Grant* grant;    // valid during the call
 };
 
+enum class Origin : std::uint8_t { log, retained };
+
 // What a connection that subscribes implements.
 class SubscriberSink {
  public:
   // Records of one block that match, in order; the topic of each is `prefix` followed by the
   // record's key. Returns how many were taken, from the front. Fewer than all: the subscriber now
   // lags; it gets the rest, read from the log again, after it has called Hub::resume().
+  // With Origin::retained the block is no batch of the log but a portion of the retained messages
+  // that a new subscription asked for; they come before anything later of that subscription.
   virtual std::size_t on_records(std::string_view prefix, const log::BlockRef& block,
-                                 std::span<const Delivery> deliveries) = 0;
+                                 std::span<const Delivery> deliveries, Origin origin) = 0;
 
  protected:
   ~SubscriberSink() = default;
@@ -63,7 +67,8 @@ struct SubscribeOptions {
   std::uint8_t qos = 0;
   bool no_local = false;
   bool retain_as_published = false;
-  std::uint32_t id = 0;  // MQTT 5 subscription identifier; 0: none
+  bool send_retained = false;  // the retained messages that match come first
+  std::uint32_t id = 0;        // MQTT 5 subscription identifier; 0: none
 };
 
 struct Options {

@@ -71,7 +71,7 @@ class TestSubscriber final : public SubscriberSink {
   }
 
   std::size_t on_records(std::string_view prefix, const log::BlockRef& block,
-                         std::span<const Delivery> deliveries) override {
+                         std::span<const Delivery> deliveries, Origin) override {
     std::size_t taken = 0;
     for (; taken < deliveries.size() && room_ > 0; ++taken, --room_) {
       const log::Record& record = block->records()[deliveries[taken].record];

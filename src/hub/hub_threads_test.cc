@@ -54,7 +54,7 @@ class Client final : public PublisherSink, public SubscriberSink {
   }
   void on_room() override {}
   std::size_t on_records(std::string_view, const log::BlockRef&,
-                         std::span<const Delivery> deliveries) override {
+                         std::span<const Delivery> deliveries, Origin) override {
     received_ += deliveries.size();
     EXPECT_LE(received_, messages * shards_count) << "something came twice";
     if (received_ == messages * shards_count) received.set_value();

@@ -166,6 +166,15 @@ Result<void> Block::index_records(std::size_t expanded_max) const {
   return {};
 }
 
+bool Block::may_have_packed() const {
+  if (indexed_)
+    return std::ranges::any_of(records_,
+                               [](const Record& r) { return (r.flags & Record::has_packed) != 0; });
+  // The header's name as a record holds it: its length as a zigzag varint, then the text.
+  constexpr std::string_view name = "\x08mqtt";
+  return as_text(bytes_).find(name) != std::string_view::npos;
+}
+
 WallMs Block::timestamp(const Record& r) const {
   const auto attributes = load_be<std::int16_t>(bytes_.data() + layout::attributes);
   if ((attributes & 0x08) != 0) return max_timestamp();  // the append time, one for the whole batch

@@ -81,6 +81,10 @@ class Block {
   }
   [[nodiscard]] WallMs timestamp(const Record& r) const;
 
+  // False: surely no record has the packed header `mqtt`. Cheap; compressed batches of Kafka
+  // clients are not looked into and count as having none.
+  [[nodiscard]] bool may_have_packed() const;
+
  private:
   Buffer bytes_;
   mutable Buffer expanded_;

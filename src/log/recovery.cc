@@ -269,9 +269,7 @@ Recovery::Recovery() : state_(std::make_unique<RecoveredState>()) {}
 Recovery::~Recovery() = default;
 
 ShardId Recovery::owner(Partition partition, std::uint32_t shards) {
-  std::uint64_t mixed = partition.stream.value * 0x9e3779b97f4a7c15ull;
-  mixed ^= mixed >> 32;
-  return {static_cast<std::uint32_t>((mixed + partition.index) % shards)};
+  return shard_of_slot(slot_of(partition), shards);
 }
 
 Result<std::unique_ptr<Recovery>> Recovery::run(Disk& disk, const Options& options,

@@ -277,7 +277,8 @@ void Connection::on_room() {
 }
 
 std::size_t Connection::on_records(std::string_view prefix, const log::BlockRef& block,
-                                   std::span<const hub::Delivery> deliveries) {
+                                   std::span<const hub::Delivery> deliveries,
+                                   hub::Origin /*origin*/) {
   WallMs& now = context_.session.delivery.now;
   if (now == 0) now = context_.loop.wall_ms();
   const std::size_t output_max = context_.options.output_max;

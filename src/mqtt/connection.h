@@ -82,7 +82,7 @@ class Connection final : public runtime::SocketHandler,
   void on_publish_failed(std::uint64_t sequence, const Error& error) override;
   void on_room() override;
   std::size_t on_records(std::string_view prefix, const log::BlockRef& block,
-                         std::span<const hub::Delivery> deliveries) override;
+                         std::span<const hub::Delivery> deliveries, hub::Origin origin) override;
 
  private:
   Buffer& control_output() override;

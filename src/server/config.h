@@ -22,27 +22,60 @@ struct Config {
     std::int64_t shards;  // 0: auto
     std::string log_level;
     std::string log_format;
-    bool allow_anonymous;
   } server;
+
+  struct Stream {
+    std::string backend;
+  } stream;
+
+  struct KafkaCluster {
+    std::string brokers;
+    std::string properties_file;
+    std::uint64_t buffer;
+    Milliseconds timeout;
+    std::int64_t replication;
+  } kafka_cluster;
+
+  struct Access {
+    std::string users_file;
+    bool allow_anonymous;
+  } access;
+
+  struct Tls {
+    std::string certificate;
+    std::string key;
+    std::string sni_dir;
+    std::string client_ca;
+    std::string client_certificates;
+    std::string min_version;
+  } tls;
 
   struct Mqtt {
     Port port;
+    Port tls_port;
+    Port ws_port;
+    Port wss_port;
     std::string address;
     std::uint64_t packet_max;
     std::int64_t max_inflight;
     std::int64_t receive_maximum;
+    std::int64_t topic_alias_max;
+    Milliseconds will_delay_max;
     Milliseconds keep_alive_max;
     Milliseconds connect_timeout;
   } mqtt;
 
   struct Kafka {
     Port port;
+    Port tls_port;
     std::string address;
     std::string advertised;
     bool auto_create;
     std::int64_t auto_create_max;
     std::uint64_t request_max;
     Milliseconds idle_timeout;
+    Milliseconds group_initial_rebalance_delay;
+    Milliseconds offsets_retention;
   } kafka;
 
   struct Admin {

@@ -19,13 +19,13 @@ Result<void> check_listener(const Config& config, std::string_view section, cons
   if (!runtime::parse_endpoint(runtime::to_string({address, *port})))
     return fail(Errc::malformed, "{}.address: '{}' is no numeric address such as 127.0.0.1 or ::1",
                 section, address);
-  if (is_loopback(address) || config.server.allow_anonymous) return {};
+  if (is_loopback(address) || config.access.allow_anonymous) return {};
   return fail(Errc::malformed,
               "{}.address: {} can be reached from other machines, and there are no users and no "
               "TLS yet (they come with a "
               "later version): everybody there could read and write everything. If that is what "
               "you want, set "
-              "server.allow_anonymous = true",
+              "access.allow_anonymous = true",
               section, address);
 }
 

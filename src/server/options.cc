@@ -37,14 +37,71 @@ const std::array table{
            [](Config& c) -> Field {
              return ChoiceField{&c.server.log_format, {"auto", "text", "json"}};
            }},
-    Option{"server.allow_anonymous", "false",
-           "Allows listeners beyond loopback although everybody who reaches them may do "
-           "everything: users and TLS come with "
-           "a later version.",
-           [](Config& c) -> Field { return BoolField{&c.server.allow_anonymous}; }},
+    Option{
+        "stream.backend", "embedded",
+        "Where streams are kept: `embedded`, in the hub's own log; `kafka`, in the Kafka cluster "
+        "of `kafka_cluster`. The hub's Kafka listener is off then.",
+        [](Config& c) -> Field { return ChoiceField{&c.stream.backend, {"embedded", "kafka"}}; }},
+    Option{"kafka_cluster.brokers", "",
+           "HOST:PORT of some brokers of the cluster, separated by commas.",
+           [](Config& c) -> Field { return TextField{&c.kafka_cluster.brokers}; }},
+    Option{
+        "kafka_cluster.properties_file", "",
+        "File of librdkafka properties, a `name=value` per line, for what the cluster asks of its "
+        "clients: SASL, TLS.",
+        [](Config& c) -> Field { return TextField{&c.kafka_cluster.properties_file}; }},
+    Option{"kafka_cluster.buffer", "64MiB",
+           "Memory for records on their way to the cluster. When it is full publishers wait.",
+           [](Config& c) -> Field { return SizeField{&c.kafka_cluster.buffer, MiB, 16 * GiB}; }},
+    Option{"kafka_cluster.timeout", "30s",
+           "A record that the cluster has not taken by then fails, and its publisher is told.",
+           [](Config& c) -> Field {
+             return DurationField{&c.kafka_cluster.timeout, seconds(1), hours(1)};
+           }},
+    Option{
+        "kafka_cluster.replication", "-1",
+        "Replication factor of topics that the hub makes. `-1`: the cluster's default.",
+        [](Config& c) -> Field { return IntegerField{&c.kafka_cluster.replication, -1, 32767}; }},
+
+    Option{"access.users_file", "",
+           "File of users, their hashed passwords and rules; `sluice user add` writes it. Empty: "
+           "`users.toml` in the data directory. Without that file everybody may do everything.",
+           [](Config& c) -> Field { return TextField{&c.access.users_file}; }},
+    Option{
+        "access.allow_anonymous", "false",
+        "Clients without a user are let in: with the rules of the user `anonymous` if there is a "
+        "file of users, else with all rights. Without users and without this, listeners are "
+        "allowed on loopback only.",
+        [](Config& c) -> Field { return BoolField{&c.access.allow_anonymous}; }},
+
+    Option{"tls.certificate", "", "PEM file of the server's certificate and its chain.",
+           [](Config& c) -> Field { return TextField{&c.tls.certificate}; }},
+    Option{"tls.key", "", "PEM file of the certificate's private key.",
+           [](Config& c) -> Field { return TextField{&c.tls.key}; }},
+    Option{"tls.sni_dir", "",
+           "Directory of further certificates by host name (SNI): `HOST.crt` with `HOST.key`.",
+           [](Config& c) -> Field { return TextField{&c.tls.sni_dir}; }},
+    Option{"tls.client_ca", "", "PEM file of the authorities that sign clients' certificates.",
+           [](Config& c) -> Field { return TextField{&c.tls.client_ca}; }},
+    Option{"tls.client_certificates", "off",
+           "Whether clients are asked for a certificate. Its common name is the user, unless the "
+           "client logs in as another.",
+           [](Config& c) -> Field {
+             return ChoiceField{&c.tls.client_certificates, {"off", "optional", "required"}};
+           }},
+    Option{"tls.min_version", "1.2", "Lowest version of TLS that is spoken.",
+           [](Config& c) -> Field { return ChoiceField{&c.tls.min_version, {"1.2", "1.3"}}; }},
 
     Option{"mqtt.port", "1883", "TCP port for MQTT 3.1.1 and 5.",
            [](Config& c) -> Field { return PortField{&c.mqtt.port}; }},
+    Option{"mqtt.tls_port", "off",
+           "TCP port for MQTT over TLS, by convention 8883. Needs `tls.certificate`.",
+           [](Config& c) -> Field { return PortField{&c.mqtt.tls_port}; }},
+    Option{"mqtt.ws_port", "8083", "TCP port for MQTT over WebSocket, path `/mqtt`.",
+           [](Config& c) -> Field { return PortField{&c.mqtt.ws_port}; }},
+    Option{"mqtt.wss_port", "off",
+           "TCP port for MQTT over WebSocket and TLS, by convention 8084. Needs `tls.certificate`.",
+           [](Config& c) -> Field { return PortField{&c.mqtt.wss_port}; }},
     Option{"mqtt.address", "127.0.0.1", "Numeric address to listen on.",
            [](Config& c) -> Field { return TextField{&c.mqtt.address}; }},
     Option{"mqtt.packet_max", "16MiB",
@@ -59,6 +116,14 @@ const std::array table{
            "Messages of QoS 1 that a client may have sent before the first is acknowledged "
            "(Receive Maximum).",
            [](Config& c) -> Field { return IntegerField{&c.mqtt.receive_maximum, 1, 65535}; }},
+    Option{"mqtt.topic_alias_max", "16",
+           "Topic aliases that a client of MQTT 5 may use, and that are used towards it if it "
+           "allows some. `0`: none.",
+           [](Config& c) -> Field { return IntegerField{&c.mqtt.topic_alias_max, 0, 65535}; }},
+    Option{"mqtt.will_delay_max", "1d", "A longer will delay is cut to this.",
+           [](Config& c) -> Field {
+             return DurationField{&c.mqtt.will_delay_max, seconds(0), days(365)};
+           }},
     Option{"mqtt.keep_alive_max", "0s",
            "Longest keep-alive time; clients of MQTT 5 that ask for more, or for none, are told "
            "this one. `0s`: no limit.",
@@ -73,6 +138,9 @@ const std::array table{
 
     Option{"kafka.port", "9092", "TCP port for the Kafka protocol.",
            [](Config& c) -> Field { return PortField{&c.kafka.port}; }},
+    Option{"kafka.tls_port", "off",
+           "TCP port for the Kafka protocol over TLS, by convention 9093. Needs `tls.certificate`.",
+           [](Config& c) -> Field { return PortField{&c.kafka.tls_port}; }},
     Option{"kafka.address", "127.0.0.1", "Numeric address to listen on.",
            [](Config& c) -> Field { return TextField{&c.kafka.address}; }},
     Option{"kafka.advertised", "",
@@ -94,6 +162,16 @@ const std::array table{
     Option{"kafka.idle_timeout", "10m", "A connection without a request for so long is closed.",
            [](Config& c) -> Field {
              return DurationField{&c.kafka.idle_timeout, seconds(1), days(1)};
+           }},
+    Option{"kafka.group_initial_rebalance_delay", "0s",
+           "How long the first member of an empty consumer group waits for others to join.",
+           [](Config& c) -> Field {
+             return DurationField{&c.kafka.group_initial_rebalance_delay, seconds(0), minutes(5)};
+           }},
+    Option{"kafka.offsets_retention", "7d",
+           "A group's offsets are forgotten when it has been empty for so long.",
+           [](Config& c) -> Field {
+             return DurationField{&c.kafka.offsets_retention, minutes(1), days(3650)};
            }},
 
     Option{"admin.port", "8090", "TCP port for `/metrics`, `/healthz` and `/readyz` over HTTP.",
@@ -186,7 +264,7 @@ std::string options_markdown() {
       "is 1 to 65535, 0 (any\n"
       "free one: see `listeners.json` in the data directory) or `off`. Listeners beyond loopback "
       "need\n"
-      "`server.allow_anonymous`.\n";
+      "users or `access.allow_anonymous`.\n";
   Config config;
   std::string_view section;
   for (const Option& option : table) {

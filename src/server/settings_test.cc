@@ -165,10 +165,10 @@ TEST_F(ChecksTest, BeyondLoopbackNeedsConsent) {
   config_.kafka.address = "0.0.0.0";
   EXPECT_NE(error().find("kafka.address: 0.0.0.0 can be reached from other machines"),
             std::string::npos);
-  EXPECT_NE(error().find("server.allow_anonymous = true"), std::string::npos);
-  config_.server.allow_anonymous = true;
+  EXPECT_NE(error().find("access.allow_anonymous = true"), std::string::npos);
+  config_.access.allow_anonymous = true;
   EXPECT_EQ(error(), "");
-  config_.server.allow_anonymous = false;
+  config_.access.allow_anonymous = false;
   config_.kafka.port = std::nullopt;
   EXPECT_EQ(error(), "") << "a listener that is off reaches nobody";
 }

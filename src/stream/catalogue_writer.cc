@@ -44,7 +44,7 @@ Result<StreamInfo> CatalogueWriter::prepare(const Change& change) {
     return *known;
   }
   if (known != nullptr) return fail(Errc::exists, "stream \"{}\" exists already", change.name);
-  return StreamInfo{change.name, new_id(), *change.created};
+  return StreamInfo{change.name, new_id(change.created->internal), *change.created};
 }
 
 void CatalogueWriter::write(StreamInfo stream, bool created) {
@@ -84,11 +84,12 @@ void CatalogueWriter::finish(Result<StreamInfo> result) {
   if (!changes_.empty()) start();
 }
 
-StreamId CatalogueWriter::new_id() {
-  StreamId id;
+StreamId CatalogueWriter::new_id(bool internal) {
+  StreamId id = catalogue_stream.id;
   do {
-    id.value = ids_.next();
-  } while (id <= catalogue_stream.id || home_.catalogue().find(id) != nullptr);
+    id.value = internal ? id.value + 1 : ids_.next();
+  } while (internal != (id.value < internal_stream_ids) || id <= catalogue_stream.id ||
+           home_.catalogue().find(id) != nullptr);
   return id;
 }
 

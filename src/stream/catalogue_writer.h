@@ -38,7 +38,7 @@ class CatalogueWriter {
   void tell_created(const StreamInfo& stream);
   void tell_removed(const StreamInfo& stream);
   void finish(Result<StreamInfo> result);
-  StreamId new_id();
+  StreamId new_id(bool internal);
 
   EmbeddedStream& home_;
   Random ids_;

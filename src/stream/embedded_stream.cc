@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/assert.h"
 #include "stream/catalogue_record.h"
 #include "stream/settings.h"
 
@@ -135,6 +136,7 @@ void EmbeddedStream::drop_partitions(const StreamInfo& stream) {
     if (owner_of(partition) != shard_) continue;
     tails_.drop(partition);
     waits_.drop(partition);
+    folds_.erase(partition);
     log_.drop(partition);
   }
 }
@@ -200,11 +202,32 @@ void EmbeddedStream::tail(Partition partition, TailSink& sink, Done<Offset> done
   tails_.tail(partition, sink, std::move(done));
 }
 
+void EmbeddedStream::alter(std::string name, StreamConfig /*config*/, Done<StreamInfo> done) {
+  done(fail(Errc::unsupported, "stream \"{}\" cannot be changed yet", name));
+}
+
+void EmbeddedStream::delete_records(Partition /*partition*/, Offset /*before*/, Done<Offset> done) {
+  done(fail(Errc::unsupported, "records cannot be deleted yet"));
+}
+
+void EmbeddedStream::hold(Partition /*partition*/, Offset /*from*/) {}
+
+void EmbeddedStream::fold(Partition partition, CommitSink& sink, Done<Offset> done) {
+  SLUICE_ASSERT(owner_of(partition) == shard_);
+  const auto bounds = log_.bounds(partition);
+  if (!bounds) return done(std::unexpected(bounds.error()));
+  folds_.insert_or_assign(partition, Fold{&sink, bounds->visible_end});
+  done(bounds->visible_end);
+}
+
 WaitId EmbeddedStream::wait_beyond(Partition partition, Offset next, Task callback) {
   return waits_.wait_beyond(partition, next, std::move(callback));
 }
 
 void EmbeddedStream::on_commit(Partition partition, const std::shared_ptr<Block>& block) {
+  if (const auto fold = folds_.find(partition);
+      fold != folds_.end() && block->from() >= fold->second.next)
+    fold->second.sink->on_commit(partition, block);
   tails_.on_commit(partition, block);
   waits_.on_commit(partition, block->until());
 }

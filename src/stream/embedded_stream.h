@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,8 @@ class EmbeddedStream final : public Stream, public log::CommitSink {
   void watch_catalogue(CatalogueSink& sink) override { sinks_.push_back(&sink); }
   void create(std::string name, StreamConfig config, Done<StreamInfo> done) override;
   void remove(std::string name, Done<void> done) override;
+  void alter(std::string name, StreamConfig config, Done<StreamInfo> done) override;
+  [[nodiscard]] ShardId home(Partition partition) const override { return owner_of(partition); }
   void append(Partition partition, std::shared_ptr<Block> block, Done<Appended> done) override;
   [[nodiscard]] bool has_room(Partition partition) const override;
   void on_room(Partition partition, Task callback) override;
@@ -46,6 +49,9 @@ class EmbeddedStream final : public Stream, public log::CommitSink {
             Done<ReadAnswer> done) override;
   void tail(Partition partition, TailSink& sink, Done<Offset> done) override;
   void untail(Partition partition) override { tails_.untail(partition); }
+  void delete_records(Partition partition, Offset before, Done<Offset> done) override;
+  void hold(Partition partition, Offset from) override;
+  void fold(Partition partition, CommitSink& sink, Done<Offset> done) override;
   WaitId wait_beyond(Partition partition, Offset next, Task callback) override;
   void cancel(WaitId wait) override { waits_.cancel(wait); }
 
@@ -87,6 +93,11 @@ class EmbeddedStream final : public Stream, public log::CommitSink {
   void on_all(const Work& work, Task done);
 
  private:
+  struct Fold {
+    CommitSink* sink;
+    Offset next;  // an earlier block of the commit that is being told is not for it
+  };
+
   const Shards& shards_;
   const ShardId shard_;
   const std::uint32_t count_;  // of shards; shards_ grows while they are made
@@ -94,6 +105,7 @@ class EmbeddedStream final : public Stream, public log::CommitSink {
   runtime::Loop& loop_;
   Catalogue catalogue_;
   std::vector<CatalogueSink*> sinks_;
+  std::unordered_map<Partition, Fold> folds_;
   Links links_;
   std::vector<std::uint32_t> requests_;  // under way, by shard
   Appends appends_;

@@ -30,7 +30,11 @@ struct StreamConfig {
   std::int64_t retention_bytes = -1;  // of the stream, divided over its partitions; -1: no limit
   std::int64_t segment_bytes = -1;    // -1: the server's default
   std::int64_t max_message_bytes = 16 << 20;  // of one record batch
-  bool wildcard = false;                      // covered by MQTT filters that begin with a wildcard
+  bool compact = false;  // cleanup.policy holds "compact": the newest record of each key stays
+  bool expire = true;    // cleanup.policy holds "delete": retention applies
+  std::int64_t delete_retention_ms = 86'400'000;  // how long a compacted tombstone stays
+  std::int64_t min_compaction_lag_ms = 0;         // younger records are not compacted
+  bool wildcard = false;  // covered by MQTT filters that begin with a wildcard
   bool internal = false;  // sluice's own; hidden from routes, refused to clients as a target
   friend bool operator==(const StreamConfig&, const StreamConfig&) = default;
 };
@@ -48,6 +52,8 @@ class CatalogueSink {
  public:
   virtual void on_stream_added(const StreamInfo& stream) = 0;
   virtual void on_stream_removed(const StreamInfo& stream) = 0;
+  // Other settings, or more partitions.
+  virtual void on_stream_changed(const StreamInfo& /*before*/, const StreamInfo& /*now*/) {}
 
  protected:
   ~CatalogueSink() = default;
@@ -90,6 +96,8 @@ class TailSink {
   ~TailSink() = default;
 };
 
+using log::CommitSink;
+
 enum class Start : std::uint8_t { earliest, latest, at_time, max_time };
 
 struct Resolved {
@@ -130,6 +138,11 @@ class Stream {
   // Errors: not_found, invalid for an internal stream, disk_full, io. All shards have forgotten the
   // stream when done.
   virtual void remove(std::string name, Done<void> done) = 0;
+  // Other settings, or more partitions (never fewer; keys may move to other ones). Errors:
+  // not_found, invalid, disk_full, io. Durable, and in catalogue() of all shards, when done.
+  virtual void alter(std::string name, StreamConfig config, Done<StreamInfo> done) = 0;
+  // The shard on which a partition is written, and its state is kept: that of slot_of(partition).
+  [[nodiscard]] virtual ShardId home(Partition partition) const = 0;
 
   // Calls for one partition are appended in call order; `done` runs when durable or failed, in that
   // order too. Errors: busy (full: said within the call, nothing was taken; see on_room),
@@ -158,6 +171,20 @@ class Stream {
   // answer turns that into Errc::closed.
   virtual void tail(Partition partition, TailSink& sink, Done<Offset> done) = 0;
   virtual void untail(Partition partition) = 0;
+
+  // Raises the start of a partition to `before` (at most the visible end); durable when done, with
+  // the new start. Errors: not_found, out_of_range, io, unsupported.
+  virtual void delete_records(Partition partition, Offset before, Done<Offset> done) = 0;
+  // Retention and compaction leave what lies at or above `from` alone until the next call: somebody
+  // has yet to fold it. On the partition's home; forgotten at a restart. A hint to backends that
+  // don't delete themselves.
+  virtual void hold(Partition partition, Offset from) = 0;
+
+  // For state that is folded from a partition, on its home only: from the answered offset on every
+  // block is shown to `sink` as soon as it is visible, before any tail, wait, or answer to append()
+  // knows of it. So who has seen an acknowledgement finds it in the state. The sink takes all. One
+  // sink per partition; it ends with the partition.
+  virtual void fold(Partition partition, CommitSink& sink, Done<Offset> done) = 0;
 
   // Runs `callback` once when the visible end is beyond `next`, or the partition is gone; at once
   // if it is so now. It may also run without cause: look again. For long polls.

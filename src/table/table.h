@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "runtime/loop.h"
+#include "stream/stream.h"
+
+namespace sluice::table {
+
+class Store;  // rocks_store.h: where the rows of all tables of a process lie
+
+struct Row {
+  std::string key;
+  Buffer value;
+};
+
+// Rows of a slot with keys from `from` on and below `until` (empty: no end), in order of the bytes
+// of their keys.
+struct Range {
+  std::string from;
+  std::string until;
+  std::size_t rows_max = 1000;
+  std::size_t bytes_max = 256 << 10;
+};
+
+struct Portion {
+  std::vector<Row> rows;
+  std::optional<std::string> next;  // where the range goes on; none: it is through
+};
+
+// State that is the fold of a compacted internal stream: one shard's part of it.
+//
+// The stream has one partition per slot (base/ids.h); a row is the newest record of its key there.
+// Rows lie in RocksDB together with the offset up to which they were folded, so a restart folds
+// only what came after; if they are lost, or their offset is beyond the log's end, they are folded
+// again from the stream's start. The table is the only writer of its stream.
+//
+// Shard: all calls and callbacks on its loop, for slots whose home is this shard. No call blocks.
+class Table {
+ public:
+  struct Context {
+    runtime::Loop* loop = nullptr;
+    stream::Stream* stream = nullptr;
+    std::shared_ptr<Store> store;
+    Metrics* metrics = nullptr;
+    ShardId shard;
+    std::uint32_t shards = 1;
+  };
+
+  // `name` is that of the stream, such as "__groups".
+  Table(Context context, std::string name);
+  ~Table();
+
+  // Makes the stream if it is not there, and folds what the store has not seen. Before `done` no
+  // other call is allowed. Errors: those of the stream and the store.
+  void open(Done<void> done);
+
+  // Sets a row, or removes it (no value). Puts of a turn are appended as one batch per slot; the
+  // row can be read once it is durable, and then `done` runs. Errors: those of Stream::append;
+  // busy: too many bytes are waiting (see docs of the implementation). Puts of a slot take effect
+  // in call order.
+  void put(std::uint32_t slot, std::string key, std::optional<Buffer> value, Done<void> done);
+
+  // For state that is derived from something that is durable already: the row can be read at once.
+  // Rows of a slot that were put within some 100 ms are appended as one atomic batch, the newest of
+  // each key. After a crash the newest may be missing, but never a part of what a batch held.
+  void put_behind(std::uint32_t slot, std::string key, std::optional<Buffer> value);
+  // Runs `done` when all that was put behind so far is durable in the stream.
+  void flush(std::uint32_t slot, Done<void> done);
+
+  // One row, or none. Memory, block cache or disk: never on the loop.
+  void get(std::uint32_t slot, std::string key, Done<std::optional<Buffer>> done);
+  // A portion of a range as it is when `done` runs.
+  void scan(std::uint32_t slot, Range range, Done<Portion> done);
+  // True when the slot certainly has no rows, so that nobody need wait for a scan.
+  [[nodiscard]] bool empty(std::uint32_t slot) const;
+
+  // Makes everything durable in stream and store; nothing may be put afterwards.
+  void stop(Done<void> done);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::table
