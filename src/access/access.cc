@@ -16,18 +16,29 @@ std::string_view to_string(Action action) {
       return "describe";
     case Action::create:
       return "create";
+    case Action::alter:
+      return "alter";
     case Action::remove:
       return "remove";
+    case Action::use_group:
+      return "use_group";
     case Action::administer:
       return "administer";
   }
   return "unknown";
 }
 
-Result<Principal> AllowAll::authenticate(const Login& login) {
-  if (login.user.empty()) return Principal{};
-  return Principal{std::string(login.user)};
+Result<Principal> AllowAll::admit(const Login& login) {
+  const std::string_view name = login.user.empty() ? login.certificate_name : login.user;
+  if (name.empty()) return Principal{};
+  return Principal{.name = std::string(name)};
 }
+
+Result<Credential> AllowAll::credential(std::string_view /*user*/, Digest /*digest*/) {
+  return fail(Errc::unsupported, "there are no users");
+}
+
+void AllowAll::refused(const Login& /*login*/, std::string_view /*reason*/) {}
 
 Result<void> AllowAll::check(const Principal&, Action, std::string_view) { return {}; }
 

@@ -31,6 +31,24 @@ bool begins_with_wildcard(std::string_view filter) {
   return filter.starts_with('+') || filter.starts_with('#');
 }
 
+// The levels of a filter that can be looked at before they are taken.
+class FilterLevels {
+ public:
+  explicit FilterLevels(std::string_view filter) : levels_(filter), level_(levels_.next()) {}
+
+  [[nodiscard]] bool done() const { return done_; }
+  [[nodiscard]] std::string_view level() const { return level_; }  // "" when done
+  void advance() {
+    done_ = levels_.done();
+    level_ = done_ ? std::string_view() : levels_.next();
+  }
+
+ private:
+  Levels levels_;
+  std::string_view level_;
+  bool done_ = false;
+};
+
 }  // namespace
 
 Result<void> validate_topic_name(std::string_view topic) {
@@ -87,6 +105,36 @@ bool matches(std::string_view filter, std::string_view topic) {
     if (wanted != "+" && wanted != level) return false;
   }
   return topic_levels.done();
+}
+
+bool covers(std::string_view wide, std::string_view narrow) {
+  if (narrow.starts_with('$') && begins_with_wildcard(wide)) return false;
+  if (narrow == "#") narrow = "+/#";  // the same topics: none has no level at all
+  FilterLevels wanted(wide);
+  FilterLevels given(narrow);
+  while (!wanted.done()) {
+    if (wanted.level() == "#") return true;
+    // "a/#" covers "a", which has no level for `wanted`.
+    if (given.done() || given.level() == "#") return false;
+    if (wanted.level() != "+" && wanted.level() != given.level()) return false;
+    wanted.advance();
+    given.advance();
+  }
+  return given.done();
+}
+
+bool overlap(std::string_view one, std::string_view other) {
+  if (one.starts_with('$') && begins_with_wildcard(other)) return false;
+  if (other.starts_with('$') && begins_with_wildcard(one)) return false;
+  FilterLevels a(one);
+  FilterLevels b(other);
+  while (a.level() != "#" && b.level() != "#") {
+    if (a.done() || b.done()) return a.done() && b.done();
+    if (a.level() != "+" && b.level() != "+" && a.level() != b.level()) return false;
+    a.advance();
+    b.advance();
+  }
+  return true;
 }
 
 }  // namespace sluice::topic

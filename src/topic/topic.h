@@ -33,6 +33,12 @@ Result<std::optional<SharedFilter>> parse_shared(std::string_view text);
 // cover topics that begin with '$' ([MQTT-4.7.2-1]); "a/#" covers "a".
 bool matches(std::string_view filter, std::string_view topic);
 
+// Whether a valid filter covers all topics that another one covers.
+bool covers(std::string_view wide, std::string_view narrow);
+
+// Whether some topic is covered by both of two valid filters.
+bool overlap(std::string_view one, std::string_view other);
+
 // Goes through the levels of a topic or filter: "a//b" has "a", "" and "b", and "" has one empty
 // level.
 class Levels {

@@ -120,5 +120,47 @@ TEST(Matches, FollowsTheExamplesOfTheStandard) {
   }
 }
 
+// All texts of one to `levels_max` levels out of `words`; "#" last only.
+std::vector<std::string> all_texts(const std::vector<std::string>& words, int levels_max) {
+  std::vector<std::string> all;
+  std::vector<std::string> prefixes{""};
+  for (int level = 0; level < levels_max; ++level) {
+    std::vector<std::string> longer;
+    for (const auto& prefix : prefixes) {
+      for (const auto& word : words) {
+        if (prefix.empty() && word.empty() && level == 0) continue;  // no topic is empty
+        all.push_back(prefix + word);
+        if (word != "#") longer.push_back(prefix + word + '/');
+      }
+    }
+    prefixes = std::move(longer);
+  }
+  return all;
+}
+
+// Filters compared by the topics that they cover: one level more than they have, and a word that no
+// filter names, stand for all others.
+TEST(TwoFilters, AreComparedAsTheirTopicsAre) {
+  const auto filters = all_texts({"a", "$a", "", "+", "#"}, 3);
+  const auto topics = all_texts({"a", "$a", "", "other", "$other"}, 4);
+  std::vector<std::vector<bool>> covered;
+  for (const auto& filter : filters) {
+    auto& row = covered.emplace_back();
+    for (const auto& topic : topics) row.push_back(matches(filter, topic));
+  }
+  for (std::size_t i = 0; i < filters.size(); ++i) {
+    for (std::size_t j = 0; j < filters.size(); ++j) {
+      bool all = true;
+      bool any = false;
+      for (std::size_t k = 0; k < topics.size(); ++k) {
+        all = all && (covered[i][k] || !covered[j][k]);
+        any = any || (covered[i][k] && covered[j][k]);
+      }
+      ASSERT_EQ(covers(filters[i], filters[j]), all) << filters[i] << " " << filters[j];
+      ASSERT_EQ(overlap(filters[i], filters[j]), any) << filters[i] << " " << filters[j];
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sluice::topic

@@ -21,7 +21,7 @@ LINES_MAX = 700
 OWNERS = {
     r"boost/asio.*": {"runtime"},
     r"boost/beast.*": {"http"},
-    r"toml\+\+/.*": {"server"},
+    r"toml\+\+/.*": {"access", "server"},
     r"librdkafka/.*": {"cli", "kafka_stream"},
     r"mosquitto\.h": {"cli"},
     r"rocksdb/.*": {"table"},
