@@ -8,14 +8,16 @@ need() {
   for kind in "$@"; do
     local -n wanted="packages_$kind"
     for package in "${wanted[@]}"; do
-      installed "$package" || missing+=("$package")
+      installed "$package" || missing+=("${package%:*}")
     done
   done
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 }
 
+# installed PACKAGE or PACKAGE:COMMAND
 installed() {
-  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+  [[ $1 != *:* ]] || { command -v "${1#*:}" >/dev/null && return; }
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "${1%:*}" 2>/dev/null)" = installed ]
 }
 
 install_packages() {

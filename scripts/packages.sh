@@ -1,4 +1,5 @@
 # Every Debian 12 package that sluice needs, by what needs it. Sourced by ./dev; the only list there is.
+# `package:command`: any package, or other installation, that brings the command will do.
 # shellcheck shell=bash disable=SC2034
 
 packages_build=(
@@ -8,7 +9,8 @@ packages_build=(
   libmosquitto-dev librdkafka-dev librocksdb-dev libssl-dev
 )
 packages_run=(mosquitto-clients kcat)                      # the clients that `./dev run` suggests
-packages_test=(mosquitto-clients kcat python3-venv default-jdk-headless maven openssl)
-packages_bench=(mosquitto default-jdk-headless maven python3)
+packages_test=(mosquitto-clients kcat python3-venv openssl default-jdk-headless:javac maven:mvn)
+packages_interop=(golang-go:go nodejs:node npm:npm)        # beside those of the tests
+packages_bench=(mosquitto default-jdk-headless:javac maven:mvn python3)
 packages_lint=(clang-19 clang-tidy-19 clang-format-19 python3)
 packages_fuzz=(clang-19 libclang-rt-19-dev)
