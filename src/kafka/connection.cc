@@ -4,13 +4,13 @@
 
 namespace sluice::kafka {
 
-Connection::Connection(ConnectionHost& host, runtime::Socket socket, access::Principal principal)
+Connection::Connection(ConnectionHost& host, net::Channel channel, access::Principal principal)
     : host_(host),
-      socket_(socket),
+      channel_(std::move(channel)),
       principal_(std::move(principal)),
       last_active_(host.services().loop.now()) {}
 
-void Connection::start() { loop().attach(socket_, *this); }
+void Connection::start() { channel_.attach(loop(), *this); }
 
 bool Connection::may_start() const {
   const bool held = !pending_.empty() && !pending_.back().released && !pending_.back().answered;
@@ -32,7 +32,7 @@ void Connection::on_readable() {
 
 void Connection::read_frames() {
   const MutableBytes buffer = host_.read_buffer();
-  const auto got = loop().receive(socket_, buffer);
+  const auto got = channel_.receive(loop(), buffer);
   if (got.state == runtime::Transfer::State::closed) return close();
   if (got.bytes == 0) return;
   host_.traffic().received(got.bytes);
@@ -50,7 +50,7 @@ void Connection::read_rest_of_frame() {
     whole += static_cast<std::size_t>(load_be<std::int32_t>(input_.data()));
   input_.reserve(whole);
   input_.resize(std::min(whole, have + host_.read_buffer().size()));
-  const auto got = loop().receive(socket_, MutableBytes(input_).subspan(have));
+  const auto got = channel_.receive(loop(), MutableBytes(input_).subspan(have));
   input_.resize(have + got.bytes);
   if (got.state == runtime::Transfer::State::closed) return close();
   host_.traffic().received(got.bytes);
@@ -112,7 +112,7 @@ void Connection::update_interest() {
       .write = !outbox_.empty()};
   if (wanted == interest_) return;
   interest_ = wanted;
-  loop().watch(socket_, wanted);
+  channel_.watch(loop(), wanted);
 }
 
 // --- requests ---
@@ -128,7 +128,7 @@ void Connection::dispatch_request(const Request& request) {
   host_.traffic().requested(*request.header.api);
   Call call{.services = host_.services(),
             .principal = principal_,
-            .advertised = host_.advertised(socket_)};
+            .advertised = host_.advertised(channel_.socket())};
   const auto dispatched = dispatch(call, request, add_pending(request.header));
   if (!dispatched) {
     on_refuse(Refusal::malformed_request,
@@ -191,7 +191,7 @@ void Connection::on_cancel(RequestId request, Task task) {
 
 void Connection::flush() {
   if (!open_) return;
-  const auto flushed = outbox_.flush(loop(), socket_);
+  const auto flushed = outbox_.flush(loop(), channel_);
   if (flushed.closed) return close();
   if (flushed.bytes > 0) last_active_ = loop().now();
   host_.traffic().sent(flushed.bytes);
@@ -206,14 +206,14 @@ void Connection::on_writable() {
 
 void Connection::on_refuse(Refusal refusal, std::string_view text) {
   if (!open_) return;
-  host_.traffic().refused(refusal, loop().peer_endpoint(socket_), text);
+  host_.traffic().refused(refusal, loop().peer_endpoint(channel_.socket()), text);
   close();
 }
 
 void Connection::close() {
   if (!std::exchange(open_, false)) return;
   const auto self = shared_from_this();
-  loop().close(socket_);
+  channel_.close(loop());
   for (auto& pending : std::exchange(pending_, {})) {
     if (pending.cancel) pending.cancel();
   }

@@ -6,6 +6,7 @@
 #include "kafka/handlers.h"
 #include "kafka/outbox.h"
 #include "kafka/traffic.h"
+#include "net/channel.h"
 
 namespace sluice::kafka {
 
@@ -45,7 +46,7 @@ class Connection final : public runtime::SocketHandler,
   static constexpr std::size_t pipeline_max = 64;
   static constexpr std::size_t unsent_max = 1024 * 1024;
 
-  Connection(ConnectionHost& host, runtime::Socket socket, access::Principal principal);
+  Connection(ConnectionHost& host, net::Channel channel, access::Principal principal);
 
   void start();
   void flush();
@@ -86,7 +87,7 @@ class Connection final : public runtime::SocketHandler,
   void update_interest();
 
   ConnectionHost& host_;
-  runtime::Socket socket_;
+  net::Channel channel_;
   access::Principal principal_;
   Buffer input_;  // received, not handled yet: from the start of a frame on
   std::vector<Pending> pending_;

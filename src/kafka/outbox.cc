@@ -27,13 +27,13 @@ void Outbox::add(Slice piece) {
   pieces_.push_back(std::move(piece));
 }
 
-Outbox::Flushed Outbox::flush(runtime::Loop& loop, runtime::Socket socket) {
+Outbox::Flushed Outbox::flush(runtime::Loop& loop, net::Channel& channel) {
   Flushed flushed;
   while (!empty() && flushed.bytes < turn_share) {
     std::array<Bytes, gathered_max> gather;
     const std::size_t count = std::min(gathered_max, pieces_.size() - first_);
     for (std::size_t i = 0; i < count; ++i) gather[i] = pieces_[first_ + i].bytes;
-    const auto sent = loop.send(socket, std::span(gather).first(count));
+    const auto sent = channel.send(loop, std::span(gather).first(count));
     if (sent.state == runtime::Transfer::State::closed) {
       flushed.closed = true;
       return flushed;

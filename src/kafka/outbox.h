@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kafka/wire.h"
-#include "runtime/loop.h"
+#include "net/channel.h"
 
 namespace sluice::kafka {
 
@@ -21,7 +21,7 @@ class Outbox {
     std::size_t bytes = 0;
     bool closed = false;
   };
-  Flushed flush(runtime::Loop& loop, runtime::Socket socket);
+  Flushed flush(runtime::Loop& loop, net::Channel& channel);
 
  private:
   void add(Slice piece);

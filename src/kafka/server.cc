@@ -38,7 +38,8 @@ Server::Server(runtime::Loop& loop, stream::Stream& stream, access::Access& acce
       options_(std::move(options)),
       services_{loop, stream, access, options_, random_producer_id(), 0},
       traffic_(metrics, loop),
-      read_buffer_(read_buffer_size) {
+      read_buffer_(read_buffer_size),
+      listeners_(loop, *this) {
   loop_.add_turn_hook(*this);
   close_idle_later();
 }
@@ -48,17 +49,16 @@ Server::~Server() {
   loop_.remove_turn_hook(*this);
 }
 
-Result<runtime::Endpoint> Server::listen(const runtime::Endpoint& endpoint) {
+Result<runtime::Endpoint> Server::listen(const runtime::Endpoint& endpoint,
+                                         net::Transport transport) {
   if (!options_.advertised.empty()) {
     SLUICE_TRY_ASSIGN(advertised_, parse_advertised(options_.advertised));
   }
-  SLUICE_TRY_ASSIGN(auto bound, loop_.listen(endpoint, *this));
-  listening_ = true;
-  return bound;
+  return listeners_.listen(endpoint, transport);
 }
 
 void Server::stop() {
-  if (std::exchange(listening_, false)) loop_.unlisten(*this);
+  listeners_.close();
   if (idle_timer_ != runtime::TimerId::none)
     loop_.cancel(std::exchange(idle_timer_, runtime::TimerId::none));
   while (!connections_.empty()) {
@@ -68,15 +68,16 @@ void Server::stop() {
   unflushed_.clear();
 }
 
-void Server::on_accept(runtime::Socket socket) {
-  const auto peer = loop_.peer_endpoint(socket);
+void Server::on_accept(net::Channel channel) {
+  const auto peer = loop_.peer_endpoint(channel.socket());
   const auto peer_text = runtime::to_string(peer);
   auto principal = services_.access.authenticate({"kafka", peer_text, {}, {}, {}});
   if (!principal) {
     traffic_.refused(Refusal::unauthorized, peer, principal.error().text);
-    return loop_.close(socket);
+    return channel.close(loop_);
   }
-  const auto connection = std::make_shared<Connection>(*this, socket, std::move(*principal));
+  const auto connection =
+      std::make_shared<Connection>(*this, std::move(channel), std::move(*principal));
   connections_.emplace(connection.get(), connection);
   traffic_.connected();
   connection->start();

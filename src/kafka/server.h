@@ -6,6 +6,7 @@
 
 #include "kafka/connection.h"
 #include "kafka/options.h"
+#include "net/listeners.h"
 
 namespace sluice::kafka {
 
@@ -14,9 +15,7 @@ namespace sluice::kafka {
 //
 // Shard: all on the loop given. Life: made after the stream (whose hooks run first in a turn) and
 // destroyed before it; destroying closes what is open.
-class Server final : public runtime::AcceptHandler,
-                     public runtime::TurnHook,
-                     public ConnectionHost {
+class Server final : public net::ChannelHandler, public runtime::TurnHook, public ConnectionHost {
  public:
   Server(runtime::Loop& loop, stream::Stream& stream, access::Access& access, Metrics& metrics,
          Options options);
@@ -26,13 +25,14 @@ class Server final : public runtime::AcceptHandler,
 
   // The address really bound. Errors: those of the loop; invalid when Options::advertised is not
   // "host:port".
-  Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint);
+  Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint,
+                                   net::Transport transport = net::Transport::tcp);
   // Takes no more connections and closes those that are open. Appends under way still reach the
   // log.
   void stop();
   [[nodiscard]] std::size_t connections() const { return connections_.size(); }
 
-  void on_accept(runtime::Socket socket) override;
+  void on_accept(net::Channel channel) override;
   void on_turn_end() override;
 
   Services& services() override { return services_; }
@@ -56,7 +56,7 @@ class Server final : public runtime::AcceptHandler,
   std::vector<std::shared_ptr<Connection>> unflushed_;
   runtime::TimePoint last_flush_;  // the turn of the last on_turn_end()
   runtime::TimerId idle_timer_ = runtime::TimerId::none;
-  bool listening_ = false;
+  net::Listeners listeners_;
 };
 
 }  // namespace sluice::kafka

@@ -55,8 +55,10 @@ std::uint32_t ConnectionContext::now_s() const {
   return static_cast<std::uint32_t>(since_epoch.count());
 }
 
-Connection::Connection(ConnectionContext& context, runtime::Socket socket, std::uint64_t session_id)
-    : context_(context), session_(*this, context.session, session_id), socket_(socket) {}
+Connection::Connection(ConnectionContext& context, net::Channel channel, std::uint64_t session_id)
+    : context_(context),
+      session_(*this, context.session, session_id),
+      channel_(std::move(channel)) {}
 
 template <class Call>
 auto Connection::when_alive(Call call) {
@@ -70,7 +72,7 @@ auto Connection::when_alive(Call call) {
 void Connection::start(hub::Handle self) {
   self_ = self;
   heard_s_ = context_.now_s();
-  context_.loop.attach(socket_, *this);
+  channel_.attach(context_.loop, *this);
   expect(heard_s_ + static_cast<std::uint32_t>(context_.options.connect_timeout.count()));
 }
 
@@ -96,7 +98,7 @@ void Connection::read_into_shared() {
   SLUICE_ASSERT(carried + read_share <= buffer.size());
   if (carried > 0) std::memcpy(buffer.data(), carried_.data(), carried);
   const auto transfer =
-      context_.loop.receive(socket_, MutableBytes(buffer).subspan(carried, read_share));
+      channel_.receive(context_.loop, MutableBytes(buffer).subspan(carried, read_share));
   if (!received(transfer)) return;
   const Bytes in = Bytes(buffer).first(carried + transfer.bytes);
   keep(in.subspan(consume(in)));
@@ -108,7 +110,7 @@ void Connection::read_large_packet() {
   if (carried_.capacity() < had + want)
     carried_.reserve(std::min<std::size_t>(packet_size_, std::max(2 * had, had + want)));
   carried_.resize(had + want);
-  const auto transfer = context_.loop.receive(socket_, MutableBytes(carried_).subspan(had));
+  const auto transfer = channel_.receive(context_.loop, MutableBytes(carried_).subspan(had));
   carried_.resize(had + transfer.bytes);
   if (received(transfer) && carried_.size() == packet_size_) consume_carried();
 }
@@ -212,7 +214,7 @@ bool Connection::on_turn_end() {
 void Connection::flush() {
   if (unsent() > 0) {
     const Bytes rest = Bytes(*out_).subspan(sent_);
-    const auto transfer = context_.loop.send(socket_, {&rest, 1});
+    const auto transfer = channel_.send(context_.loop, {&rest, 1});
     if (transfer.state == runtime::Transfer::State::closed)
       session_.on_lost("closed by the client");
     sent_ += transfer.bytes;
@@ -239,7 +241,7 @@ void Connection::watch() {
   const runtime::Interest wanted{.read = may_read() && !resume_posted_, .write = unsent() > 0};
   if (wanted == interest_) return;
   interest_ = wanted;
-  context_.loop.watch(socket_, wanted);
+  channel_.watch(context_.loop, wanted);
 }
 
 // --- time
@@ -306,7 +308,7 @@ Buffer& Connection::control_output() {
 }
 
 Result<access::Principal> Connection::authenticate(const access::Login& login) {
-  const std::string peer = to_string(context_.loop.peer_endpoint(socket_));
+  const std::string peer = to_string(context_.loop.peer_endpoint(channel_.socket()));
   access::Login with_peer = login;
   with_peer.peer = peer;
   return context_.access.authenticate(with_peer);
@@ -369,11 +371,12 @@ void Connection::end(Reason reason, std::string_view text) {
   const auto now =
       std::chrono::duration_cast<std::chrono::milliseconds>(context_.loop.now().time_since_epoch());
   if (!context_.log_limit.allow(now.count())) return;
-  logger.warn("connection ended", {{"peer", to_string(context_.loop.peer_endpoint(socket_))},
-                                   {"client", session_.client_id()},
-                                   {"reason", to_string(reason)},
-                                   {"text", text},
-                                   {"suppressed", context_.log_limit.take_suppressed()}});
+  logger.warn("connection ended",
+              {{"peer", to_string(context_.loop.peer_endpoint(channel_.socket()))},
+               {"client", session_.client_id()},
+               {"reason", to_string(reason)},
+               {"text", text},
+               {"suppressed", context_.log_limit.take_suppressed()}});
 }
 
 void Connection::stop() {
@@ -387,7 +390,7 @@ void Connection::tear_down() {
   if (publisher_.valid()) context_.hub.remove_publisher(publisher_);
   if (subscriber_.valid()) context_.hub.remove_subscriber(subscriber_);
   if (claimed_) context_.hub.release(session_.client_id(), session_.id());
-  context_.loop.close(socket_);
+  channel_.close(context_.loop);
 }
 
 }  // namespace sluice::mqtt

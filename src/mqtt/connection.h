@@ -12,6 +12,7 @@
 #include "hub/slots.h"
 #include "mqtt/session.h"
 #include "mqtt/timer_wheel.h"
+#include "net/channel.h"
 #include "runtime/loop.h"
 
 namespace sluice::mqtt {
@@ -49,7 +50,7 @@ struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
   [[nodiscard]] std::uint32_t now_s() const;  // of the loop's clock
 };
 
-// One client: its socket, the bytes on their way, and its session.
+// One client: its channel, the bytes on their way, and its session.
 //
 // Shard:  lives on its loop's. Owner: ConnectionContext::connections; it goes away in on_turn_end()
 //         only, so no callback ever runs on a connection that is gone.
@@ -63,7 +64,7 @@ class Connection final : public runtime::SocketHandler,
                          public hub::SubscriberSink,
                          private SessionHost {
  public:
-  Connection(ConnectionContext& context, runtime::Socket socket, std::uint64_t session_id);
+  Connection(ConnectionContext& context, net::Channel channel, std::uint64_t session_id);
   ~Connection() = default;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -131,7 +132,7 @@ class Connection final : public runtime::SocketHandler,
   hub::Handle self_;
   hub::Handle publisher_;   // made with the first publish
   hub::Handle subscriber_;  // made with the first subscription
-  runtime::Socket socket_;
+  net::Channel channel_;
   std::uint32_t packet_size_ = 0;  // of the incomplete packet in carried_, once known
   std::uint32_t heard_s_ = 0;      // when something was read last
   std::uint32_t due_s_ = 0;        // when the wheel is expected

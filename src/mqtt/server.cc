@@ -11,7 +11,8 @@ Server::Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metri
                Options options)
     : loop_(loop),
       context_(std::make_shared<ConnectionContext>(loop, hub, access, metrics, options)),
-      random_(options.seed != 0 ? Random(options.seed) : Random::from_os()) {
+      random_(options.seed != 0 ? Random(options.seed) : Random::from_os()),
+      listeners_(loop, *this) {
   loop_.add_turn_hook(*this);
 }
 
@@ -20,14 +21,13 @@ Server::~Server() {
   loop_.remove_turn_hook(*this);
 }
 
-Result<runtime::Endpoint> Server::listen(const runtime::Endpoint& endpoint) {
-  SLUICE_TRY_ASSIGN(auto bound, loop_.listen(endpoint, *this));
-  listening_ = true;
-  return bound;
+Result<runtime::Endpoint> Server::listen(const runtime::Endpoint& endpoint,
+                                         net::Transport transport) {
+  return listeners_.listen(endpoint, transport);
 }
 
 void Server::stop() {
-  if (std::exchange(listening_, false)) loop_.unlisten(*this);
+  listeners_.close();
   context_->connections.for_each([](std::uint32_t, auto& connection) { connection->stop(); });
   on_turn_end();
   loop_.cancel(std::exchange(tick_, runtime::TimerId::none));
@@ -35,10 +35,10 @@ void Server::stop() {
 
 std::size_t Server::connections() const { return context_->connections.size(); }
 
-void Server::on_accept(runtime::Socket socket) {
+void Server::on_accept(net::Channel channel) {
   start_ticking();
   const auto handle = context_->connections.add(
-      std::make_unique<Connection>(*context_, socket, random_.next() | 1));
+      std::make_unique<Connection>(*context_, std::move(channel), random_.next() | 1));
   (*context_->connections.find(handle))->start(handle);
   context_->counters.connections.add(1);
 }

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "hub/hub.h"
 #include "mqtt/options.h"
+#include "net/listeners.h"
 #include "runtime/loop.h"
 
 namespace sluice::mqtt {
@@ -21,7 +22,7 @@ struct ConnectionContext;
 // Shard:  all calls on the loop's thread. Create it after the hub, whose turn hook is to run first:
 //         what was received in a turn is handed to the log before sockets are flushed. Destroy it
 //         before the hub.
-class Server final : public runtime::AcceptHandler, public runtime::TurnHook {
+class Server final : public net::ChannelHandler, public runtime::TurnHook {
  public:
   Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metrics& metrics,
          Options options);
@@ -30,13 +31,14 @@ class Server final : public runtime::AcceptHandler, public runtime::TurnHook {
   Server& operator=(const Server&) = delete;
 
   // Returns the address really bound.
-  Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint);
+  Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint,
+                                   net::Transport transport = net::Transport::tcp);
   // Takes no more connections and closes those there are; clients of MQTT 5 are told why. Wills are
   // not published.
   void stop();
   [[nodiscard]] std::size_t connections() const;
 
-  void on_accept(runtime::Socket socket) override;
+  void on_accept(net::Channel channel) override;
   void on_turn_end() override;
 
  private:
@@ -47,7 +49,7 @@ class Server final : public runtime::AcceptHandler, public runtime::TurnHook {
   std::shared_ptr<ConnectionContext> context_;
   Random random_;
   runtime::TimerId tick_ = runtime::TimerId::none;  // runs each second while there are connections
-  bool listening_ = false;
+  net::Listeners listeners_;
 };
 
 }  // namespace sluice::mqtt
