@@ -29,7 +29,8 @@ void append_packed(const Message& message, Buffer& out) {
   const log::PackedHeader packed{.qos = message.qos,
                                  .retain = message.retain,
                                  .publisher = message.publisher,
-                                 .expiry_s = message.expiry_s};
+                                 .expiry_s = message.expiry_s,
+                                 .qos2 = message.qos2};
   const std::size_t size = log::encode_packed_header(packed, value.data());
   constexpr std::string_view name = log::PackedHeader::name;
   static_assert(name.size() < 64 && log::packed_header_size_max < 64, "both varints are one byte");
@@ -48,12 +49,11 @@ std::uint32_t append_properties(const Properties& properties, Buffer& out) {
     log::append_header(out, name, value);
     ++count;
   };
-  if (!properties.content_type.empty())
-    append(content_type_name, as_bytes(properties.content_type));
-  if (!properties.response_topic.empty())
-    append(response_topic_name, as_bytes(properties.response_topic));
+  if (properties.content_type) append(content_type_name, as_bytes(*properties.content_type));
+  if (properties.response_topic) append(response_topic_name, as_bytes(*properties.response_topic));
   if (properties.correlation_data) append(correlation_name, *properties.correlation_data);
-  if (properties.payload_is_utf8) append(payload_format_name, as_bytes("1"));
+  if (properties.payload_is_utf8)
+    append(payload_format_name, as_bytes(*properties.payload_is_utf8 ? "1" : "0"));
   std::string prefixed;
   for (const auto& [name, value] : properties.user) {
     if (is_reserved(name)) {
@@ -82,7 +82,7 @@ void read_property(std::string_view name, Bytes value, Properties& properties) {
   } else if (name == response_topic_name) {
     if (text.find_first_of("+#") == std::string_view::npos) properties.response_topic = text;
   } else if (name == payload_format_name) {
-    properties.payload_is_utf8 = text == "1";
+    if (text == "1" || text == "0") properties.payload_is_utf8 = text == "1";
   } else {
     if (name.starts_with(user_prefix)) name.remove_prefix(user_prefix.size());
     if (is_mqtt_string(name)) properties.user.emplace_back(name, text);
@@ -92,15 +92,15 @@ void read_property(std::string_view name, Bytes value, Properties& properties) {
 }  // namespace
 
 void Properties::clear() {
-  content_type = response_topic = {};
+  content_type.reset();
+  response_topic.reset();
   correlation_data.reset();
-  payload_is_utf8 = false;
+  payload_is_utf8.reset();
   user.clear();
 }
 
 bool Properties::empty() const {
-  return content_type.empty() && response_topic.empty() && !correlation_data && !payload_is_utf8 &&
-         user.empty();
+  return !content_type && !response_topic && !correlation_data && !payload_is_utf8 && user.empty();
 }
 
 std::uint32_t encode_headers(const Message& message, Buffer& out) {

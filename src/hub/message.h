@@ -18,19 +18,19 @@ namespace sluice::hub {
 //   content type            header `content-type`            UTF-8
 //   response topic          header `response-topic`          UTF-8
 //   correlation data        header `correlation-id`          bytes
-//   payload is UTF-8 text   header `payload-format`          "1"
+//   payload format          header `payload-format`          "1": UTF-8 text, "0": bytes
 //   user property (k, v)    header k                         UTF-8, in order, repeated names kept
-//   message expiry          packed header `mqtt` (log/packed_header.h), as are QoS, retain and
-//   publisher
+//   message expiry          packed header `mqtt` (log/packed_header.h), as are QoS, retain,
+//   publisher and QoS 2 evidence
 //
 // A user property whose name is one of these words, or `mqtt`, is written with the prefix
 // `mqtt.user.` and comes back without it. Record headers whose name or value is not UTF-8 don't
-// become user properties.
+// become user properties. What was not said is kept apart from what was said to be empty or 0.
 struct Properties {
-  std::string_view content_type;
-  std::string_view response_topic;
+  std::optional<std::string_view> content_type;
+  std::optional<std::string_view> response_topic;
   std::optional<Bytes> correlation_data;
-  bool payload_is_utf8 = false;
+  std::optional<bool> payload_is_utf8;
   std::vector<std::pair<std::string_view, std::string_view>> user;
 
   void clear();
@@ -44,7 +44,8 @@ struct Message {
   bool retain = false;
   std::uint64_t publisher = 0;
   std::optional<std::uint32_t> expiry_s{};
-  const Properties* properties = nullptr;  // none: nothing but payload
+  std::optional<log::Qos2Evidence> qos2{};  // of a publish at QoS 2 by a session
+  const Properties* properties = nullptr;   // none: nothing but payload
 };
 
 // The record headers of a message, encoded into `out` (cleared first); returns their count.

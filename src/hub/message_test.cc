@@ -52,24 +52,33 @@ TEST(Message, PropertiesBecomeTheHeadersOfTheTable) {
 TEST(Message, PropertiesComeBackFromTheirHeaders) {
   Properties sent, got;
   sent.content_type = "text/plain";
+  sent.response_topic = "";
   sent.correlation_data = Bytes();
+  sent.payload_is_utf8 = false;
   sent.user = {{"content-type", "mine"}, {"mqtt", "too"}, {"mqtt.user.x", "y"}, {"", "empty"}};
   Buffer out;
   const auto count = encode_headers({.topic = "t",
-                                     .qos = 1,
+                                     .qos = 2,
                                      .retain = true,
                                      .publisher = 0x1234567890abcdef,
                                      .expiry_s = 60,
+                                     .qos2 = log::Qos2Evidence{0xfedcba0987654321, 0xffff, 7},
                                      .properties = &sent},
                                     out);
   const auto block = block_of(out, count);
   const auto decoded = decode_headers(*block, block->records()[0], got);
   ASSERT_TRUE(decoded.packed);
-  EXPECT_EQ(decoded.packed->qos, 1);
+  EXPECT_EQ(decoded.packed->qos, 2);
   EXPECT_TRUE(decoded.packed->retain);
   EXPECT_EQ(decoded.packed->publisher, 0x1234567890abcdefu);
   EXPECT_EQ(decoded.packed->expiry_s, 60u);
+  ASSERT_TRUE(decoded.packed->qos2);
+  EXPECT_EQ(decoded.packed->qos2->uid, 0xfedcba0987654321u);
+  EXPECT_EQ(decoded.packed->qos2->packet_id, 0xffff);
+  EXPECT_EQ(decoded.packed->qos2->n, 7u);
   EXPECT_EQ(got.content_type, "text/plain");
+  EXPECT_EQ(got.response_topic, "");
+  EXPECT_EQ(got.payload_is_utf8, false);
   ASSERT_TRUE(got.correlation_data);
   EXPECT_TRUE(got.correlation_data->empty());
   EXPECT_EQ(got.user, sent.user) << "also where a user property has the name of a header of ours";
@@ -83,7 +92,7 @@ TEST(Message, HeadersThatMqttCannotCarryAreLeftOut) {
   EXPECT_FALSE(decoded.packed);
   ASSERT_EQ(got.user.size(), 1u);
   EXPECT_EQ(got.user[0].first, "ok");
-  EXPECT_TRUE(got.response_topic.empty());
+  EXPECT_FALSE(got.response_topic);
 }
 
 }  // namespace

@@ -19,11 +19,11 @@ std::uint8_t qos_of(const hub::Grant& grant, const log::Record& record) {
 
 void encode_message_properties(const hub::Properties& properties, Buffer& out) {
   PropertyWriter writer(out);
-  if (properties.payload_is_utf8) writer.number(PropertyId::payload_format, 1);
-  if (!properties.content_type.empty())
-    writer.text(PropertyId::content_type, properties.content_type);
-  if (!properties.response_topic.empty())
-    writer.text(PropertyId::response_topic, properties.response_topic);
+  if (properties.payload_is_utf8)
+    writer.number(PropertyId::payload_format, *properties.payload_is_utf8 ? 1 : 0);
+  if (properties.content_type) writer.text(PropertyId::content_type, *properties.content_type);
+  if (properties.response_topic)
+    writer.text(PropertyId::response_topic, *properties.response_topic);
   if (properties.correlation_data)
     writer.data(PropertyId::correlation_data, *properties.correlation_data);
   for (const auto& [name, value] : properties.user) writer.user(name, value);
