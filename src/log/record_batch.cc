@@ -1,6 +1,7 @@
 #include "log/record_batch.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/assert.h"
 #include "base/hash.h"
@@ -103,7 +104,12 @@ void seal_batch(MutableBytes batch) {
 void BatchBuilder::add(WallMs timestamp, const Draft& draft) {
   if (records_.empty()) begin(timestamp);
   const auto delta = static_cast<std::int64_t>(records_.size());
-  const std::size_t body = 2 + varint_size(delta) + field_size(draft.key, draft.null_key) +
+  const auto timestamp_delta = static_cast<std::int32_t>(std::clamp<std::int64_t>(
+      timestamp - base_timestamp_, std::numeric_limits<std::int32_t>::min(),
+      std::numeric_limits<std::int32_t>::max()));
+  max_timestamp_ = std::max(max_timestamp_, base_timestamp_ + timestamp_delta);
+  const std::size_t body = 1 + varint_size(timestamp_delta) + varint_size(delta) +
+                           field_size(draft.key, draft.null_key) +
                            field_size(draft.value, draft.null_value) +
                            varint_size(draft.headers_count) + draft.headers.size();
   const std::size_t old_size = bytes_.size();
@@ -112,8 +118,8 @@ void BatchBuilder::add(WallMs timestamp, const Draft& draft) {
   Record& record = records_.emplace_back();
   const std::byte* begin = bytes_.data();
   std::byte* at = put_varint(bytes_.data() + old_size, static_cast<std::int64_t>(body));
-  *at++ = std::byte{0};    // attributes
-  at = put_varint(at, 0);  // timestamp delta
+  *at++ = std::byte{0};  // attributes
+  at = put_varint(at, timestamp_delta);
   at = put_varint(at, delta);
   at = put_field(at, draft.key, draft.null_key, begin, record.key_at);
   at = put_field(at, draft.value, draft.null_value, begin, record.value_at);
@@ -122,6 +128,7 @@ void BatchBuilder::add(WallMs timestamp, const Draft& draft) {
   put_bytes(at, draft.headers);
 
   record.offset_delta = static_cast<std::uint32_t>(delta);
+  record.timestamp_delta_ms = timestamp_delta;
   record.key_size = draft.null_key ? 0 : static_cast<std::uint32_t>(draft.key.size());
   record.value_size = draft.null_value ? 0 : static_cast<std::uint32_t>(draft.value.size());
   record.headers_count = draft.headers_count;
@@ -130,7 +137,7 @@ void BatchBuilder::add(WallMs timestamp, const Draft& draft) {
 }
 
 void BatchBuilder::begin(WallMs timestamp) {
-  timestamp_ = timestamp;
+  base_timestamp_ = max_timestamp_ = timestamp;
   bytes_.resize(batch_header_size);
 }
 
@@ -145,8 +152,8 @@ std::shared_ptr<Block> BatchBuilder::finish() {
   store_be<std::int8_t>(at + layout::magic, 2);
   store_be<std::int16_t>(at + layout::attributes, 0);
   store_be<std::int32_t>(at + layout::last_offset_delta, count - 1);
-  store_be<std::int64_t>(at + layout::base_timestamp, timestamp_);
-  store_be<std::int64_t>(at + layout::max_timestamp, timestamp_);
+  store_be<std::int64_t>(at + layout::base_timestamp, base_timestamp_);
+  store_be<std::int64_t>(at + layout::max_timestamp, max_timestamp_);
   store_be<std::int64_t>(at + layout::producer_id, -1);
   store_be<std::int16_t>(at + layout::producer_epoch, -1);
   store_be<std::int32_t>(at + layout::base_sequence, -1);
@@ -161,6 +168,13 @@ std::shared_ptr<Block> BatchBuilder::finish() {
     records_ = {};
   }
   return block;
+}
+
+Bytes headers_of(const Block& block, const Record& record) {
+  const Bytes from = block.content().subspan(record.headers_at);
+  Reader reader(from);
+  for_each_header(reader, record.headers_count, [](const RecordHeader&) {});
+  return from.first(reader.position());
 }
 
 void append_header(Buffer& out, std::string_view name, Bytes value) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -62,11 +63,11 @@ struct RecordHeader {
   Bytes value;  // empty for null
 };
 
-// Calls `visit(RecordHeader)` for each header of a record of an indexed block.
+// Calls `visit(RecordHeader)` for each of the `count` encoded headers that `reader` stands before;
+// it fails where there are fewer.
 template <class Visit>
-void for_each_header(const Block& block, const Record& record, Visit visit) {
-  Reader reader(block.content().subspan(record.headers_at));
-  for (std::uint32_t i = 0; i < record.headers_count; ++i) {
+void for_each_header(Reader& reader, std::uint32_t count, Visit visit) {
+  for (std::uint32_t i = 0; i < count; ++i) {
     const auto name_size = reader.read_varint();
     const auto name = reader.take(name_size < 0 ? 0 : static_cast<std::size_t>(name_size));
     const auto value_size = reader.read_varint();
@@ -75,6 +76,16 @@ void for_each_header(const Block& block, const Record& record, Visit visit) {
     visit(RecordHeader{as_text(name), value});
   }
 }
+
+// Calls `visit(RecordHeader)` for each header of a record of an indexed block.
+template <class Visit>
+void for_each_header(const Block& block, const Record& record, Visit visit) {
+  Reader reader(block.content().subspan(record.headers_at));
+  for_each_header(reader, record.headers_count, std::move(visit));
+}
+
+// The encoded headers of a record of an indexed block, as BatchBuilder takes them.
+Bytes headers_of(const Block& block, const Record& record);
 
 // Builds one batch from records in order. Reused: after finish() the next add() begins a new one.
 // Records are laid down in the builder's memory and copied into the block in one go: small writes
@@ -97,7 +108,7 @@ class BatchBuilder {
   [[nodiscard]] std::size_t size() const { return bytes_.size(); }  // bytes so far
   [[nodiscard]] std::uint32_t count() const { return static_cast<std::uint32_t>(records_.size()); }
 
-  // `timestamp` is that of the batch's first record for all of them.
+  // A timestamp more than 2^31 ms away from that of the batch's first record is taken for that far.
   void add(WallMs timestamp, const Draft& draft);
   // The batch with lengths and CRC filled in, not yet stamped. Precondition: !empty().
   std::shared_ptr<Block> finish();
@@ -107,7 +118,8 @@ class BatchBuilder {
 
   Buffer bytes_;
   std::vector<Record> records_;
-  WallMs timestamp_ = 0;
+  WallMs base_timestamp_ = 0;
+  WallMs max_timestamp_ = 0;
 };
 
 // Appends one encoded record header.

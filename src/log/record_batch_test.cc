@@ -123,6 +123,23 @@ TEST(RecordBatch, KnowsTheSamePlacesWhenBuiltAndWhenParsed) {
   EXPECT_EQ(names, (std::vector<std::string>{"mqtt", "content-type"}));
 }
 
+TEST(RecordBatch, GivesEachRecordItsOwnTimestamp) {
+  constexpr WallMs first = 1'000'000'000'000;
+  constexpr WallMs farthest = std::int64_t{1} << 31;
+  BatchBuilder builder;
+  for (const WallMs when : {first, first - 7, first + 9, first - 2 * farthest})
+    builder.add(when, {.key = as_bytes("k"), .value = {}, .headers = {}});
+  const auto built = builder.finish();
+  const Block parsed(to_buffer(built->bytes()));
+  ASSERT_TRUE(parsed.index_records(1 << 20));
+  EXPECT_EQ(built->max_timestamp(), first + 9);
+  const std::array wanted{first, first - 7, first + 9, first - farthest};
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_EQ(built->timestamp(built->records()[i]), wanted[i]);
+    EXPECT_EQ(parsed.timestamp(parsed.records()[i]), wanted[i]);
+  }
+}
+
 TEST(RecordBatch, StampsItsPlaceOutsideTheChecksum) {
   const auto block = two_records();
   block->stamp({1000}, 7);
