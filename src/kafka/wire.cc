@@ -31,6 +31,19 @@ void Decoder::read(Uuid& value) {
   std::ranges::copy(bytes, value.bytes.begin());
 }
 
+void Decoder::read(Bytes& value) {
+  const std::int64_t size = read_size();
+  if (size == -1) return set_failed("null in place of bytes");
+  if (const auto bytes = take_nullable(size)) value = *bytes;
+}
+
+void Decoder::read(Buffer& value) {
+  Bytes bytes;
+  read(bytes);
+  value.clear();
+  append(value, bytes);
+}
+
 void Decoder::read(Records& value) {
   if (const auto bytes = take_nullable(read_size())) value.slices.push_back({*bytes, nullptr});
 }

@@ -34,7 +34,7 @@ namespace sluice::kafka {
 // enums by their size; strings and vectors with a length in front, compact in flexible versions;
 // std::optional is what may be null; a type with fields() is a struct, which ends with tagged
 // fields in flexible versions. Requests hold views into the bytes they were decoded from
-// (std::string_view, Bytes), responses own their text (std::string).
+// (std::string_view, Bytes), responses own theirs (std::string, Buffer).
 
 struct Versions {
   std::int16_t from = 0;
@@ -146,6 +146,8 @@ class Decoder {
     if (const auto bytes = take_nullable(read_text_size())) value = T(as_text(*bytes));
   }
   void read(std::optional<Bytes>& value) { value = take_nullable(read_size()); }
+  void read(Bytes& value);
+  void read(Buffer& value);
   void read(Records& value);
   template <class T>
   void read(std::vector<T>& items) {
