@@ -13,13 +13,14 @@ ShardId Directory::home_of(std::string_view client_id) const {
   return {static_cast<std::uint32_t>(hash64(as_bytes(client_id)) % group_.size())};
 }
 
-void Directory::claim(std::string client_id, std::uint64_t session, Task evict, Done<void> done) {
+void Directory::claim(std::string client_id, std::uint64_t session, Claim claim, Evict evict,
+                      Done<void> done) {
   evictions_.emplace(session, std::move(evict));
   const ShardId home = home_of(client_id);
   ask(
       home,
-      [this, home, client_id = std::move(client_id), session](Task reply) mutable {
-        on_shard_(home).grant(std::move(client_id), {shard_, session}, std::move(reply));
+      [this, home, client_id = std::move(client_id), session, claim](Task reply) mutable {
+        on_shard_(home).grant(std::move(client_id), {shard_, session}, claim, std::move(reply));
       },
       [done = std::move(done)]() mutable { done({}); });
 }
@@ -36,14 +37,14 @@ void Directory::release(std::string_view client_id, std::uint64_t session) {
       [] {});
 }
 
-void Directory::grant(std::string client_id, Holder holder, Task granted) {
+void Directory::grant(std::string client_id, Holder holder, Claim claim, Task granted) {
   const auto [place, added] = holders_.try_emplace(std::move(client_id), holder);
   if (added) return granted();
   const Holder older = std::exchange(place->second, holder);
   ask(
       older.shard,
-      [this, older](Task reply) {
-        on_shard_(older.shard).evict(older.session);
+      [this, older, claim](Task reply) {
+        on_shard_(older.shard).evict(older.session, claim);
         reply();
       },
       std::move(granted));
@@ -54,9 +55,9 @@ void Directory::forget(std::string_view client_id, std::uint64_t session) {
   if (found != holders_.end() && found->second.session == session) holders_.erase(found);
 }
 
-void Directory::evict(std::uint64_t session) {
+void Directory::evict(std::uint64_t session, Claim newer) {
   auto found = evictions_.extract(session);
-  if (found) found.mapped()();
+  if (found) found.mapped()(newer);
 }
 
 void Directory::ask(ShardId to, std::move_only_function<void(Task reply)> request, Task done) {

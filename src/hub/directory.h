@@ -20,7 +20,8 @@ class Directory {
  public:
   Directory(Group& group, ShardId shard, std::function<Directory&(ShardId)> on_shard);
 
-  void claim(std::string client_id, std::uint64_t session, Task evict, Done<void> done);
+  void claim(std::string client_id, std::uint64_t session, Claim claim, Evict evict,
+             Done<void> done);
   void release(std::string_view client_id, std::uint64_t session);
 
  private:
@@ -33,9 +34,9 @@ class Directory {
   };
 
   [[nodiscard]] ShardId home_of(std::string_view client_id) const;
-  void grant(std::string client_id, Holder holder, Task granted);  // at home
-  void forget(std::string_view client_id, std::uint64_t session);  // at home
-  void evict(std::uint64_t session);                               // at the holder's shard
+  void grant(std::string client_id, Holder holder, Claim claim, Task granted);  // at home
+  void forget(std::string_view client_id, std::uint64_t session);               // at home
+  void evict(std::uint64_t session, Claim newer);  // at the holder's shard
   // Runs `request` on `to` now if that is this shard, else as soon as there is room towards it.
   // `request` is given the task that must be run, on `to`, to come back here.
   void ask(ShardId to, std::move_only_function<void(Task reply)> request, Task done);
@@ -43,7 +44,7 @@ class Directory {
   Group& group_;
   ShardId shard_;
   std::function<Directory&(ShardId)> on_shard_;
-  std::unordered_map<std::uint64_t, Task> evictions_;  // of the sessions that are here
+  std::unordered_map<std::uint64_t, Evict> evictions_;  // of the sessions that are here
   std::unordered_map<std::string, Holder, TransparentHash, std::equal_to<>>
       holders_;  // of client ids at home here
 };

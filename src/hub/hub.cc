@@ -101,8 +101,9 @@ bool Hub::has_filter(Handle subscriber, std::string_view filter) const {
 
 void Hub::resume(Handle subscriber) { impl_->distributor_.resume(subscriber); }
 
-void Hub::claim(std::string client_id, std::uint64_t session, Task evict, Done<void> done) {
-  impl_->directory_.claim(std::move(client_id), session, std::move(evict), std::move(done));
+void Hub::claim(std::string client_id, std::uint64_t session, Claim claim, Evict evict,
+                Done<void> done) {
+  impl_->directory_.claim(std::move(client_id), session, claim, std::move(evict), std::move(done));
 }
 
 void Hub::release(std::string_view client_id, std::uint64_t session) {

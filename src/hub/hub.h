@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -80,6 +81,10 @@ struct Options {
   std::size_t expanded_max = 64 << 20;  // of a compressed batch
 };
 
+// What a client that claims its id wants of what an older holder has kept for it.
+enum class Claim : std::uint8_t { resume, clean };
+using Evict = std::move_only_function<void(Claim newer)>;
+
 class Group;
 
 // What all protocols share, for one shard: routes between topics and records, publishing,
@@ -124,9 +129,10 @@ class Hub final : public runtime::TurnHook {
   void resume(Handle subscriber);  // it can take more
 
   // --- one live connection per client id, over all shards
-  // Ends an older holder of `client_id` wherever it is (its `evict` runs on its shard), then `done`
-  // runs here.
-  void claim(std::string client_id, std::uint64_t session, Task evict, Done<void> done);
+  // Ends an older holder of `client_id` wherever it is (its `evict` runs on its shard, once), then
+  // `done` runs here. The id is held until release(), also by what outlives a connection.
+  void claim(std::string client_id, std::uint64_t session, Claim claim, Evict evict,
+             Done<void> done);
   void release(std::string_view client_id, std::uint64_t session);
 
   void on_turn_end() override;

@@ -248,21 +248,25 @@ TEST(Hub, PublishersAreHeldBackAndToldWhenThereIsRoom) {
 
 TEST(Hub, AClientIdHasOneHolderOverAllShards) {
   SimHub sim(9, 3);
-  int evicted = 0, granted = 0;
-  for (const std::uint32_t shard : {0u, 1u, 2u, 1u}) {
+  std::vector<Claim> evicted;
+  int granted = 0;
+  const auto claim = [&](std::uint32_t shard, std::uint64_t session, Claim how) {
     const int before = granted;
     sim.hubs[shard]->claim(
-        "dev1", 100 + static_cast<std::uint64_t>(before), [&] { ++evicted; },
+        "dev1", session, how, [&](Claim newer) { evicted.push_back(newer); },
         [&](const Result<void>&) { ++granted; });
-    ASSERT_TRUE(sim.world.run_until([&] { return granted > before; }));
-  }
-  EXPECT_EQ(granted, 4);
-  EXPECT_EQ(evicted, 3);
+    return sim.world.run_until([&] { return granted > before; });
+  };
+  ASSERT_TRUE(claim(0, 100, Claim::clean));
+  ASSERT_TRUE(claim(1, 101, Claim::resume));
+  ASSERT_TRUE(claim(2, 102, Claim::clean));
+  ASSERT_TRUE(claim(1, 103, Claim::resume));
+  const std::vector<Claim> newer = {Claim::resume, Claim::clean, Claim::resume};
+  EXPECT_EQ(evicted, newer) << "each older holder, once, told how the newer one claims";
   sim.hubs[1]->release("dev1", 103);
   sim.world.run_until_idle();
-  sim.hubs[2]->claim("dev1", 200, [] {}, [&](const Result<void>&) { ++granted; });
-  ASSERT_TRUE(sim.world.run_until([&] { return granted == 5; }));
-  EXPECT_EQ(evicted, 3) << "nobody held it";
+  ASSERT_TRUE(claim(2, 200, Claim::clean));
+  EXPECT_EQ(evicted, newer) << "nobody held it";
 }
 
 // By seed: publishers and subscribers on several shards, random filters, subscribers that stop and

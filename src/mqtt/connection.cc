@@ -326,7 +326,7 @@ bool Connection::unrestricted(const access::Principal& principal) {
 void Connection::claim(const std::string& client_id, std::uint64_t session) {
   claimed_ = true;
   context_.hub.claim(
-      client_id, session, when_alive([](Connection& connection) {
+      client_id, session, hub::Claim::clean, when_alive([](Connection& connection, hub::Claim) {
         connection.session_.on_ended_by_server(Reason::session_taken_over,
                                                "another connection uses the client id");
       }),
