@@ -7,9 +7,12 @@
 namespace sluice::stream {
 namespace {
 
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2;
+constexpr std::uint8_t version_before_compaction = 1;
 constexpr std::uint8_t flag_wildcard = 0x01;
 constexpr std::uint8_t flag_internal = 0x02;
+constexpr std::uint8_t flag_compact = 0x04;              // since version 2
+constexpr std::uint8_t flag_expire = 0x08;               // since version 2
 constexpr std::size_t catalogue_expanded_max = 1 << 20;  // a batch of ours holds one record
 
 Buffer encode_value(const StreamInfo& stream) {
@@ -23,8 +26,12 @@ Buffer encode_value(const StreamInfo& stream) {
   writer.write<std::int64_t>(config.retention_bytes);
   writer.write<std::int64_t>(config.segment_bytes);
   writer.write<std::int64_t>(config.max_message_bytes);
-  writer.write<std::uint8_t>((config.wildcard ? flag_wildcard : 0) |
-                             (config.internal ? flag_internal : 0));
+  writer.write<std::int64_t>(config.segment_ms);
+  writer.write<std::int64_t>(config.delete_retention_ms);
+  writer.write<std::int64_t>(config.min_compaction_lag_ms);
+  writer.write<std::uint8_t>(
+      (config.wildcard ? flag_wildcard : 0) | (config.internal ? flag_internal : 0) |
+      (config.compact ? flag_compact : 0) | (config.expire ? flag_expire : 0));
   return value;
 }
 
@@ -42,8 +49,13 @@ Result<void> fold_record(const Block& block, const log::Record& record, Catalogu
     catalogue.remove(name);
     return {};
   }
-  SLUICE_TRY_ASSIGN(auto stream, decode_created(name, block.value(record)));
-  if (catalogue.find(name) != nullptr || catalogue.find(stream.id) != nullptr) {
+  SLUICE_TRY_ASSIGN(auto stream, decode_stream(name, block.value(record)));
+  const auto* const known = catalogue.find(name);
+  if (known != nullptr && known->id == stream.id) {
+    catalogue.change(name, stream.config);
+    return {};
+  }
+  if (known != nullptr || catalogue.find(stream.id) != nullptr) {
     return fail(Errc::malformed, "stream \"{}\" is created a second time", name);
   }
   catalogue.add(std::move(stream));
@@ -69,7 +81,7 @@ Result<void> fold_block(const Block& stored, Catalogue& catalogue) {
 const StreamInfo catalogue_stream{"__catalogue", StreamId{1},
                                   StreamConfig{.partitions = 1, .internal = true}};
 
-std::shared_ptr<Block> encode_created(const StreamInfo& stream, WallMs now) {
+std::shared_ptr<Block> encode_stream(const StreamInfo& stream, WallMs now) {
   return encode(stream.name, encode_value(stream), false, now);
 }
 
@@ -77,10 +89,10 @@ std::shared_ptr<Block> encode_removed(std::string_view name, WallMs now) {
   return encode(name, {}, true, now);
 }
 
-Result<StreamInfo> decode_created(std::string_view name, Bytes value) {
+Result<StreamInfo> decode_stream(std::string_view name, Bytes value) {
   Reader reader(value);
   const auto found_version = reader.read<std::uint8_t>();
-  if (reader.ok() && found_version != version) {
+  if (reader.ok() && found_version != version && found_version != version_before_compaction) {
     return fail(Errc::unsupported, "stream \"{}\" has format version {}, this program knows {}",
                 name, found_version, version);
   }
@@ -92,9 +104,18 @@ Result<StreamInfo> decode_created(std::string_view name, Bytes value) {
   config.retention_bytes = reader.read<std::int64_t>();
   config.segment_bytes = reader.read<std::int64_t>();
   config.max_message_bytes = reader.read<std::int64_t>();
+  if (found_version == version) {
+    config.segment_ms = reader.read<std::int64_t>();
+    config.delete_retention_ms = reader.read<std::int64_t>();
+    config.min_compaction_lag_ms = reader.read<std::int64_t>();
+  }
   const auto flags = reader.read<std::uint8_t>();
   config.wildcard = (flags & flag_wildcard) != 0;
   config.internal = (flags & flag_internal) != 0;
+  if (found_version == version) {
+    config.compact = (flags & flag_compact) != 0;
+    config.expire = (flags & flag_expire) != 0;
+  }
   if (!reader.ok() || reader.left() != 0 || stream.id.value <= catalogue_stream.id.value) {
     return fail(Errc::malformed, "stream \"{}\" is described by {} bytes that make no sense", name,
                 value.size());

@@ -12,12 +12,12 @@ namespace sluice::stream {
 // docs/formats/catalogue.md.
 extern const StreamInfo catalogue_stream;
 
-// One record, as a batch to append.
-std::shared_ptr<Block> encode_created(const StreamInfo& stream, WallMs now);
+// One record, as a batch to append: a stream as it was created, or as it is from now on.
+std::shared_ptr<Block> encode_stream(const StreamInfo& stream, WallMs now);
 std::shared_ptr<Block> encode_removed(std::string_view name, WallMs now);
 
-// The value of a "created" record. Errors: malformed, unsupported (written by a later version).
-Result<StreamInfo> decode_created(std::string_view name, Bytes value);
+// The value of such a record. Errors: malformed, unsupported (written by a later version).
+Result<StreamInfo> decode_stream(std::string_view name, Bytes value);
 
 // The streams that a whole catalogue describes, itself included. An error names the record: to
 // start without a stream that is there would mean to delete its data.

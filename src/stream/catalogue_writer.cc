@@ -49,7 +49,7 @@ Result<StreamInfo> CatalogueWriter::prepare(const Change& change) {
 
 void CatalogueWriter::write(StreamInfo stream, bool created) {
   const auto now = home_.loop().wall_ms();
-  auto block = created ? encode_created(stream, now) : encode_removed(stream.name, now);
+  auto block = created ? encode_stream(stream, now) : encode_removed(stream.name, now);
   home_.appends().append_when_room(
       {catalogue_stream.id, 0}, std::move(block),
       [this, stream = std::move(stream), created](const Result<Appended>& appended) {

@@ -18,8 +18,8 @@ log::Log::Context with_sink(log::Log::Context context, log::CommitSink& sink) {
 }
 
 log::PartitionOptions options_of(const StreamConfig& config) {
-  const auto bytes = config.retention_bytes;
-  return {.retention_ms = config.retention_ms,
+  const auto bytes = config.expire ? config.retention_bytes : -1;
+  return {.retention_ms = config.expire ? config.retention_ms : -1,
           .retention_bytes = bytes < 0 ? -1 : bytes / config.partitions,
           .segment_size = config.segment_bytes};
 }

@@ -28,11 +28,12 @@ struct Flag {
 struct Fixed {
   std::string_view value;  // the only one that is offered
 };
+struct CleanupPolicy {};  // StreamConfig::compact and expire, at least one of them
 
 struct Row {
   std::string_view name;
   Setting::Type type;
-  std::variant<Number, Flag, Fixed> form;
+  std::variant<Number, Flag, Fixed, CleanupPolicy> form;
   std::string_view text;
 };
 
@@ -46,11 +47,22 @@ constexpr std::array rows{
         "partitions; -1: no limit"},
     Row{"segment.bytes", int32, Number{&StreamConfig::segment_bytes, 1 << 16, int32_max, true},
         "Size of a segment file, the unit of retention; -1: the server's setting"},
+    Row{"segment.ms", int64, Number{&StreamConfig::segment_ms, 1, int64_max, false},
+        "The next record begins a new segment file when the last one was begun longer ago"},
     Row{"max.message.bytes", int32, Number{&StreamConfig::max_message_bytes, 1, int32_max, false},
         "Largest record batch that is accepted"},
     Row{"sluice.wildcard", boolean, Flag{&StreamConfig::wildcard},
         "Whether MQTT filters whose first level is a wildcard cover the stream"},
-    Row{"cleanup.policy", list, Fixed{"delete"}, "Old segments are deleted"},
+    Row{"cleanup.policy", list, CleanupPolicy{},
+        "delete: old segments are deleted; compact: the newest record of each key stays"},
+    Row{"delete.retention.ms", int64,
+        Number{&StreamConfig::delete_retention_ms, 0, int64_max, false},
+        "How long a compacted stream keeps a record without a value, which deletes its key"},
+    Row{"min.compaction.lag.ms", int64,
+        Number{&StreamConfig::min_compaction_lag_ms, 0, int64_max, false},
+        "Records younger than this are not compacted"},
+    Row{"min.cleanable.dirty.ratio", string, Fixed{"0.5"},
+        "A stream is compacted when this share of it is new since the last time"},
     Row{"compression.type", string, Fixed{"producer"}, "Batches are stored as they come"},
     Row{"message.timestamp.type", string, Fixed{"CreateTime"}, "Timestamps are the producer's"},
     Row{"min.insync.replicas", int32, Fixed{"1"}, "There is one copy, in the log's journal"},
@@ -68,6 +80,28 @@ std::string allowed(const Number& number) {
 
 bool in_range(const Number& number, std::int64_t value) {
   return (value >= number.min && value <= number.max) || (number.minus_one && value == -1);
+}
+
+std::string_view policy_of(const StreamConfig& config) {
+  if (!config.compact) return "delete";
+  return config.expire ? "compact,delete" : "compact";
+}
+
+bool set_policy(StreamConfig& config, std::string_view value) {
+  bool compact = false;
+  bool expire = false;
+  while (true) {
+    const auto comma = value.find(',');
+    const auto word = value.substr(0, comma);
+    bool& named = word == "compact" ? compact : expire;
+    if ((word != "compact" && word != "delete") || named) return false;
+    named = true;
+    if (comma == std::string_view::npos) break;
+    value.remove_prefix(comma + 1);
+  }
+  config.compact = compact;
+  config.expire = expire;
+  return true;
 }
 
 // What apply_setting does for each form: whether `value` is allowed, and if so its place in
@@ -88,12 +122,16 @@ struct Apply {
     return true;
   }
   bool operator()(const Fixed& fixed) const { return value == fixed.value; }
+  bool operator()(const CleanupPolicy& /*policy*/) const { return set_policy(config, value); }
 };
 
 struct Allowed {
   std::string operator()(const Number& number) const { return allowed(number); }
   std::string operator()(const Flag& /*flag*/) const { return "true or false"; }
   std::string operator()(const Fixed& fixed) const { return fmt::format("\"{}\"", fixed.value); }
+  std::string operator()(const CleanupPolicy& /*policy*/) const {
+    return "\"delete\", \"compact\" or \"compact,delete\"";
+  }
 };
 
 struct Show {
@@ -104,6 +142,9 @@ struct Show {
   }
   std::string operator()(const Flag& flag) const { return config.*flag.field ? "true" : "false"; }
   std::string operator()(const Fixed& fixed) const { return std::string(fixed.value); }
+  std::string operator()(const CleanupPolicy& /*policy*/) const {
+    return std::string(policy_of(config));
+  }
 };
 
 }  // namespace
@@ -141,6 +182,8 @@ Result<void> validate_config(const StreamConfig& config) {
     return fail(Errc::invalid, "{} partitions: must be from 1 to {}", config.partitions,
                 partitions_max);
   }
+  if (!config.compact && !config.expire)
+    return fail(Errc::invalid, "setting cleanup.policy must hold delete, compact or both");
   for (const auto& row : rows) {
     const auto* const number = std::get_if<Number>(&row.form);
     if (number == nullptr || in_range(*number, config.*number->field)) continue;

@@ -27,12 +27,31 @@ TEST(StreamSettings, WhatWasAppliedIsShownAndNoLongerDefault) {
 }
 
 TEST(StreamSettings, EverythingShownCanBeAppliedAgain) {
-  StreamConfig config{.retention_ms = 5, .retention_bytes = 1 << 30, .wildcard = true};
+  StreamConfig config{.retention_ms = 5,
+                      .retention_bytes = 1 << 30,
+                      .segment_ms = 7,
+                      .compact = true,
+                      .expire = false,
+                      .delete_retention_ms = 8,
+                      .min_compaction_lag_ms = 9,
+                      .wildcard = true};
   StreamConfig copy;
   for (const auto& setting : settings_of(config, {})) {
     ASSERT_TRUE(apply_setting(copy, setting.name, setting.value)) << setting.name;
   }
   EXPECT_EQ(copy, config);
+}
+
+TEST(StreamSettings, TheCleanupPolicyIsAListInAnyOrder) {
+  for (const auto& [value, shown] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"delete", "delete"},
+           {"compact", "compact"},
+           {"compact,delete", "compact,delete"},
+           {"delete,compact", "compact,delete"}}) {
+    StreamConfig config;
+    ASSERT_TRUE(apply_setting(config, "cleanup.policy", value)) << value;
+    EXPECT_EQ(find(settings_of(config, {}), "cleanup.policy").value, shown);
+  }
 }
 
 TEST(StreamSettings, AnUnknownNameNamesTheNearest) {
@@ -54,7 +73,12 @@ TEST(StreamSettings, ARefusedValueNamesWhatIsAllowedAndChangesNothing) {
            {"max.message.bytes", "-1"},
            {"max.message.bytes", "3000000000"},
            {"sluice.wildcard", "yes"},
-           {"cleanup.policy", "compact"},
+           {"cleanup.policy", ""},
+           {"cleanup.policy", "compact,"},
+           {"cleanup.policy", "delete,delete"},
+           {"cleanup.policy", "compress"},
+           {"segment.ms", "0"},
+           {"min.cleanable.dirty.ratio", "0.1"},
            {"compression.type", "gzip"}}) {
     const auto result = apply_setting(config, name, value);
     ASSERT_FALSE(result) << name << " = " << value;
@@ -62,8 +86,8 @@ TEST(StreamSettings, ARefusedValueNamesWhatIsAllowedAndChangesNothing) {
     EXPECT_NE(result.error().text.find(name), std::string::npos);
   }
   EXPECT_EQ(config, StreamConfig{});
-  EXPECT_EQ(apply_setting(config, "cleanup.policy", "compact").error().text,
-            "setting cleanup.policy = \"compact\": must be \"delete\"");
+  EXPECT_EQ(apply_setting(config, "compression.type", "gzip").error().text,
+            "setting compression.type = \"gzip\": must be \"producer\"");
 }
 
 TEST(StreamConfig, IsRefusedWhenAFieldIsOutOfRange) {
@@ -72,6 +96,7 @@ TEST(StreamConfig, IsRefusedWhenAFieldIsOutOfRange) {
   EXPECT_FALSE(validate_config({.partitions = 100'000}));
   EXPECT_FALSE(validate_config({.retention_ms = -2}));
   EXPECT_FALSE(validate_config({.max_message_bytes = 0}));
+  EXPECT_FALSE(validate_config({.compact = false, .expire = false}));
 }
 
 }  // namespace

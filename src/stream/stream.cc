@@ -49,6 +49,13 @@ void Catalogue::add(StreamInfo stream) {
   ++generation_;
 }
 
+void Catalogue::change(std::string_view name, const StreamConfig& config) {
+  const auto found = by_name_.find(name);
+  SLUICE_ASSERT(found != by_name_.end());
+  found->second.config = config;
+  ++generation_;
+}
+
 void Catalogue::remove(std::string_view name) {
   const auto found = by_name_.find(name);
   if (found == by_name_.end()) return;

@@ -29,6 +29,7 @@ struct StreamConfig {
   std::int64_t retention_ms = -1;     // -1: for ever
   std::int64_t retention_bytes = -1;  // of the stream, divided over its partitions; -1: no limit
   std::int64_t segment_bytes = -1;    // -1: the server's default
+  std::int64_t segment_ms = 604'800'000;      // an older segment is closed by the next append
   std::int64_t max_message_bytes = 16 << 20;  // of one record batch
   bool compact = false;  // cleanup.policy holds "compact": the newest record of each key stays
   bool expire = true;    // cleanup.policy holds "delete": retention applies
@@ -74,6 +75,7 @@ class Catalogue {
   [[nodiscard]] std::uint64_t generation() const { return generation_; }  // rises with each change
 
   void add(StreamInfo stream);  // its name and id are not there yet
+  void change(std::string_view name, const StreamConfig& config);  // of a stream that is there
   void remove(std::string_view name);
 
  private:
