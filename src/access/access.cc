@@ -38,7 +38,7 @@ Result<Credential> AllowAll::credential(std::string_view /*user*/, Digest /*dige
   return fail(Errc::unsupported, "there are no users");
 }
 
-void AllowAll::refused(const Login& /*login*/, std::string_view /*reason*/) {}
+void AllowAll::refused(const Login& /*login*/, const Error& /*error*/) {}
 
 Result<void> AllowAll::check(const Principal&, Action, std::string_view) { return {}; }
 

@@ -19,7 +19,7 @@ struct Grant;
 struct Principal {
   std::string name = "anonymous";
   std::string client_id{};
-  std::shared_ptr<Grant> grant{};  // null: everything is allowed
+  std::shared_ptr<Grant> grant{};  // null: only AllowAll knows what to make of it
 };
 
 // What a peer shows of itself when it connects.
@@ -67,7 +67,7 @@ class Access {
   // proof fits. Errc::unsupported: there are no users at all.
   virtual Result<Credential> credential(std::string_view user, Digest digest) = 0;
   // A login that failed outside of log_in() and admit(): counts and logs it.
-  virtual void refused(const Login& login, std::string_view reason) = 0;
+  virtual void refused(const Login& login, const Error& error) = 0;
 
   virtual Result<void> check(const Principal& principal, Action action,
                              std::string_view resource) = 0;
@@ -84,7 +84,7 @@ class AllowAll final : public Access {
   Result<Principal> admit(const Login& login) override;
   [[nodiscard]] bool login_required() const override { return false; }
   Result<Credential> credential(std::string_view user, Digest digest) override;
-  void refused(const Login& login, std::string_view reason) override;
+  void refused(const Login& login, const Error& error) override;
   Result<void> check(const Principal& principal, Action action, std::string_view resource) override;
   [[nodiscard]] bool unrestricted(const Principal& principal) const override;
 };
