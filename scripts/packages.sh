@@ -6,7 +6,7 @@ packages_build=(
   g++ cmake ninja-build ccache mold pkg-config
   libboost1.81-dev libfmt-dev libgtest-dev libisal-dev libtomlplusplus-dev
   liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev
-  libmosquitto-dev librdkafka-dev librocksdb-dev libssl-dev
+  libmosquitto-dev libcurl4-openssl-dev librdkafka-dev librocksdb-dev libssl-dev
 )
 packages_run=(mosquitto-clients kcat)                      # the clients that `./dev run` suggests
 packages_test=(mosquitto-clients kcat python3-venv openssl default-jdk-headless:javac maven:mvn)

@@ -12,5 +12,6 @@ std::vector<Command> stream_commands();  // stream list|create|show|delete
 Command tail_command();
 Command pub_command();
 Command sub_command();
+Command top_command();
 
 }  // namespace sluice::cli

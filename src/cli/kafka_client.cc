@@ -63,19 +63,27 @@ TailedRecord to_record(const rd_kafka_message_t& message) {
 KafkaClient::KafkaClient(rd_kafka_t* client)
     : client_(client), queue_(rd_kafka_queue_new(client)) {}
 
-Result<KafkaClient> KafkaClient::open(const HostPort& address) {
-  const std::string servers = to_string(address);
-  const std::array<std::pair<const char*, const char*>, 4> settings{{
-      {"bootstrap.servers", servers.c_str()},
+Result<KafkaClient> KafkaClient::open(const HostPort& address, const Login& login) {
+  const bool tls = !login.ca_file.empty();
+  const bool sasl = !login.user.empty();
+  std::vector<std::pair<const char*, std::string>> settings{
+      {"bootstrap.servers", to_string(address)},
       {"client.id", "sluice"},
       {"enable.partition.eof", "true"},
       {"allow.auto.create.topics", "false"},
-  }};
+      {"security.protocol", fmt::format("{}{}", sasl ? "sasl_" : "", tls ? "ssl" : "plaintext")},
+  };
+  if (tls) settings.emplace_back("ssl.ca.location", login.ca_file);
+  if (sasl) {
+    settings.emplace_back("sasl.mechanism", "SCRAM-SHA-256");
+    settings.emplace_back("sasl.username", login.user);
+    settings.emplace_back("sasl.password", login.password);
+  }
   ErrorText text{};
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   rd_kafka_conf_set_log_cb(conf, nullptr);
   for (const auto& [name, value] : settings) {
-    if (rd_kafka_conf_set(conf, name, value, text.data(), text.size()) == RD_KAFKA_CONF_OK)
+    if (rd_kafka_conf_set(conf, name, value.c_str(), text.data(), text.size()) == RD_KAFKA_CONF_OK)
       continue;
     rd_kafka_conf_destroy(conf);
     return fail(Errc::io, "{}", text.data());

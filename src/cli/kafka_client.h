@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "cli/listeners.h"
+#include "cli/login.h"
 
 namespace sluice::cli {
 
@@ -54,7 +55,7 @@ struct TailEvent {
 // seconds.
 class KafkaClient {
  public:
-  static Result<KafkaClient> open(const HostPort& address);
+  static Result<KafkaClient> open(const HostPort& address, const Login& login = {});
 
   Result<std::vector<StreamSummary>> streams();
   Result<StreamSummary> stream(std::string_view name);  // not_found with the nearest name

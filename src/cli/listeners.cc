@@ -38,9 +38,10 @@ Result<Found> look_up(const Arguments& arguments, std::string_view face,
     return Found{{"127.0.0.1", default_port}, "the default"};
 
   SLUICE_TRY_ASSIGN(const Listeners listeners, read_listeners(data_dir));
-  const auto found = listeners.find(face);
+  const std::string listener = fmt::format("{}{}", face, arguments.has("tls-ca") ? "s" : "");
+  const auto found = listeners.find(listener);
   if (found == listeners.end())
-    return fail(Errc::not_found, "the hub of {} has '{}' turned off", data_dir, face);
+    return fail(Errc::not_found, "the hub of {} has '{}' turned off", data_dir, listener);
   SLUICE_TRY_ASSIGN(HostPort address, parse_host_port(found->second));
   return Found{std::move(address), fmt::format("from {}", path)};
 }
@@ -83,6 +84,7 @@ const Flag data_flag{
 
 Flag address_flag(std::string_view face) {
   if (face == "mqtt") return {"mqtt", 0, "HOST:PORT", "Address of the hub's MQTT listener"};
+  if (face == "admin") return {"admin", 0, "HOST:PORT", "Address of the hub's admin listener"};
   return {"kafka", 0, "HOST:PORT", "Address of the hub's Kafka listener"};
 }
 

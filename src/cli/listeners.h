@@ -25,13 +25,14 @@ std::string to_string(const HostPort& address);
 // "localhost:1883", "[::1]:1883"
 Result<HostPort> parse_host_port(std::string_view text);
 
-// The flag by which a client command names the address of a face: --mqtt or --kafka.
+// The flag by which a client command names the address of a face: --mqtt, --kafka or --admin.
 Flag address_flag(std::string_view face);
 extern const Flag data_flag;
 
-// Where the hub listens for `face`: the flag of that name; else listeners.json of --data; else that
-// of ./data if there is one; else 127.0.0.1 with `default_port`. Then connects once and closes, so
-// that a hub which isn't there gives one clear error that says what was tried and how to start one.
+// Where the hub listens for `face` (with --tls-ca: for TLS): the flag of that name; else
+// listeners.json of --data; else that of ./data if there is one; else 127.0.0.1 with
+// `default_port`. Then connects once and closes, so that a hub which isn't there gives one clear
+// error that says what was tried and how to start one.
 Result<HostPort> find_hub(const Arguments& arguments, std::string_view face,
                           std::uint16_t default_port);
 

@@ -83,9 +83,21 @@ void MqttClient::set_callbacks() {
       });
 }
 
-Result<std::unique_ptr<MqttClient>> MqttClient::connect(const HostPort& address) {
+Result<void> MqttClient::set_login(const Login& login) {
+  if (!login.user.empty())
+    SLUICE_TRY(check(mosquitto_username_pw_set(client_, login.user.c_str(), login.password.c_str()),
+                     "--user"));
+  if (login.ca_file.empty()) return {};
+  return check(
+      mosquitto_tls_set(client_, login.ca_file.c_str(), nullptr, nullptr, nullptr, nullptr),
+      fmt::format("--tls-ca {}", login.ca_file));
+}
+
+Result<std::unique_ptr<MqttClient>> MqttClient::connect(const HostPort& address,
+                                                        const Login& login) {
   const std::string what = fmt::format("MQTT on {}", to_string(address));
   std::unique_ptr<MqttClient> client(new MqttClient);
+  SLUICE_TRY(client->set_login(login));
   SLUICE_TRY(check(
       mosquitto_connect(client->client_, address.host.c_str(), address.port, keep_alive_s), what));
   const auto deadline = std::chrono::steady_clock::now() + answer_timeout;
@@ -107,7 +119,7 @@ Result<void> MqttClient::turn(int timeout_ms) {
 }
 
 Result<void> MqttClient::publish(const std::string& topic, std::string_view payload, int qos,
-                                 const UserProperties& properties) {
+                                 bool retain, const UserProperties& properties) {
   PropertyList list;
   for (const auto& [name, value] : properties)
     SLUICE_TRY(check(mosquitto_property_add_string_pair(&list.head, MQTT_PROP_USER_PROPERTY,
@@ -116,7 +128,7 @@ Result<void> MqttClient::publish(const std::string& topic, std::string_view payl
   int id = 0;
   const int code =
       mosquitto_publish_v5(client_, &id, topic.c_str(), static_cast<int>(payload.size()),
-                           payload.data(), qos, false, list.head);
+                           payload.data(), qos, retain, list.head);
   if (code == MOSQ_ERR_INVAL || code == MOSQ_ERR_MALFORMED_UTF8)
     return fail(Errc::invalid, "'{}' is no topic to publish to: no wildcards, UTF-8, not empty",
                 topic);

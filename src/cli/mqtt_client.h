@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "cli/listeners.h"
+#include "cli/login.h"
 
 namespace sluice::cli {
 
@@ -32,14 +33,15 @@ struct ReceivedMessage {
 // has answered.
 class MqttClient {
  public:
-  static Result<std::unique_ptr<MqttClient>> connect(const HostPort& address);
+  static Result<std::unique_ptr<MqttClient>> connect(const HostPort& address,
+                                                     const Login& login = {});
   ~MqttClient();
   MqttClient(const MqttClient&) = delete;
   MqttClient& operator=(const MqttClient&) = delete;
 
   // Returns when the message was taken over; the hub's answer may be open for up to `window`
   // messages.
-  Result<void> publish(const std::string& topic, std::string_view payload, int qos,
+  Result<void> publish(const std::string& topic, std::string_view payload, int qos, bool retain,
                        const UserProperties& properties);
   Result<void> wait_until_published();
 
@@ -54,6 +56,7 @@ class MqttClient {
 
   MqttClient();
   void set_callbacks();
+  Result<void> set_login(const Login& login);
   void on_subscribed(std::span<const int> granted);
   void on_published(int id, int reason);
 

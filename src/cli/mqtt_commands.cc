@@ -18,11 +18,12 @@ constexpr int poll_ms = 100;  // how long an interrupt may go unnoticed
 
 Result<std::unique_ptr<MqttClient>> connect(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const HostPort address, find_hub(arguments, "mqtt", mqtt_port));
-  return MqttClient::connect(address);
+  SLUICE_TRY_ASSIGN(const Login login, login_of(arguments));
+  return MqttClient::connect(address, login);
 }
 
 Result<int> qos_of(const Arguments& arguments, int otherwise) {
-  SLUICE_TRY_ASSIGN(const auto qos, arguments.integer_or("qos", otherwise, 0, 1));
+  SLUICE_TRY_ASSIGN(const auto qos, arguments.integer_or("qos", otherwise, 0, 2));
   return static_cast<int>(qos);
 }
 
@@ -43,14 +44,15 @@ Result<void> publish(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const UserProperties properties, properties_of(arguments));
   SLUICE_TRY_ASSIGN(const auto client, connect(arguments));
   const std::string& topic = arguments.positional[0];
+  const bool retain = arguments.has("retain");
 
   std::uint64_t count = 0;
   if (const auto message = arguments.last("message")) {
-    SLUICE_TRY(client->publish(topic, *message, qos, properties));
+    SLUICE_TRY(client->publish(topic, *message, qos, retain, properties));
     ++count;
   } else {
     for (std::string line; std::getline(std::cin, line); ++count)
-      SLUICE_TRY(client->publish(topic, line, qos, properties));
+      SLUICE_TRY(client->publish(topic, line, qos, retain, properties));
   }
   SLUICE_TRY(client->wait_until_published());
   print_line(
@@ -109,12 +111,16 @@ Command pub_command() {
       "Publish messages with MQTT",
       "Without --message each line of the standard input is a message. Returns when the hub has "
       "acknowledged all.",
-      {{"message", 'm', "TEXT", "The message"},
-       {"qos", 'q', "QOS", "0, or 1 (default): acknowledged once it is durable"},
-       {"property", 0, "NAME=VALUE", "A user property (a header of the record); may be repeated"},
-       address_flag("mqtt"),
-       data_flag,
-       output_flag},
+      with_login(
+          {{"message", 'm', "TEXT", "The message"},
+           {"qos", 'q', "QOS",
+            "0; 1 (default), acknowledged once it is durable; or 2, exactly once"},
+           {"retain", 'r', "", "The hub keeps it for later subscribers; an empty one clears it"},
+           {"property", 0, "NAME=VALUE",
+            "A user property (a header of the record); may be repeated"},
+           address_flag("mqtt"),
+           data_flag,
+           output_flag}),
       publish};
 }
 
@@ -125,11 +131,11 @@ Command sub_command() {
           64,
           "Subscribe with MQTT and print what comes",
           "Each line is `topic  payload`. Says on the standard error when the subscription stands.",
-          {{"count", 'n', "N", "End after N messages"},
-           {"qos", 'q', "QOS", "0 (default) or 1"},
-           address_flag("mqtt"),
-           data_flag,
-           output_flag},
+          with_login({{"count", 'n', "N", "End after N messages"},
+                      {"qos", 'q', "QOS", "0 (default), 1 or 2"},
+                      address_flag("mqtt"),
+                      data_flag,
+                      output_flag}),
           subscribe};
 }
 

@@ -13,7 +13,8 @@ constexpr std::uint16_t kafka_port = 9092;
 
 Result<KafkaClient> open_client(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const HostPort address, find_hub(arguments, "kafka", kafka_port));
-  return KafkaClient::open(address);
+  SLUICE_TRY_ASSIGN(const Login login, login_of(arguments));
+  return KafkaClient::open(address, login);
 }
 
 Result<void> list(const Arguments& arguments) {
@@ -129,16 +130,16 @@ Result<void> show(const Arguments& arguments) {
 
 std::vector<Command> stream_commands() {
   const Flag kafka_flag = address_flag("kafka");
-  const std::vector<Flag> common{kafka_flag, data_flag, output_flag};
-  const std::vector<Flag> creation{
-      {"partitions", 'p', "N", "How many partitions; the hub's `log.partitions` unless given"},
-      {"retention", 0, "TIME",
-       "How long records are kept, such as 7d; the hub's `log.retention` unless given"},
-      {"set", 0, "NAME=VALUE",
-       "A setting by Kafka's name, such as retention.bytes=1000000; may be repeated"},
-      kafka_flag,
-      data_flag,
-      output_flag};
+  const std::vector<Flag> common = with_login({kafka_flag, data_flag, output_flag});
+  const std::vector<Flag> creation = with_login(
+      {{"partitions", 'p', "N", "How many partitions; the hub's `log.partitions` unless given"},
+       {"retention", 0, "TIME",
+        "How long records are kept, such as 7d; the hub's `log.retention` unless given"},
+       {"set", 0, "NAME=VALUE",
+        "A setting by Kafka's name, such as retention.bytes=1000000; may be repeated"},
+       kafka_flag,
+       data_flag,
+       output_flag});
   return {
       {"stream list", "", 0, 0, "List the streams", "", common, list},
       {"stream create", "NAME", 1, 1, "Create a stream",

@@ -115,7 +115,8 @@ Result<void> print_records(KafkaClient& client, const Plan& plan, std::set<std::
 Result<void> tail(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const Plan plan, plan_from(arguments));
   SLUICE_TRY_ASSIGN(const HostPort address, find_hub(arguments, "kafka", kafka_port));
-  SLUICE_TRY_ASSIGN(KafkaClient client, KafkaClient::open(address));
+  SLUICE_TRY_ASSIGN(const Login login, login_of(arguments));
+  SLUICE_TRY_ASSIGN(KafkaClient client, KafkaClient::open(address, login));
   SLUICE_TRY_ASSIGN(const StreamSummary stream, client.stream(plan.stream));
 
   std::vector<std::pair<std::int32_t, std::int64_t>> starts;
@@ -142,14 +143,15 @@ Command tail_command() {
       "Print a stream's records, as a Kafka consumer reads them",
       "Prints the last 10 records of each partition, or from --from on to the end. Each line is "
       "`partition:offset  key  payload  header=value...`.",
-      {{"lines", 'n', "N",
-        "The last N records of each partition; with --from: at most N records in all"},
-       {"follow", 'f', "", "Go on with what is appended, until interrupted"},
-       {"from", 0, "START",
-        "earliest, latest, an offset, a time (2024-05-01T12:00:00Z) or how long ago (10m)"},
-       address_flag("kafka"),
-       data_flag,
-       output_flag},
+      with_login(
+          {{"lines", 'n', "N",
+            "The last N records of each partition; with --from: at most N records in all"},
+           {"follow", 'f', "", "Go on with what is appended, until interrupted"},
+           {"from", 0, "START",
+            "earliest, latest, an offset, a time (2024-05-01T12:00:00Z) or how long ago (10m)"},
+           address_flag("kafka"),
+           data_flag,
+           output_flag}),
       tail};
 }
 

@@ -33,14 +33,6 @@ Result<Settings> settings_of(const Arguments& arguments) {
   return load_settings(sources);
 }
 
-void set_up_logging(const Config& config) {
-  constexpr std::array levels{"trace", "debug", "info", "warn", "error", "off"};
-  for (std::size_t i = 0; i < levels.size(); ++i)
-    if (config.server.log_level == levels[i]) Logger::set_level(static_cast<LogLevel>(i));
-  if (config.server.log_format == "text") Logger::set_format(Logger::Format::text);
-  if (config.server.log_format == "json") Logger::set_format(Logger::Format::json);
-}
-
 // For somebody who has started a hub by hand and wonders what to do with it.
 void greet(const Config& config, const cli::Listeners& listeners) {
   std::string out = fmt::format("\nsluice {} is running; data in {}; Ctrl-C stops it.\n", version,
@@ -124,6 +116,7 @@ std::vector<Command> make_commands() {
        "addresses are in "
        "`listeners.json` in the data directory.",
        server_flags, run_server},
+      demo_command(),
       {"config check", "", 0, 0, "Check the configuration", "", settings_flags, config_check},
       {"config dump", "", 0, 0, "Print all settings as a file, with where each comes from", "",
        settings_flags, config_dump},
@@ -142,6 +135,7 @@ std::vector<Command> make_commands() {
   commands.push_back(cli::tail_command());
   commands.push_back(cli::pub_command());
   commands.push_back(cli::sub_command());
+  commands.push_back(cli::top_command());
   commands.push_back({"help",
                       "",
                       0,
@@ -154,6 +148,14 @@ std::vector<Command> make_commands() {
 }
 
 }  // namespace
+
+void set_up_logging(const Config& config) {
+  constexpr std::array levels{"trace", "debug", "info", "warn", "error", "off"};
+  for (std::size_t i = 0; i < levels.size(); ++i)
+    if (config.server.log_level == levels[i]) Logger::set_level(static_cast<LogLevel>(i));
+  if (config.server.log_format == "text") Logger::set_format(Logger::Format::text);
+  if (config.server.log_format == "json") Logger::set_format(Logger::Format::json);
+}
 
 const std::vector<Command>& all_commands() {
   static const std::vector<Command> commands = make_commands();

@@ -106,8 +106,7 @@ Result<void> Instance::build() {
 }
 
 Result<void> Instance::run(const std::function<void(const cli::Listeners&)>& on_ready) {
-  runtime::on_terminate_signal(units_.front()->loop,
-                               [this] { notify([this] { terminate_ = true; }); });
+  runtime::on_terminate_signal(units_.front()->loop, [this] { terminate(); });
   shards_->start();
   if (auto started = start(); !started) {
     static_cast<void>(stop());  // the reason to stop says more than what fails on the way out
@@ -116,6 +115,10 @@ Result<void> Instance::run(const std::function<void(const cli::Listeners&)>& on_
   if (phase_ == Phase::serving) on_ready(listeners_);
   wait_for_terminate();
   return stop();
+}
+
+void Instance::terminate() {
+  notify([this] { terminate_ = true; });
 }
 
 Result<void> Instance::start() {

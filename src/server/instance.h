@@ -40,6 +40,8 @@ class Instance {
   // Serves until SIGTERM or SIGINT, then stops in order: listeners and connections, flush,
   // checkpoint. `on_ready` is called here once all listeners accept.
   Result<void> run(const std::function<void(const cli::Listeners&)>& on_ready);
+  // As SIGTERM does; from any thread, and from within `on_ready`.
+  void terminate();
 
  private:
   enum class Phase : std::uint8_t { starting, serving, stopping };

@@ -23,7 +23,7 @@ OWNERS = {
     r"boost/beast.*": {"http"},
     r"toml\+\+/.*": {"access", "server"},
     r"librdkafka/.*": {"cli", "kafka_stream"},
-    r"mosquitto\.h": {"cli"},
+    r"mosquitto\.h|curl/.*": {"cli"},
     r"rocksdb/.*": {"table"},
     r"openssl/.*": {"net", "access"},
     r"sys/(socket|epoll)\.h|netinet/.*|arpa/inet\.h|netdb\.h": {"runtime", "cli"},
