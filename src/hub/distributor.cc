@@ -140,7 +140,8 @@ void Distributor::uncover(const stream::StreamInfo& stream) {
   }
 }
 
-void Distributor::on_stream_added(const stream::StreamInfo& stream) {
+// How many filters cover a stream.
+std::uint64_t Distributor::count_filters(const stream::StreamInfo& stream) {
   std::uint64_t filters = 0;
   subscriptions_.for_each([&](std::uint32_t, const Subscriber& subscriber) {
     filters += static_cast<std::uint64_t>(
@@ -148,6 +149,19 @@ void Distributor::on_stream_added(const stream::StreamInfo& stream) {
           return !filter.text.empty() && router_.covers(filter.text, stream);
         }));
   });
+  return filters;
+}
+
+void Distributor::drop_source(Source& source) {
+  for (const Handle handle : std::vector(source.lagging)) join_tail(source, handle);
+  const auto waiting = std::move(source.waiting);
+  sources_.erase(source.partition);
+  for (const auto& subscribing : waiting)
+    if (--subscribing->tails == 0) subscribing->done({});
+}
+
+void Distributor::on_stream_added(const stream::StreamInfo& stream) {
+  const std::uint64_t filters = count_filters(stream);
   if (filters == 0) return;
   for (std::uint32_t i = 0; i < stream.config.partitions; ++i) {
     cover({stream.id, i}, stream, filters);
@@ -155,16 +169,30 @@ void Distributor::on_stream_added(const stream::StreamInfo& stream) {
   }
 }
 
-void Distributor::on_stream_removed(const stream::StreamInfo& stream) {
-  for (std::uint32_t i = 0; i < stream.config.partitions; ++i) {
-    Source* source = find({stream.id, i});
-    if (!source) continue;
-    for (const Handle handle : std::vector(source->lagging)) join_tail(*source, handle);
-    const auto waiting = std::move(source->waiting);
-    sources_.erase(source->partition);
-    for (const auto& subscribing : waiting)
-      if (--subscribing->tails == 0) subscribing->done({});
+// Of new partitions nobody has missed anything. Where other filters cover the stream from now on,
+// they get what comes from now on.
+void Distributor::on_stream_changed(const stream::StreamInfo& before,
+                                    const stream::StreamInfo& now) {
+  const std::uint64_t filters = count_filters(now);
+  if (before.config.wildcard != now.config.wildcard) subscriptions_.clear_cache();
+  for (std::uint32_t i = 0; i < now.config.partitions; ++i) {
+    Source* source = find({now.id, i});
+    if (source && filters == 0) {
+      stream_.untail(source->partition);
+      drop_source(*source);
+    } else if (source) {
+      source->filters = filters;
+      source->wildcards = router_.covers("#", now);
+    } else if (filters > 0) {
+      cover({now.id, i}, now, filters);
+      start_tail({now.id, i}, i >= before.config.partitions);
+    }
   }
+}
+
+void Distributor::on_stream_removed(const stream::StreamInfo& stream) {
+  for (std::uint32_t i = 0; i < stream.config.partitions; ++i)
+    if (Source* source = find({stream.id, i})) drop_source(*source);
 }
 
 // --- the tail

@@ -42,6 +42,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void on_behind(Partition partition, Offset at) override;
   void on_stream_added(const stream::StreamInfo& stream) override;
   void on_stream_removed(const stream::StreamInfo& stream) override;
+  void on_stream_changed(const stream::StreamInfo& before, const stream::StreamInfo& now) override;
 
  private:
   // A subscribe() that waits for tails.
@@ -71,6 +72,8 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   Source* find(Partition partition);
   Source& cover(Partition partition, const stream::StreamInfo& stream, std::uint64_t filters);
   void uncover(const stream::StreamInfo& stream);
+  std::uint64_t count_filters(const stream::StreamInfo& stream);
+  void drop_source(Source& source);
   void start_tail(Partition partition, bool from_start);
   void on_tail(Partition partition, Result<Offset> next, bool from_start);
   void catch_up(Partition partition);

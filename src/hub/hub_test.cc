@@ -166,6 +166,42 @@ TEST(Hub, ANamedStreamIsReadByItsNameTogetherWithTheDefaultOne) {
   EXPECT_EQ(wild.payloads(), (Strings{"before", "plain"})) << "the stream is not marked wildcard";
 }
 
+TEST(Hub, NewPartitionsOfAStreamAreFollowed) {
+  SimHub sim(4, 2);
+  TestPublisher publisher(sim, 7);
+  TestSubscriber subscriber(*sim.hubs[1]);
+  sim.create("sensors", {.partitions = 1});
+  subscriber.subscribe(sim.world, "sensors/#");
+  sim.alter("sensors", {.partitions = 8});
+  for (int i = 0; i < 20; ++i)
+    ASSERT_TRUE(publisher.publish("sensors/" + std::to_string(i), std::to_string(i)));
+  EXPECT_TRUE(sim.world.run_until([&] { return subscriber.got.size() == 20; }))
+      << subscriber.got.size();
+  EXPECT_TRUE(subscriber.unsubscribe("sensors/#"));
+  ASSERT_TRUE(publisher.publish("sensors/0", "unwanted"));
+  ASSERT_TRUE(sim.world.run_until([&] { return publisher.durable == 21; }));
+  EXPECT_EQ(subscriber.got.size(), 20u);
+}
+
+TEST(Hub, AStreamThatBecomesCoveredByWildcardsIsFollowedFromThenOn) {
+  SimHub sim(4);
+  TestPublisher publisher(sim, 7);
+  TestSubscriber wild(*sim.hubs[0]), named(*sim.hubs[0]);
+  sim.create("sensors", {});
+  wild.subscribe(sim.world, "#");
+  named.subscribe(sim.world, "sensors/a");
+  std::uint64_t sent = 0;
+  for (const bool wildcard : {false, true, false}) {
+    sim.alter("sensors", {.wildcard = wildcard});
+    ASSERT_TRUE(publisher.publish("sensors/a", wildcard ? "wild" : "not wild"));
+    ++sent;
+    ASSERT_TRUE(sim.world.run_until([&] { return publisher.durable == sent; }));
+  }
+  sim.world.run_until_idle();
+  EXPECT_EQ(wild.payloads(), Strings{"wild"});
+  EXPECT_EQ(named.payloads(), (Strings{"not wild", "wild", "not wild"}));
+}
+
 TEST(Hub, ADeletedDefaultStreamIsMadeAnewAndFollowed) {
   SimHub sim(5);
   TestPublisher publisher(sim, 7);

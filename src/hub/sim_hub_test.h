@@ -50,6 +50,15 @@ class SimHub {
     SLUICE_ASSERT(world.run_until([&] { return done; }));
   }
 
+  void alter(const std::string& name, const stream::StreamConfig& config) {
+    bool done = false;
+    stream().alter(name, config, [&](const Result<stream::StreamInfo>& made) {
+      SLUICE_ASSERT(made);
+      done = true;
+    });
+    SLUICE_ASSERT(world.run_until([&] { return done; }));
+  }
+
   sim::SimWorld world;
   sim::SimDisk disk;
   std::vector<Metrics> metrics;

@@ -108,6 +108,8 @@ class Subscriptions {
   const Matched& match_since(std::uint32_t subscriber, std::string_view topic, Partition partition,
                              Offset offset);
   void forget() { retired_.clear(); }
+  // What is kept per topic is not right any more: a stream is covered by other filters.
+  void clear_cache();
 
  private:
   struct Reference {
@@ -123,7 +125,6 @@ class Subscriptions {
   };
   std::unique_ptr<const Matched> compute(const Scope& scope, Bytes key);
   std::unique_ptr<const Matched> merge(std::vector<Reference>& references);
-  void clear_cache();
 
   Slots<Subscriber> subscribers_;
   topic::FilterTree<Reference> tree_;
