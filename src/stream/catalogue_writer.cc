@@ -1,5 +1,6 @@
 #include "stream/catalogue_writer.h"
 
+#include <array>
 #include <utility>
 
 #include "stream/catalogue_record.h"
@@ -10,14 +11,31 @@ namespace {
 
 constexpr std::size_t changes_max = 1024;
 
+constexpr std::array verbs{"create", "alter", "remove"};  // by CatalogueWriter::Kind
+
+// Whether a stream may get this configuration, which is valid in itself.
+Result<void> may_become(const StreamInfo& known, const StreamConfig& config) {
+  if (known.id == catalogue_stream.id || config.internal != known.config.internal)
+    return fail(Errc::invalid, "stream \"{}\" is internal, or not, for good", known.name);
+  if (config.partitions < known.config.partitions) {
+    return fail(Errc::invalid, "stream \"{}\" has {} partitions: {} would be fewer", known.name,
+                known.config.partitions, config.partitions);
+  }
+  return {};
+}
+
 }  // namespace
 
 void CatalogueWriter::create(std::string name, StreamConfig config, Done<StreamInfo> done) {
-  submit({std::move(name), config, std::move(done)});
+  submit({Kind::create, std::move(name), config, std::move(done)});
+}
+
+void CatalogueWriter::alter(std::string name, StreamConfig config, Done<StreamInfo> done) {
+  submit({Kind::alter, std::move(name), config, std::move(done)});
 }
 
 void CatalogueWriter::remove(std::string name, Done<StreamInfo> done) {
-  submit({std::move(name), std::nullopt, std::move(done)});
+  submit({Kind::remove, std::move(name), {}, std::move(done)});
 }
 
 void CatalogueWriter::submit(Change change) {
@@ -31,33 +49,39 @@ void CatalogueWriter::submit(Change change) {
 void CatalogueWriter::start() {
   auto stream = prepare(changes_.front());
   if (!stream) return finish(std::move(stream));
-  write(std::move(*stream), changes_.front().created.has_value());
+  write(std::move(*stream), changes_.front().kind);
 }
 
 Result<StreamInfo> CatalogueWriter::prepare(const Change& change) {
   const auto* const known = home_.catalogue().find(change.name);
-  if (!change.created) {
-    if (known == nullptr) return fail(Errc::not_found, "there is no stream \"{}\"", change.name);
-    if (known->config.internal) {
-      return fail(Errc::invalid, "stream \"{}\" is internal and stays", change.name);
-    }
-    return *known;
+  if (change.kind == Kind::create) {
+    if (known != nullptr) return fail(Errc::exists, "stream \"{}\" exists already", change.name);
+    return StreamInfo{change.name, new_id(change.config.internal), change.config};
   }
-  if (known != nullptr) return fail(Errc::exists, "stream \"{}\" exists already", change.name);
-  return StreamInfo{change.name, new_id(change.created->internal), *change.created};
+  if (known == nullptr) return fail(Errc::not_found, "there is no stream \"{}\"", change.name);
+  if (change.kind == Kind::alter) {
+    SLUICE_TRY(may_become(*known, change.config));
+    return StreamInfo{change.name, known->id, change.config};
+  }
+  if (known->config.internal) {
+    return fail(Errc::invalid, "stream \"{}\" is internal and stays", change.name);
+  }
+  return *known;
 }
 
-void CatalogueWriter::write(StreamInfo stream, bool created) {
+void CatalogueWriter::write(StreamInfo stream, Kind kind) {
   const auto now = home_.loop().wall_ms();
-  auto block = created ? encode_stream(stream, now) : encode_removed(stream.name, now);
+  auto block = kind == Kind::remove ? encode_removed(stream.name, now) : encode_stream(stream, now);
   home_.appends().append_when_room(
       {catalogue_stream.id, 0}, std::move(block),
-      [this, stream = std::move(stream), created](const Result<Appended>& appended) {
+      [this, stream = std::move(stream), kind](const Result<Appended>& appended) {
         if (!appended) {
-          auto what = fmt::format("{} stream \"{}\"", created ? "create" : "remove", stream.name);
+          auto what =
+              fmt::format("{} stream \"{}\"", verbs[static_cast<std::size_t>(kind)], stream.name);
           return finish(std::unexpected(appended.error().context(what)));
         }
-        if (created) return tell_created(stream);
+        if (kind == Kind::create) return tell_created(stream);
+        if (kind == Kind::alter) return tell_altered(stream);
         tell_removed(stream);
       });
 }
@@ -66,6 +90,14 @@ void CatalogueWriter::tell_created(const StreamInfo& stream) {
   home_.on_all([stream](EmbeddedStream& shard) { shard.open_partitions(stream); },
                [this, stream] {
                  home_.on_all([stream](EmbeddedStream& shard) { shard.add_stream(stream); },
+                              [this, stream] { finish(stream); });
+               });
+}
+
+void CatalogueWriter::tell_altered(const StreamInfo& stream) {
+  home_.on_all([stream](EmbeddedStream& shard) { shard.open_partitions(stream); },
+               [this, stream] {
+                 home_.on_all([stream](EmbeddedStream& shard) { shard.change_stream(stream); },
                               [this, stream] { finish(stream); });
                });
 }

@@ -20,6 +20,13 @@ Result<StreamInfo> create(TestBackend& backend, const std::string& name, StreamC
   });
 }
 
+Result<StreamInfo> alter(TestBackend& backend, const std::string& name, StreamConfig config,
+                         ShardId shard) {
+  return await<StreamInfo>(backend, shard, [=](Stream& stream, Done<StreamInfo> done) {
+    stream.alter(name, config, std::move(done));
+  });
+}
+
 Result<void> remove(TestBackend& backend, const std::string& name, ShardId shard) {
   return await<void>(backend, shard, [=](Stream& stream, Done<void> done) {
     stream.remove(name, std::move(done));

@@ -20,7 +20,14 @@ class RecordingCatalogueSink final : public CatalogueSink {
  public:
   void on_stream_added(const StreamInfo& stream) override { events.push_back("+" + stream.name); }
   void on_stream_removed(const StreamInfo& stream) override { events.push_back("-" + stream.name); }
+  void on_stream_changed(const StreamInfo& before, const StreamInfo& now) override {
+    EXPECT_EQ(before.name, now.name);
+    EXPECT_EQ(before.id, now.id);
+    EXPECT_LE(before.config.partitions, now.config.partitions);
+    changed = now.config;
+  }
   std::vector<std::string> events;
+  std::optional<StreamConfig> changed;  // the last change
 };
 
 TEST_P(StreamContract, WhatIsAppendedIsReadInOrderOnEveryShard) {
@@ -221,6 +228,49 @@ TEST_P(StreamContract, ACreatedStreamIsKnownToAllShardsAndCanBeUsedAtOnce) {
     for (std::uint32_t i = 0; i < 3; ++i)
       EXPECT_TRUE(append(*backend, shard, {made->id, i}, {"a"}));
   }
+}
+
+TEST_P(StreamContract, AnAlteredStreamIsKnownToAllShardsAndItsNewPartitionsCanBeUsedAtOnce) {
+  const auto backend = GetParam().make();
+  const auto made = create(*backend, "sensors", {.partitions = 2, .retention_ms = 5000});
+  ASSERT_TRUE(made) << made.error().text;
+  ASSERT_TRUE(append(*backend, {}, {made->id, 1}, {"before"}));
+  std::vector<RecordingCatalogueSink> sinks(backend->shards());
+  std::vector<std::uint64_t> generations;
+  for (const auto shard : all_shards(*backend)) {
+    backend->stream(shard).watch_catalogue(sinks[shard.value]);
+    generations.push_back(backend->stream(shard).catalogue().generation());
+  }
+  auto config = made->config;
+  config.partitions = 5;
+  config.retention_ms = 6000;
+  const auto altered = alter(*backend, "sensors", config, {backend->shards() - 1});
+  ASSERT_TRUE(altered) << altered.error().text;
+  EXPECT_EQ(altered->id, made->id);
+  EXPECT_EQ(altered->config, config);
+  for (const auto shard : all_shards(*backend)) {
+    const auto& catalogue = backend->stream(shard).catalogue();
+    EXPECT_EQ(catalogue.find("sensors")->config, config);
+    EXPECT_EQ(catalogue.find(made->id)->config, config);
+    EXPECT_GT(catalogue.generation(), generations[shard.value]);
+    EXPECT_EQ(sinks[shard.value].changed, config);
+    EXPECT_TRUE(sinks[shard.value].events.empty());
+    for (std::uint32_t i = 0; i < 5; ++i)
+      EXPECT_TRUE(append(*backend, shard, {made->id, i}, {"after"}));
+  }
+  EXPECT_EQ(read_values(*backend, {}, {made->id, 1}).front(), "before");
+  EXPECT_EQ(read_values(*backend, {}, {made->id, 4}).size(), backend->shards());
+}
+
+TEST_P(StreamContract, RefusesToAlterWhatIsNotThereOrCannotBe) {
+  const auto backend = GetParam().make();
+  ASSERT_TRUE(create(*backend, "sensors", {.partitions = 2}));
+  EXPECT_EQ(alter(*backend, "nothing", {}).error().code, Errc::not_found);
+  EXPECT_EQ(alter(*backend, "sensors", {.partitions = 1}).error().code, Errc::invalid);
+  EXPECT_EQ(alter(*backend, "sensors", {.partitions = 2, .retention_ms = -7}).error().code,
+            Errc::invalid);
+  EXPECT_EQ(backend->stream({}).catalogue().find("sensors")->config,
+            (StreamConfig{.partitions = 2}));
 }
 
 TEST_P(StreamContract, OfTwoCreationsOfOneNameOneWins) {

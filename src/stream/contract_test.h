@@ -59,6 +59,8 @@ std::shared_ptr<Block> batch(const std::vector<std::string>& values, WallMs time
 
 Result<StreamInfo> create(TestBackend& backend, const std::string& name, StreamConfig config = {},
                           ShardId shard = {});
+Result<StreamInfo> alter(TestBackend& backend, const std::string& name, StreamConfig config,
+                         ShardId shard = {});
 Result<void> remove(TestBackend& backend, const std::string& name, ShardId shard = {});
 Result<Appended> append(TestBackend& backend, ShardId shard, Partition partition,
                         const std::vector<std::string>& values, WallMs timestamp = 1000);

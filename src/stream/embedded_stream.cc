@@ -99,6 +99,18 @@ void EmbeddedStream::create(std::string name, StreamConfig config, Done<StreamIn
       std::move(done));
 }
 
+void EmbeddedStream::alter(std::string name, StreamConfig config, Done<StreamInfo> done) {
+  if (auto valid = validate_config(config); !valid) {
+    return done(std::unexpected(valid.error().context(fmt::format("stream \"{}\"", name))));
+  }
+  ask<StreamInfo>(
+      owner_of(catalogue_partition),
+      [name = std::move(name), config](EmbeddedStream& owner, Done<StreamInfo> answer) mutable {
+        owner.writer_.alter(std::move(name), config, std::move(answer));
+      },
+      std::move(done));
+}
+
 void EmbeddedStream::remove(std::string name, Done<void> done) {
   ask<StreamInfo>(
       owner_of(catalogue_partition),
@@ -114,6 +126,12 @@ void EmbeddedStream::remove(std::string name, Done<void> done) {
 void EmbeddedStream::add_stream(const StreamInfo& stream) {
   catalogue_.add(stream);
   for (auto* const sink : sinks_) sink->on_stream_added(stream);
+}
+
+void EmbeddedStream::change_stream(const StreamInfo& now) {
+  const StreamInfo before = *catalogue_.find(now.name);
+  catalogue_.change(now.name, now.config);
+  for (auto* const sink : sinks_) sink->on_stream_changed(before, now);
 }
 
 void EmbeddedStream::remove_stream(const StreamInfo& stream) {
@@ -200,10 +218,6 @@ void EmbeddedStream::read(Partition partition, Offset from, std::size_t bytes_ma
 
 void EmbeddedStream::tail(Partition partition, TailSink& sink, Done<Offset> done) {
   tails_.tail(partition, sink, std::move(done));
-}
-
-void EmbeddedStream::alter(std::string name, StreamConfig /*config*/, Done<StreamInfo> done) {
-  done(fail(Errc::unsupported, "stream \"{}\" cannot be changed yet", name));
 }
 
 void EmbeddedStream::delete_records(Partition /*partition*/, Offset /*before*/, Done<Offset> done) {

@@ -69,8 +69,9 @@ class EmbeddedStream final : public Stream, public log::CommitSink {
   [[nodiscard]] Waits& waits() { return waits_; }
 
   void add_stream(const StreamInfo& stream);
+  void change_stream(const StreamInfo& now);
   void remove_stream(const StreamInfo& stream);
-  void open_partitions(const StreamInfo& stream);  // those that this shard owns
+  void open_partitions(const StreamInfo& stream);  // those that this shard owns; or their settings
   void drop_partitions(const StreamInfo& stream);
   // Places the records of a block of this shard, if that is possible: else it stays as it is.
   void index(Block& block);

@@ -59,6 +59,21 @@ TEST(EmbeddedBackend, ARestartKeepsCatalogueAndData) {
   EXPECT_TRUE(append(backend, {}, {kept->id, 0}, {"c"}));
 }
 
+TEST(EmbeddedBackend, ARestartKeepsWhatWasAltered) {
+  SimBackend backend(1, 2);
+  const auto made = create(backend, "sensors", {.partitions = 1});
+  ASSERT_TRUE(made);
+  const StreamConfig config{
+      .partitions = 3, .retention_ms = 7, .compact = true, .delete_retention_ms = 8};
+  ASSERT_TRUE(alter(backend, "sensors", config));
+  ASSERT_TRUE(append(backend, {}, {made->id, 2}, {"a"}));
+  ASSERT_TRUE(backend.stop());
+  backend.start(2);
+  EXPECT_EQ(backend.stream({1}).catalogue().find("sensors")->config, config);
+  EXPECT_EQ(read_values(backend, {}, {made->id, 2}), std::vector<std::string>{"a"});
+  EXPECT_TRUE(append(backend, {}, {made->id, 1}, {"b"}));
+}
+
 TEST(EmbeddedBackend, TheNumberOfShardsMayChangeBetweenStarts) {
   SimBackend backend(2, 3);
   const auto made = create(backend, "sensors", {.partitions = 5});
