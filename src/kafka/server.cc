@@ -9,6 +9,7 @@ namespace sluice::kafka {
 namespace {
 
 constexpr std::size_t read_buffer_size = 256 * 1024;
+constexpr auto handshake_timeout = std::chrono::seconds(10);  // of TLS
 constexpr int idle_checks_per_limit =
     8;  // a silent connection is closed at most an eighth of the limit late
 
@@ -39,7 +40,8 @@ Server::Server(runtime::Loop& loop, stream::Stream& stream, access::Access& acce
       services_{loop, stream, access, options_, random_producer_id(), 0},
       traffic_(metrics, loop),
       read_buffer_(read_buffer_size),
-      listeners_(loop, *this) {
+      listeners_(loop, *this, metrics,
+                 {.protocol = "kafka", .handshake_timeout = handshake_timeout}) {
   loop_.add_turn_hook(*this);
   close_idle_later();
 }

@@ -23,6 +23,9 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook, publi
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
+  // For connections from now on; needed before a transport with TLS is listened on.
+  void set_tls(std::shared_ptr<const net::TlsContext> tls) { listeners_.set_tls(std::move(tls)); }
+
   // The address really bound. Errors: those of the loop; invalid when Options::advertised is not
   // "host:port".
   Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint,

@@ -12,7 +12,8 @@ Server::Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metri
     : loop_(loop),
       context_(std::make_shared<ConnectionContext>(loop, hub, access, metrics, options)),
       random_(options.seed != 0 ? Random(options.seed) : Random::from_os()),
-      listeners_(loop, *this) {
+      listeners_(loop, *this, metrics,
+                 {.protocol = "mqtt", .handshake_timeout = options.connect_timeout}) {
   loop_.add_turn_hook(*this);
 }
 

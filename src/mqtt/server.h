@@ -30,6 +30,9 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
+  // For connections from now on; needed before a transport with TLS is listened on.
+  void set_tls(std::shared_ptr<const net::TlsContext> tls) { listeners_.set_tls(std::move(tls)); }
+
   // Returns the address really bound.
   Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint,
                                    net::Transport transport = net::Transport::tcp);

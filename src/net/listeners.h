@@ -1,16 +1,19 @@
 #pragma once
 
-#include <cstdint>
 #include <list>
+#include <memory>
+#include <string_view>
 
+#include "base/metrics.h"
 #include "base/result.h"
 #include "net/channel.h"
+#include "net/transport.h"
 #include "runtime/loop.h"
 
 namespace sluice::net {
 
-// How the connections of a listener carry their protocol.
-enum class Transport : std::uint8_t { tcp, tls, websocket, websocket_tls };
+class TlsContext;
+struct LinkContext;
 
 // What a front end implements to take connections.
 class ChannelHandler {
@@ -22,15 +25,27 @@ class ChannelHandler {
   ~ChannelHandler() = default;
 };
 
-// The listening sockets of a front end on one shard.
+// The listening sockets of a front end on one shard, and what the channels of their connections
+// share.
+//
+// Shard: the loop's. A connection whose layers fail is counted, and logged with the reason, here;
+// its handler just sees it closed.
 class Listeners {
  public:
+  struct Options {
+    std::string_view protocol;            // of the front end, for log and metrics
+    runtime::Duration handshake_timeout;  // from the accept to the end of all handshakes
+  };
+
   // `handler` outlives it, or close().
-  Listeners(runtime::Loop& loop, ChannelHandler& handler);
+  Listeners(runtime::Loop& loop, ChannelHandler& handler, Metrics& metrics, const Options& options);
   ~Listeners();
   Listeners(const Listeners&) = delete;
   Listeners& operator=(const Listeners&) = delete;
 
+  // What new connections use, from now on; those there are keep theirs. To be set before a
+  // transport with TLS is listened on.
+  void set_tls(std::shared_ptr<const TlsContext> tls);
   // Returns the address really bound.
   Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint, Transport transport);
   // Nothing is accepted any more.
@@ -46,8 +61,8 @@ class Listeners {
 
   void accept(runtime::Socket socket, Transport transport);
 
-  runtime::Loop& loop_;
   ChannelHandler& handler_;
+  std::shared_ptr<LinkContext> context_;
   std::list<Door> doors_;
 };
 

@@ -20,7 +20,7 @@ LINES_MAX = 700
 # Pattern of a header -> the modules that may include it, besides tests and fuzz targets.
 OWNERS = {
     r"boost/asio.*": {"runtime"},
-    r"boost/beast.*": {"http"},
+    r"boost/beast.*": {"http", "net"},
     r"toml\+\+/.*": {"access", "server"},
     r"librdkafka/.*": {"cli", "kafka_stream"},
     r"mosquitto\.h|curl/.*": {"cli"},

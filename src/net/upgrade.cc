@@ -1,0 +1,135 @@
+// The one unit of this module that knows Beast.
+
+#include "net/upgrade.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+
+namespace sluice::net {
+
+namespace {
+
+namespace http = boost::beast::http;
+
+using Request = http::request<http::empty_body>;
+
+constexpr std::array<std::string_view, 2> paths{"/mqtt", "/"};
+// "mqttv3.1" is what clients offered before MQTT 3.1.1 was a standard.
+constexpr std::array<std::string_view, 2> subprotocols{"mqtt", "mqttv3.1"};
+constexpr std::size_t key_size = 16;
+constexpr std::size_t key_text_size = 24;
+
+std::string_view text_of(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+bool has_token(const Request& request, http::field field, std::string_view token) {
+  return http::token_list(request[field]).exists(token);
+}
+
+// The first of ours that the client offers.
+std::string_view chosen_subprotocol(const Request& request) {
+  for (const std::string_view ours : subprotocols)
+    for (const auto offered : http::token_list(request[http::field::sec_websocket_protocol]))
+      if (text_of(offered) == ours) return ours;
+  return {};
+}
+
+bool is_key(std::string_view text) {
+  std::array<unsigned char, key_text_size> decoded;
+  if (text.size() != key_text_size || !text.ends_with("==") || text[key_text_size - 3] == '=')
+    return false;
+  const int size =
+      EVP_DecodeBlock(decoded.data(), reinterpret_cast<const unsigned char*>(text.data()),
+                      static_cast<int>(text.size()));
+  return size == static_cast<int>(key_size) + 2;  // it counts the padding
+}
+
+// Section 4.2.2, item 5.4.
+std::string accept_value(std::string_view key) {
+  const std::string salted = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned int digest_size = 0;
+  EVP_Digest(salted.data(), salted.size(), digest.data(), &digest_size, EVP_sha1(), nullptr);
+  std::array<unsigned char, 2 * EVP_MAX_MD_SIZE> text;
+  const int size = EVP_EncodeBlock(text.data(), digest.data(), static_cast<int>(digest_size));
+  return {reinterpret_cast<const char*>(text.data()), static_cast<std::size_t>(size)};
+}
+
+}  // namespace
+
+class UpgradeRequest::Parser : public http::request_parser<http::empty_body> {};
+
+UpgradeRequest::UpgradeRequest() : parser_(std::make_unique<Parser>()) {
+  parser_->header_limit(2 * size_max);  // the bound is ours, the same however the bytes are split
+}
+UpgradeRequest::~UpgradeRequest() = default;
+
+std::size_t UpgradeRequest::feed(Bytes bytes) {
+  if (done()) return 0;
+  const std::size_t room = size_max - taken_;
+  const Bytes offered = bytes.first(std::min(bytes.size(), room));
+  append(unparsed_, offered);
+
+  boost::beast::error_code error;
+  unparsed_.erase_front(
+      parser_->put(boost::asio::const_buffer(unparsed_.data(), unparsed_.size()), error));
+  taken_ += offered.size();
+  if (parser_->is_header_done()) {
+    const std::size_t behind = unparsed_.size();
+    answer();
+    return offered.size() - behind;
+  }
+  if (error && error != http::error::need_more)
+    refuse("400 Bad Request", error.message());
+  else if (taken_ == size_max)
+    refuse("431 Request Header Fields Too Large", "more than 8 KiB of headers");
+  return offered.size();
+}
+
+void UpgradeRequest::answer() {
+  const Request& request = parser_->get();
+  const std::string_view target = text_of(request.target());
+  const std::string_view key = text_of(request[http::field::sec_websocket_key]);
+
+  if (std::ranges::find(paths, target.substr(0, target.find('?'))) == paths.end())
+    return refuse("404 Not Found", "MQTT is at the path /mqtt");
+  if (request.method() != http::verb::get)
+    return refuse("405 Method Not Allowed", "a WebSocket begins with GET", "Allow: GET\r\n");
+  if (request.version() < 11) return refuse("400 Bad Request", "HTTP/1.1 is needed");
+  if (!has_token(request, http::field::connection, "upgrade") ||
+      !has_token(request, http::field::upgrade, "websocket"))
+    return refuse("426 Upgrade Required", "this port speaks MQTT over WebSocket",
+                  "Upgrade: websocket\r\nConnection: Upgrade\r\n");
+  if (request[http::field::sec_websocket_version] != "13")
+    return refuse("426 Upgrade Required", "the version of WebSocket must be 13",
+                  "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+  if (!is_key(key)) return refuse("400 Bad Request", "Sec-WebSocket-Key is not 16 bytes in base64");
+  const std::string_view subprotocol = chosen_subprotocol(request);
+  if (subprotocol.empty())
+    return refuse("400 Bad Request", "the subprotocol 'mqtt' is not offered");
+
+  response_ = fmt::format(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
+      accept_value(key), subprotocol);
+  parser_.reset();
+  unparsed_ = {};
+}
+
+void UpgradeRequest::refuse(std::string_view status, std::string_view reason,
+                            std::string_view headers) {
+  refusal_ = fmt::format("{}: {}", status, reason);
+  response_ = fmt::format(
+      "HTTP/1.1 {}\r\n{}Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
+      "Connection: close\r\n\r\n{}\n",
+      status, headers, reason.size() + 1, reason);
+  parser_.reset();
+  unparsed_ = {};
+}
+
+}  // namespace sluice::net

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "base/bytes.h"
+
+namespace sluice::net {
+
+// The HTTP request that opens a WebSocket for MQTT (RFC 6455, section 4.2; MQTT 5, section 6), by
+// Beast's parser. No socket, no clock.
+class UpgradeRequest {
+ public:
+  // Bytes of the request line and the headers.
+  static constexpr std::size_t size_max = 8 << 10;
+
+  UpgradeRequest();
+  ~UpgradeRequest();
+
+  // Takes bytes of the request; returns how many. What is left belongs to the frames behind it.
+  std::size_t feed(Bytes bytes);
+  // The request is whole, or wrong.
+  [[nodiscard]] bool done() const { return !response_.empty(); }
+
+  // What to send, when done.
+  [[nodiscard]] const std::string& response() const { return response_; }
+  // Why the connection is to be closed after that; empty: the WebSocket is open.
+  [[nodiscard]] const std::string& refusal() const { return refusal_; }
+
+ private:
+  class Parser;
+  void answer();
+  void refuse(std::string_view status, std::string_view reason, std::string_view headers = {});
+
+  std::unique_ptr<Parser> parser_;  // until done
+  Buffer unparsed_;                 // the beginning of a line
+  std::size_t taken_ = 0;
+  std::string response_;
+  std::string refusal_;
+};
+
+}  // namespace sluice::net
