@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 namespace sluice::kafka {
 
 namespace {
+
+constexpr std::int16_t never = std::numeric_limits<std::int16_t>::max();  // flexible
 
 // librdkafka turns compression with gzip, snappy and lz4 off for a broker whose range lacks Produce
 // 0, so 0 is told although nobody sends it (Apache Kafka 4 does the same).
@@ -14,11 +17,13 @@ constexpr std::array apis{
     Api{ApiKey::fetch, "fetch", 4, 4, 12, 12},
     Api{ApiKey::list_offsets, "list_offsets", 1, 1, 7, 6},
     Api{ApiKey::metadata, "metadata", 0, 0, 12, 9},
+    Api{ApiKey::sasl_handshake, "sasl_handshake", 0, 0, 1, never},
     Api{ApiKey::api_versions, "api_versions", 0, 0, 4, 3},
     Api{ApiKey::create_topics, "create_topics", 2, 2, 7, 5},
     Api{ApiKey::delete_topics, "delete_topics", 1, 1, 6, 4},
     Api{ApiKey::init_producer_id, "init_producer_id", 0, 0, 5, 2},
     Api{ApiKey::describe_configs, "describe_configs", 1, 1, 4, 4},
+    Api{ApiKey::sasl_authenticate, "sasl_authenticate", 0, 0, 2, 2},
     Api{ApiKey::describe_cluster, "describe_cluster", 0, 0, 1, 0},
 };
 

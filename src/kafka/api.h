@@ -11,11 +11,13 @@ enum class ApiKey : std::int16_t {
   fetch = 1,
   list_offsets = 2,
   metadata = 3,
+  sasl_handshake = 17,
   api_versions = 18,
   create_topics = 19,
   delete_topics = 20,
   init_producer_id = 22,
   describe_configs = 32,
+  sasl_authenticate = 36,
   describe_cluster = 60,
 };
 

@@ -4,10 +4,12 @@
 
 namespace sluice::kafka {
 
-Connection::Connection(ConnectionHost& host, net::Channel channel, access::Principal principal)
+Connection::Connection(ConnectionHost& host, net::Channel channel)
     : host_(host),
       channel_(std::move(channel)),
-      principal_(std::move(principal)),
+      authentication_(std::make_shared<Authentication>(
+          host.services().loop, host.services().access,
+          runtime::to_string(host.services().loop.peer_endpoint(channel_.socket())))),
       last_active_(host.services().loop.now()) {}
 
 void Connection::start() { channel_.attach(loop(), *this); }
@@ -62,7 +64,7 @@ void Connection::read_rest_of_frame() {
 Bytes Connection::run_requests(Bytes in) {
   running_ = true;
   while (may_start()) {
-    const auto frame = next_frame(in, host_.services().options.request_max);
+    const auto frame = next_frame(in, request_max());
     if (!frame) {
       const bool too_large = frame.error().code == Errc::too_large;
       on_refuse(too_large ? Refusal::frame_too_large : Refusal::bad_frame, frame.error().text);
@@ -117,18 +119,44 @@ void Connection::update_interest() {
 
 // --- requests ---
 
+std::size_t Connection::request_max() {
+  const std::size_t max = host_.services().options.request_max;
+  const bool stranger = !authentication_->admitted() && host_.services().access.login_required();
+  return stranger ? std::min(max, stranger_request_max) : max;
+}
+
 void Connection::run_request(Bytes frame) {
+  if (authentication_->expects_bare_token()) return run_bare_token(frame);
   const auto request = decode_request(frame);
   if (!request) return on_refuse(Refusal::bad_frame, request.error().text);
   if (!request->header.supported()) return refuse_unsupported(request->header);
   dispatch_request(*request);
 }
 
+void Connection::run_bare_token(Bytes token) {
+  static const RequestHeader header{.api = find_api(ApiKey::sasl_authenticate)};
+  authentication_->on_token(as_text(token), [reply = BareReply(add_pending(header))](
+                                                const Result<std::string>& answer) mutable {
+    answer ? reply.send(*answer) : reply.refuse(Refusal::login_failed, answer.error().text);
+  });
+}
+
 void Connection::dispatch_request(const Request& request) {
   host_.traffic().requested(*request.header.api);
+  if (authentication_->must_admit(request.header.api->key)) {
+    const auto admitted =
+        authentication_->admit(request.header.client_id, channel_.certificate_name());
+    if (!admitted) {
+      return on_refuse(
+          Refusal::unauthorized,
+          fmt::format("{} before a login: {}", request.header.api->name, admitted.error().text));
+    }
+  }
   Call call{.services = host_.services(),
-            .principal = principal_,
-            .advertised = host_.advertised(channel_.socket())};
+            .principal = authentication_->principal(),
+            .authentication = *authentication_,
+            .advertised = host_.advertised(channel_.socket()),
+            .client_id = request.header.client_id};
   const auto dispatched = dispatch(call, request, add_pending(request.header));
   if (!dispatched) {
     on_refuse(Refusal::malformed_request,
@@ -207,6 +235,8 @@ void Connection::on_writable() {
 void Connection::on_refuse(Refusal refusal, std::string_view text) {
   if (!open_) return;
   host_.traffic().refused(refusal, loop().peer_endpoint(channel_.socket()), text);
+  // What was answered before may say why; it goes as far as the socket takes it.
+  if (!outbox_.empty()) host_.traffic().sent(outbox_.flush(loop(), channel_).bytes);
   close();
 }
 

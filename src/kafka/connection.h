@@ -45,8 +45,10 @@ class Connection final : public runtime::SocketHandler,
  public:
   static constexpr std::size_t pipeline_max = 64;
   static constexpr std::size_t unsent_max = 1024 * 1024;
+  // Bytes of a request of somebody who must log in first.
+  static constexpr std::size_t stranger_request_max = 64 * 1024;
 
-  Connection(ConnectionHost& host, net::Channel channel, access::Principal principal);
+  Connection(ConnectionHost& host, net::Channel channel);
 
   void start();
   void flush();
@@ -78,7 +80,9 @@ class Connection final : public runtime::SocketHandler,
   void read_rest_of_frame();
   Bytes run_requests(Bytes in);
   void run_request(Bytes frame);
+  void run_bare_token(Bytes token);
   void dispatch_request(const Request& request);
+  [[nodiscard]] std::size_t request_max();
   void refuse_unsupported(const RequestHeader& header);
   ReplyPath add_pending(const RequestHeader& header);
   void keep(Bytes rest);
@@ -88,7 +92,7 @@ class Connection final : public runtime::SocketHandler,
 
   ConnectionHost& host_;
   net::Channel channel_;
-  access::Principal principal_;
+  std::shared_ptr<Authentication> authentication_;
   Buffer input_;  // received, not handled yet: from the start of a frame on
   std::vector<Pending> pending_;
   std::uint64_t first_pending_ = 0;  // RequestId of pending_[0]

@@ -44,7 +44,10 @@ void remove_by_name(Call& call, std::string_view name, const Gathered& gathered)
   if (const auto* stream = call.services.stream.catalogue().find(name)) {
     return remove_if_allowed(call, *stream, gathered);
   }
-  refuse(gathered, {.name = std::string(name)}, ErrorCode::unknown_topic_or_partition);
+  // Who may not see a topic must not learn that there is none.
+  refuse(gathered, {.name = std::string(name)},
+         call.may(access::Action::describe, name) ? ErrorCode::unknown_topic_or_partition
+                                                  : ErrorCode::topic_authorization_failed);
 }
 
 void remove_by_id(Call& call, const Uuid& topic_id, const Gathered& gathered) {

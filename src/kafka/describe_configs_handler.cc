@@ -94,6 +94,10 @@ std::vector<BrokerSetting> broker_settings(const Options& options) {
 
 void describe_broker(const Call& call, const DescribeConfigsRequest& request, const Wanted& wanted,
                      Answer& answer) {
+  if (!call.may(access::Action::administer, {})) {
+    answer.error_code = ErrorCode::cluster_authorization_failed;
+    return;
+  }
   if (!wanted.name.empty() && wanted.name != std::to_string(node_id)) {
     answer.error_code = ErrorCode::invalid_request;
     answer.error_message = fmt::format("broker {}: there is only broker {}", wanted.name, node_id);

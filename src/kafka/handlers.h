@@ -1,6 +1,7 @@
 #pragma once
 
 #include "access/access.h"
+#include "kafka/authentication.h"
 #include "kafka/messages.h"
 #include "kafka/options.h"
 #include "kafka/reply.h"
@@ -22,7 +23,9 @@ struct Services {
 struct Call {
   Services& services;
   const access::Principal& principal;
+  Authentication& authentication;
   runtime::Endpoint advertised;  // where this client reaches the server
+  std::string_view client_id;
 
   [[nodiscard]] bool may(access::Action action, std::string_view stream) const {
     return services.access.check(principal, action, stream).has_value();
@@ -42,6 +45,9 @@ void handle(Call& call, const DeleteTopicsRequest& request, Reply<DeleteTopicsRe
 void handle(Call& call, const DescribeConfigsRequest& request,
             Reply<DescribeConfigsResponse> reply);
 void handle(Call& call, const InitProducerIdRequest& request, Reply<InitProducerIdResponse> reply);
+void handle(Call& call, const SaslHandshakeRequest& request, Reply<SaslHandshakeResponse> reply);
+void handle(Call& call, const SaslAuthenticateRequest& request,
+            Reply<SaslAuthenticateResponse> reply);
 
 // Decodes the body of a supported request and calls its handler. Errc::malformed when it can't be
 // decoded.

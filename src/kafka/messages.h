@@ -11,6 +11,7 @@
 #include "kafka/list_offsets_messages.h"
 #include "kafka/metadata_messages.h"
 #include "kafka/produce_messages.h"
+#include "kafka/sasl_messages.h"
 
 namespace sluice::kafka {
 
@@ -26,6 +27,8 @@ decltype(auto) visit_messages(ApiKey key, Visit&& visit) {
       return visit.template operator()<ListOffsetsRequest, ListOffsetsResponse>();
     case ApiKey::metadata:
       return visit.template operator()<MetadataRequest, MetadataResponse>();
+    case ApiKey::sasl_handshake:
+      return visit.template operator()<SaslHandshakeRequest, SaslHandshakeResponse>();
     case ApiKey::api_versions:
       return visit.template operator()<ApiVersionsRequest, ApiVersionsResponse>();
     case ApiKey::create_topics:
@@ -36,6 +39,8 @@ decltype(auto) visit_messages(ApiKey key, Visit&& visit) {
       return visit.template operator()<InitProducerIdRequest, InitProducerIdResponse>();
     case ApiKey::describe_configs:
       return visit.template operator()<DescribeConfigsRequest, DescribeConfigsResponse>();
+    case ApiKey::sasl_authenticate:
+      return visit.template operator()<SaslAuthenticateRequest, SaslAuthenticateResponse>();
     case ApiKey::describe_cluster:
       return visit.template operator()<DescribeClusterRequest, DescribeClusterResponse>();
   }

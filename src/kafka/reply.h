@@ -17,11 +17,12 @@ enum class Refusal : std::uint8_t {
   malformed_request,  // a body that can't be decoded
   unknown_api,
   unsupported_version,
-  unauthorized,
+  unauthorized,         // a request that needs a login
+  login_failed,         // logged by access
   failed_without_acks,  // acks=0 and the produce request failed: only closing can say so
   idle,
 };
-constexpr std::size_t refusal_count = 8;
+constexpr std::size_t refusal_count = 9;
 std::string_view to_string(Refusal refusal);
 
 // Counts the requests of a connection.
@@ -94,6 +95,20 @@ class Reply : public ReplyPath {
   // In the layout of another version than that of the request: for ApiVersions alone.
   void send_as(std::int16_t version, Response response) {
     send_frame(encode_response(api(), version, correlation_id(), response));
+  }
+};
+
+// The answer to a token that came as a bare frame (SaslHandshake version 0).
+class BareReply : public ReplyPath {
+ public:
+  explicit BareReply(ReplyPath path) : ReplyPath(std::move(path)) {}
+
+  void send(std::string_view token) {
+    Frame frame;
+    Writer writer(frame.bytes);
+    writer.write<std::int32_t>(static_cast<std::int32_t>(token.size()));
+    writer.write_bytes(as_bytes(token));
+    send_frame(std::move(frame));
   }
 };
 

@@ -71,15 +71,7 @@ void Server::stop() {
 }
 
 void Server::on_accept(net::Channel channel) {
-  const auto peer = loop_.peer_endpoint(channel.socket());
-  const auto peer_text = runtime::to_string(peer);
-  auto principal = services_.access.authenticate({"kafka", peer_text, {}, {}, {}});
-  if (!principal) {
-    traffic_.refused(Refusal::unauthorized, peer, principal.error().text);
-    return channel.close(loop_);
-  }
-  const auto connection =
-      std::make_shared<Connection>(*this, std::move(channel), std::move(*principal));
+  const auto connection = std::make_shared<Connection>(*this, std::move(channel));
   connections_.emplace(connection.get(), connection);
   traffic_.connected();
   connection->start();

@@ -66,6 +66,21 @@ class SimKafkaClient {
     return receive<Response>(key, version);
   }
 
+  // A frame without any header there, and one back.
+  std::string exchange(std::string_view token) {
+    Buffer out;
+    Writer writer(out);
+    writer.write<std::int32_t>(static_cast<std::int32_t>(token.size()));
+    writer.write_bytes(as_bytes(token));
+    send_bytes(out);
+    SLUICE_ASSERT(world_.run_until([&] { return has_response() || socket_->ended(); }));
+    SLUICE_ASSERT(has_response());
+    const auto frame = next_frame(socket_->received(), 64 << 20);
+    std::string answer(as_text(**frame));
+    socket_->take(frame_size_bytes + answer.size());
+    return answer;
+  }
+
   [[nodiscard]] bool has_response() const {
     const auto frame = next_frame(socket_->received(), 64 << 20);
     return frame && *frame;
@@ -103,6 +118,13 @@ class SimKafka {
     start();
   }
 
+  // Serves by the rules of `other` from now on; it must outlive this object's server.
+  void use(access::Access& other) {
+    server.reset();
+    access_ = &other;
+    start();
+  }
+
   [[nodiscard]] sim::SimWorld& world() { return *backend.world; }
   SimKafkaClient connect() { return {world(), address_}; }
 
@@ -121,14 +143,15 @@ class SimKafka {
 
  private:
   void start() {
-    server = std::make_unique<Server>(world().loop(0), backend.stream(ShardId{0}), access, metrics,
-                                      options_);
+    server = std::make_unique<Server>(world().loop(0), backend.stream(ShardId{0}), *access_,
+                                      metrics, options_);
     const auto listening = server->listen({"10.0.0.1", 9092});
     SLUICE_ASSERT(listening);
     address_ = *listening;
   }
 
   Options options_;
+  access::Access* access_ = &access;
   runtime::Endpoint address_;
 };
 

@@ -21,6 +21,8 @@ std::string_view to_string(Refusal refusal) {
       return "unsupported_version";
     case Refusal::unauthorized:
       return "unauthorized";
+    case Refusal::login_failed:
+      return "login_failed";
     case Refusal::failed_without_acks:
       return "failed_without_acks";
     case Refusal::idle:
@@ -50,7 +52,8 @@ Traffic::Traffic(Metrics& metrics, runtime::Loop& loop)
 
 void Traffic::refused(Refusal refusal, const runtime::Endpoint& peer, std::string_view text) {
   refusals_[static_cast<std::size_t>(refusal)]->add();
-  if (refusal == Refusal::idle || !log_limit_.allow(loop_.wall_ms())) return;
+  const bool not_logged = refusal == Refusal::idle || refusal == Refusal::login_failed;
+  if (not_logged || !log_limit_.allow(loop_.wall_ms())) return;
   logger.warn("connection closed", {{"reason", to_string(refusal)},
                                     {"peer", runtime::to_string(peer)},
                                     {"error", text},
