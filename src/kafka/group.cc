@@ -11,7 +11,7 @@ namespace {
 constexpr std::int16_t id_first_since = 4;          // KIP-394
 constexpr std::int16_t skips_assignment_since = 9;  // KIP-814
 constexpr std::size_t member_id_prefix_max = 255;   // of what the client calls itself
-constexpr std::size_t bytes_per_entry = 64;  // what a member or a protocol costs beside its text
+constexpr std::size_t bytes_per_entry = 256;  // what a member or a protocol costs beside its text
 constexpr std::int32_t rebalance_timeout_max_ms = 24 * 60 * 60 * 1000;
 
 std::vector<GroupRow::Protocol> protocols_of(const JoinGroupRequest& request) {
@@ -29,7 +29,7 @@ bool same_protocols(const std::vector<GroupRow::Protocol>& known, const JoinGrou
 }
 
 std::size_t bytes_of(const JoinGroupRequest& request) {
-  std::size_t sum = bytes_per_entry + request.group_instance_id.value_or("").size();
+  std::size_t sum = bytes_per_entry;
   for (const auto& [name, metadata] : request.protocols)
     sum += bytes_per_entry + name.size() + metadata.size();
   return sum;
@@ -37,7 +37,6 @@ std::size_t bytes_of(const JoinGroupRequest& request) {
 
 std::size_t bytes_of(const GroupRow::Member& member) {
   std::size_t sum = bytes_per_entry + member.assignment.size();
-  if (member.instance_id) sum += member.instance_id->size();
   for (const auto& [name, metadata] : member.protocols)
     sum += bytes_per_entry + name.size() + metadata.size();
   return sum;
@@ -79,6 +78,7 @@ Group::Group(const GroupOptions& options, Random& ids, GroupRow row, const Group
     Member& member = members_[std::move(id)];
     member.data = std::move(stored);
     member.synced = true;
+    bytes_ += bytes_of(member.data);
     touch(member, clock.now);
   }
 }
@@ -119,7 +119,7 @@ ErrorCode Group::check_join(const JoinGroupRequest& request) const {
       members_.size() + invited_.size() >= options_.members_max)
     return ErrorCode::group_max_size_reached;
   const std::size_t freed = is_member ? bytes_of(known->second.data) : 0;
-  if (bytes() - freed + bytes_of(request) > options_.bytes_max)
+  if (bytes_ - freed + bytes_of(request) > options_.bytes_max)
     return ErrorCode::group_max_size_reached;
   return supports(request) ? ErrorCode::none : ErrorCode::inconsistent_group_protocol;
 }
@@ -156,12 +156,6 @@ ErrorCode Group::check_member(std::string_view member_id,
   return members_.contains(member_id) ? ErrorCode::none : ErrorCode::unknown_member_id;
 }
 
-std::size_t Group::bytes() const {
-  std::size_t sum = 0;
-  for (const auto& [id, member] : members_) sum += bytes_of(member.data);
-  return sum;
-}
-
 std::string Group::new_member_id(std::string_view prefix) {
   return fmt::format("{}-{:016x}{:016x}", prefix.substr(0, member_id_prefix_max), ids_.next(),
                      ids_.next());
@@ -188,6 +182,7 @@ void Group::add(std::string member_id, const Arrival& arrival) {
     leader_ = member_id;
   }
   Member& member = members_[member_id];
+  bytes_ += bytes_of(member.data);
   member.data.id = std::move(member_id);
   member.data.instance_id = text_of(arrival.request.group_instance_id);
   if (member.data.instance_id) statics_[*member.data.instance_id] = member.data.id;
@@ -244,6 +239,7 @@ void Group::renew(Member& member, const Arrival& arrival) {
     refuse(*member.join, ErrorCode::rebalance_in_progress, member.data.id, arrival.out);
   member.join = arrival.ticket;
   member.returning.reset();
+  bytes_ -= bytes_of(member.data);
   member.data.client_id = arrival.peer.client_id;
   member.data.client_host = arrival.peer.client_host;
   member.data.session_timeout_ms = request.session_timeout_ms;
@@ -252,6 +248,7 @@ void Group::renew(Member& member, const Arrival& arrival) {
           ? std::min(request.rebalance_timeout_ms, rebalance_timeout_max_ms)
           : request.session_timeout_ms;
   member.data.protocols = protocols_of(request);
+  bytes_ += bytes_of(member.data);
 }
 
 void Group::refuse(Ticket ticket, ErrorCode code, std::string_view member_id, GroupEffects& out) {
@@ -306,11 +303,12 @@ void Group::remove(Members::iterator found, ErrorCode code, GroupEffects& out) {
   if (member.sync) out.syncs.emplace_back(*member.sync, SyncGroupResponse{.error_code = code});
   if (member.data.instance_id) statics_.erase(*member.data.instance_id);
   const bool led = member.data.id == leader_;
+  bytes_ -= bytes_of(member.data);
   members_.erase(found);
   if (led) leader_ = members_.empty() ? "" : members_.begin()->first;
 }
 
-void Group::cancel(Ticket ticket, const GroupClock& clock, GroupEffects& /*out*/) {
+void Group::cancel(Ticket ticket, const GroupClock& clock) {
   const auto found = std::ranges::find_if(members_, [&](const auto& entry) {
     return entry.second.join == ticket || entry.second.sync == ticket;
   });

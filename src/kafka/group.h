@@ -72,7 +72,7 @@ class Group {
   ErrorCode leave(std::string_view member_id, std::optional<std::string_view> instance_id,
                   const GroupClock& clock, GroupEffects& out);
   // Whoever waits for that ticket has gone: it is never answered, and its member's session runs.
-  void cancel(Ticket ticket, const GroupClock& clock, GroupEffects& out);
+  void cancel(Ticket ticket, const GroupClock& clock);
   void on_stored(std::uint64_t store, bool ok, const GroupClock& clock, GroupEffects& out);
   void on_time(const GroupClock& clock, GroupEffects& out);
 
@@ -87,7 +87,11 @@ class Group {
   [[nodiscard]] const std::string& protocol_type() const { return protocol_type_; }
   [[nodiscard]] std::size_t members() const { return members_.size(); }
   [[nodiscard]] WallMs empty_since() const { return empty_since_; }
-  // Nobody has ever been a member, and nobody was given a member id.
+  // What its members hold of memory.
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  // A member id was given out and will come back soon.
+  [[nodiscard]] bool expects_members() const { return !invited_.empty(); }
+  // Nobody has ever been a member or been given a member id.
   [[nodiscard]] bool unused() const;
   // Members are known by their subscriptions to read `topic` (consumer protocol); true also when a
   // subscription can't be read.
@@ -128,7 +132,6 @@ class Group {
   [[nodiscard]] bool supports(const JoinGroupRequest& request) const;
   [[nodiscard]] ErrorCode check_member(std::string_view member_id,
                                        std::optional<std::string_view> instance_id) const;
-  [[nodiscard]] std::size_t bytes() const;
   std::string new_member_id(std::string_view prefix);
   void join_first(const Arrival& arrival);
   void join_again(Member& member, const Arrival& arrival);
@@ -149,6 +152,7 @@ class Group {
   void on_join_end(const GroupClock& clock, GroupEffects& out);
   void on_sync_end(const GroupClock& clock, GroupEffects& out);
   bool assign(const SyncGroupRequest& request);
+  void set_assignment(Member& member, Bytes assignment);
   void answer_syncs(ErrorCode code, runtime::TimePoint now, GroupEffects& out);
   void end_sessions(const GroupClock& clock, GroupEffects& out);
   [[nodiscard]] runtime::Duration rebalance_timeout() const;
@@ -167,6 +171,7 @@ class Group {
   std::string leader_;
   WallMs empty_since_ = 0;
   Members members_;
+  std::size_t bytes_ = 0;                                    // of all members
   std::map<std::string, std::string, std::less<>> statics_;  // instance id -> member id
   std::map<std::string, runtime::TimePoint, std::less<>>
       invited_;  // member ids that were given out and not used yet, until when

@@ -74,7 +74,7 @@ void Group::complete_join(const GroupClock& clock, GroupEffects& out) {
   due_at(sync_end_);
   for (auto& [id, member] : members_) {
     member.synced = false;
-    member.data.assignment.clear();
+    set_assignment(member, {});
     touch(member, clock.now);
   }
   for (auto& [id, member] : members_) {
@@ -176,16 +176,21 @@ void Group::sync(Ticket ticket, const SyncGroupRequest& request, const GroupCloc
 }
 
 bool Group::assign(const SyncGroupRequest& request) {
-  std::size_t sum = bytes();
+  std::size_t sum = bytes_;
   for (const auto& given : request.assignments) sum += given.assignment.size();
   if (sum > options_.bytes_max) return false;
   for (const auto& given : request.assignments) {
     const auto member = members_.find(given.member_id);
     if (member == members_.end()) continue;
-    member->second.data.assignment.clear();
-    append(member->second.data.assignment, given.assignment);
+    set_assignment(member->second, given.assignment);
   }
   return true;
+}
+
+void Group::set_assignment(Member& member, Bytes assignment) {
+  bytes_ -= member.data.assignment.size();
+  bytes_ += assignment.size();
+  member.data.assignment = Buffer(assignment.data(), assignment.data() + assignment.size());
 }
 
 SyncGroupResponse Group::sync_answer(const Member& member) const {
