@@ -4,38 +4,18 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/metrics.h"
-#include "base/result.h"
 #include "base/task.h"
 #include "runtime/loop.h"
 #include "stream/stream.h"
+#include "table/row.h"
 
 namespace sluice::table {
 
-class Store;  // rocks_store.h: where the rows of all tables of a process lie
-
-struct Row {
-  std::string key;
-  Buffer value;
-};
-
-// Rows of a slot with keys from `from` on and below `until` (empty: no end), in order of the bytes
-// of their keys.
-struct Range {
-  std::string from;
-  std::string until;
-  std::size_t rows_max = 1000;
-  std::size_t bytes_max = 256 << 10;
-};
-
-struct Portion {
-  std::vector<Row> rows;
-  std::optional<std::string> next;  // where the range goes on; none: it is through
-};
+class Store;  // store.h: where the rows of all tables of a process lie
 
 // State that is the fold of a compacted internal stream: one shard's part of it.
 //
@@ -44,7 +24,9 @@ struct Portion {
 // only what came after; if they are lost, or their offset is beyond the log's end, they are folded
 // again from the stream's start. The table is the only writer of its stream.
 //
-// Shard: all calls and callbacks on its loop, for slots whose home is this shard. No call blocks.
+// Shard: all calls and callbacks on its loop, for slots whose home is this shard. No call blocks;
+// callbacks may run within the call, and not after the table is gone. The stream outlives the
+// table, or has come to rest before the table goes: after stop(), or when the loop turns no more.
 class Table {
  public:
   struct Context {
@@ -65,26 +47,31 @@ class Table {
   void open(Done<void> done);
 
   // Sets a row, or removes it (no value). Puts of a turn are appended as one batch per slot; the
-  // row can be read once it is durable, and then `done` runs. Errors: those of Stream::append;
-  // busy: too many bytes are waiting (see docs of the implementation). Puts of a slot take effect
-  // in call order.
+  // row can be read once it is durable, and then `done` runs. Errors: those of Stream::append, busy
+  // excepted: then the put waits for room; busy, at once: 16 MiB wait already. What is put to a
+  // slot takes effect in call order, whether put or put_behind.
   void put(std::uint32_t slot, std::string key, std::optional<Buffer> value, Done<void> done);
 
   // For state that is derived from something that is durable already: the row can be read at once.
   // Rows of a slot that were put within some 100 ms are appended as one atomic batch, the newest of
-  // each key. After a crash the newest may be missing, but never a part of what a batch held.
+  // each key. After a crash the newest batches may be missing, but never a part of one. Above 8
+  // MiB, when the stream took nothing for long, rows are divided in the order in which they were
+  // put last: so a row put last in each turn never gets ahead of the others.
   void put_behind(std::uint32_t slot, std::string key, std::optional<Buffer> value);
-  // Runs `done` when all that was put behind so far is durable in the stream.
+  // Runs `done` when all that was put behind so far is durable in the stream; what can't be
+  // appended now is tried again, without end.
   void flush(std::uint32_t slot, Done<void> done);
 
-  // One row, or none. Memory, block cache or disk: never on the loop.
+  // One row, or none. Memory, block cache or disk: never on the loop. Errors: io, corrupt; busy at
+  // once when 4,096 reads are under way.
   void get(std::uint32_t slot, std::string key, Done<std::optional<Buffer>> done);
-  // A portion of a range as it is when `done` runs.
+  // A portion of a range as it is when `done` runs. Errors as of get().
   void scan(std::uint32_t slot, Range range, Done<Portion> done);
   // True when the slot certainly has no rows, so that nobody need wait for a scan.
   [[nodiscard]] bool empty(std::uint32_t slot) const;
 
-  // Makes everything durable in stream and store; nothing may be put afterwards.
+  // Makes everything durable in stream and store; nothing may be put afterwards. Errors: the first
+  // of the stream or store; what was put behind is lost then.
   void stop(Done<void> done);
 
  private:

@@ -28,7 +28,8 @@ OWNERS = {
     r"openssl/.*": {"net", "access"},
     r"sys/(socket|epoll)\.h|netinet/.*|arpa/inet\.h|netdb\.h": {"runtime", "cli"},
     r"fcntl\.h|unistd\.h|fstream|filesystem|random": {"base", "runtime", "cli", "server"},
-    r"thread|mutex|condition_variable|future": {"base", "runtime", "cli", "server"},
+    r"mutex": {"base", "runtime", "table", "cli", "server"},
+    r"thread|condition_variable|future": {"base", "runtime", "cli", "server"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
