@@ -52,12 +52,12 @@ class Checkpointer {
   void start(bool clean);
   [[nodiscard]] bool running() const { return running_; }
   // The file goes after the next checkpoint that is started.
-  void doom(Partition partition, Offset segment) { doomed_.push_back({partition, segment}); }
+  void doom(Partition partition, SegmentId segment) { doomed_.push_back({partition, segment}); }
 
  private:
   struct Doomed {
     Partition partition;
-    Offset segment;
+    SegmentId segment;
   };
   void on_written(const Checkpoint& checkpoint);
   void replace(const Checkpoint& checkpoint, Buffer bytes);

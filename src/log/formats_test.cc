@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/hash.h"
 #include "log/checkpoint.h"
 #include "log/journal_format.h"
 #include "log/producers.h"
@@ -73,7 +74,11 @@ TEST(CheckpointFormat, ComesBackUndamagedOrNotAtAll) {
   state.start = {10};
   state.end = {99};
   state.reserved = {1 << 20};
-  state.segments = {{{10}, 500, 1000}, {{50}, 600, 2000}};
+  state.segments = {{{10}, 500, 1000, 3}, {{50}, 600, 2000}};
+  state.active_since = 777;
+  state.compaction = std::make_unique<CompactionState>();
+  state.compaction->until = {40};
+  state.compaction->passes = {{{20}, 100, 0}, {{40}, 200, 5}};
   state.producers = std::make_unique<ProducerTable>();
   state.producers->add({.producer_id = 4, .epoch = 1, .base_sequence = 0, .count = 5}, {85}, 123);
   state.producers->add({.producer_id = 4, .epoch = 1, .base_sequence = 5, .count = 5}, {95}, 123);
@@ -92,10 +97,46 @@ TEST(CheckpointFormat, ComesBackUndamagedOrNotAtAll) {
   EXPECT_EQ(back.id, state.id);
   EXPECT_EQ(back.end, Offset{90}) << "only what the segments hold";
   EXPECT_EQ(back.segments.at(1).size, 600u);
+  EXPECT_EQ(back.segments.at(0).id(), (SegmentId{{10}, 3}));
+  EXPECT_EQ(back.active_since, 777);
+  EXPECT_EQ(back.compaction->until, Offset{40});
+  EXPECT_EQ(back.compaction->passes.at(1).tombstones, 5u);
   EXPECT_TRUE(back.producers->check({.producer_id = 4, .epoch = 1, .base_sequence = 5, .count = 1}))
       << "the batch at 95 is not in the segments: the journal will tell of it";
   expect_no_damage_passes(
       bytes, [](const Buffer& damaged) { return decode_checkpoint(damaged).has_value(); });
+}
+
+TEST(CheckpointFormat, ReadsTheFirstVersion) {
+  Buffer bytes;
+  Writer writer(bytes);
+  writer.write<std::uint32_t>(0x534c4350);
+  writer.write<std::uint32_t>(0);  // the checksum, below
+  writer.write<std::uint32_t>(1);  // partitions
+  writer.write<std::uint16_t>(1);
+  writer.write<std::uint8_t>(1);
+  writer.write<std::uint8_t>(4);
+  writer.write_text("boot");
+  writer.write<std::uint64_t>(5);  // run
+  writer.write<std::uint32_t>(0);
+  writer.write<std::uint32_t>(1);
+  for (int i = 0; i < 3; ++i) writer.write<std::uint64_t>(0);  // position
+  writer.write<std::uint64_t>(0xabc);
+  writer.write<std::uint32_t>(3);
+  for (const std::int64_t offset : {10, 99, 0}) writer.write<std::int64_t>(offset);
+  writer.write<std::uint32_t>(1);
+  writer.write<std::int64_t>(10);
+  writer.write<std::uint64_t>(500);
+  writer.write<std::int64_t>(1000);
+  writer.write<std::uint8_t>(0);
+  writer.patch<std::uint32_t>(4, crc32c(Bytes(bytes).subspan(8)));
+  const auto decoded = decode_checkpoint(bytes);
+  ASSERT_TRUE(decoded) << decoded.error().text;
+  const PartitionState& state = decoded->partitions.at(0);
+  EXPECT_EQ(state.end, Offset{99});
+  EXPECT_EQ(state.segments.at(0).max_timestamp, 1000);
+  EXPECT_EQ(state.segments.at(0).generation, 0u);
+  EXPECT_EQ(state.compaction, nullptr);
 }
 
 TEST(SegmentIndex, FindsWhereToBegin) {

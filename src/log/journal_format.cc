@@ -46,7 +46,7 @@ JournalItem read_item(Reader& reader) {
 
 bool is_known(JournalItemKind kind) {
   return kind == JournalItemKind::batch || kind == JournalItemKind::reserve ||
-         kind == JournalItemKind::drop;
+         kind == JournalItemKind::drop || kind == JournalItemKind::start;
 }
 
 }  // namespace

@@ -32,12 +32,13 @@ enum class JournalItemKind : std::uint8_t {
   batch = 1,    // a record batch, whose bytes follow
   reserve = 2,  // offsets below `offset` may be given out
   drop = 3,     // the partition is gone
+  start = 4,    // records below `offset` are deleted
 };
 
 struct JournalItem {
   JournalItemKind kind = JournalItemKind::batch;
   Partition partition;
-  Offset offset;           // batch: its base offset; reserve: the bound
+  Offset offset;           // batch: its base offset; reserve, start: the bound
   std::uint32_t size = 0;  // of the batch in bytes
   std::uint32_t crc = 0;   // the batch's own
   std::int32_t count = 0;  // offsets that the batch takes

@@ -130,6 +130,9 @@ Result<void> JournalReader::visit(Entry entry, JournalVisitor& visitor) {
       case JournalItemKind::drop:
         visitor.on_drop(item);
         break;
+      case JournalItemKind::start:
+        visitor.on_start(item);
+        break;
     }
   }
   return {};

@@ -20,6 +20,7 @@ class JournalVisitor {
   virtual Result<void> on_batch(const JournalItem& item, Buffer bytes, WallMs written_at) = 0;
   virtual void on_reserve(const JournalItem& item) = 0;
   virtual void on_drop(const JournalItem& item) = 0;
+  virtual void on_start(const JournalItem& item) = 0;
 
  protected:
   ~JournalVisitor() = default;

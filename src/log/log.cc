@@ -132,6 +132,8 @@ void Log::Impl::on_journal_done(std::vector<JournalAppend> appends) {
 
 void Log::Impl::commit(JournalAppend& append) {
   if (!append.waits_only) note_change();
+  if (append.item.kind == JournalItemKind::start && !append.waits_only)
+    return raise_start(*append.partition, append.item.offset);
   if (!append.block || append.partition->dropped) return;
   PartitionLog& partition = *append.partition;
   partition.visible_end = append.block->until();
@@ -200,12 +202,49 @@ void Log::Impl::apply_retention() {
       producers->expire(now - options_.producer_expiration_ms);
       if (producers->empty()) producers.reset();
     }
-    for (const Segment& segment : log::apply_retention(*partition, now)) {
-      metered_.bytes.add(-static_cast<std::int64_t>(segment.size));
-      checkpointer_.doom(id, segment.base);
-      note_change();
-    }
+    forget(id, log::apply_retention(*partition, now));
   }
+}
+
+// Of segments that are not in the partition's list any more: the files go once no checkpoint names
+// them.
+void Log::Impl::forget(Partition partition, std::span<const Segment> segments) {
+  for (const Segment& segment : segments) {
+    metered_.bytes.add(-static_cast<std::int64_t>(segment.size));
+    checkpointer_.doom(partition, segment.id());
+    note_change();
+  }
+}
+
+void Log::Impl::delete_records(Partition id, Offset before, Done<Offset> done) {
+  const auto partition = find(id);
+  if (!partition)
+    return done(fail(Errc::not_found, "no partition {} of stream {:x}", id.index, id.stream.value));
+  if (before > partition->visible_end) {
+    return done(fail(Errc::out_of_range, "offset {} is beyond the end, {}", before.value,
+                     partition->visible_end.value));
+  }
+  if (before <= partition->state.start) return done(partition->state.start);
+  if (auto allowed = may_append(0); !allowed) return done(std::unexpected(allowed.error()));
+  journal_.push({.item = {.kind = JournalItemKind::start, .partition = id, .offset = before},
+                 .must_sync = true,
+                 .partition = partition,
+                 .block = nullptr,
+                 .answer = {.first = before},
+                 .done = [partition, done = std::move(done)](Result<Appended> answer) mutable {
+                   if (!answer) return done(std::unexpected(std::move(answer.error())));
+                   done(partition->state.start);
+                 }});
+}
+
+void Log::Impl::raise_start(PartitionLog& partition, Offset start) {
+  if (partition.dropped) return;
+  partition.state.start = std::max(partition.state.start, start);
+  forget(partition.state.id, drop_deleted(partition));
+}
+
+void Log::Impl::hold(Partition partition, Offset from) {
+  if (const auto found = find(partition)) found->held_from = from;
 }
 
 // The public face.
@@ -234,6 +273,10 @@ void Log::find_max_time(Partition partition, Done<Found> done) {
   impl_->find_max_time(partition, std::move(done));
 }
 void Log::apply_retention() { impl_->apply_retention(); }
+void Log::delete_records(Partition partition, Offset before, Done<Offset> done) {
+  impl_->delete_records(partition, before, std::move(done));
+}
+void Log::hold(Partition partition, Offset from) { impl_->hold(partition, from); }
 void Log::stop(Done<void> done) { impl_->stop(std::move(done)); }
 Log::Health Log::health() const { return impl_->health(); }
 

@@ -33,12 +33,17 @@ struct Options {
                               << 20;   // bytes appended and not yet durable; beyond: Errc::busy
   std::uint32_t open_files_max = 256;  // segment files held open
   std::int64_t producer_expiration_ms = 86'400'000;
+  std::uint64_t compaction_map_size = 32ull << 20;  // memory of a compaction for keys, in bytes
 };
 
 struct PartitionOptions {
   std::int64_t retention_ms = -1;     // -1: for ever
   std::int64_t retention_bytes = -1;  // -1: no limit
   std::int64_t segment_size = -1;     // -1: Options::segment_size
+  std::int64_t segment_ms = -1;       // an older segment is closed by the next append; -1: never
+  bool compact = false;               // the newest record of each key stays
+  std::int64_t delete_retention_ms = 86'400'000;  // how long compaction keeps a null value
+  std::int64_t min_compaction_lag_ms = 0;         // younger records are not compacted
 };
 
 struct Appended {
@@ -129,8 +134,14 @@ class Log {
   // The offset of the record with the largest timestamp (KIP-734).
   void find_max_time(Partition partition, Done<Found> done);
 
-  // Retention now, without waiting for its interval.
+  // Retention and compaction now, without waiting for their interval.
   void apply_retention();
+  // Raises the start to `before`; answers the new one, or the present one if that is higher.
+  // Durable when done. Errors: not_found, out_of_range (beyond the visible end), disk_full, io,
+  // closed.
+  void delete_records(Partition partition, Offset before, Done<Offset> done);
+  // Retention and compaction leave alone what lies at or above `from`, until the next call.
+  void hold(Partition partition, Offset from);
   // Everything appended is made durable, segments are written, a checkpoint is taken; then `done`.
   // Afterwards nothing is accepted any more. The log may be destroyed in `done`.
   void stop(Done<void> done);

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/logger.h"
@@ -45,6 +46,8 @@ class Log::Impl final : public runtime::TurnHook,
   void find_time(Partition partition, WallMs when, Done<Found> done);
   void find_max_time(Partition partition, Done<Found> done);
   void apply_retention();
+  void delete_records(Partition partition, Offset before, Done<Offset> done);
+  void hold(Partition partition, Offset from);
   void stop(Done<void> done);
   [[nodiscard]] Health health() const;
 
@@ -83,6 +86,8 @@ class Log::Impl final : public runtime::TurnHook,
   void finish(JournalAppend& append);
   void delete_files(Partition partition);
   void journal_drop(std::shared_ptr<PartitionLog> partition);
+  void forget(Partition partition, std::span<const Segment> segments);
+  void raise_start(PartitionLog& partition, Offset start);
   void note_change();
 
   [[nodiscard]] Result<void> may_append(std::size_t batch_size) const;

@@ -125,9 +125,10 @@ void Log::Impl::find_time(Partition id, WallMs when, Done<Found> done) {
   std::vector<BlockRef> unwritten;
   for (const BlockRef& block : partition->cached.from(partition->written_until))
     if (block->max_timestamp() >= when) unwritten.push_back(block);
-  auto job = [store = store_, when, unwritten = std::move(unwritten),
+  auto job = [store = store_, when, floor = partition->state.start,
+              unwritten = std::move(unwritten),
               range = range_of(*partition, 0, partition->state.segments.size())] {
-    return store->find_time(range, unwritten, when);
+    return store->find_time(range, unwritten, when, floor);
   };
   helper_.run(std::move(job), [this, partition, done = std::move(done)](
                                   Result<std::optional<SegmentStore::Found>> found) mutable {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -35,10 +36,13 @@ class BlockQueue {
 // Below written_until records are in segments, below visible_end they are durable in the journal
 // and in the tail cache, below state.end they are on their way to the journal.
 struct PartitionLog {
+  static constexpr Offset not_held{std::numeric_limits<std::int64_t>::max()};
+
   PartitionState state;
   PartitionOptions options{};
   Offset visible_end;
   Offset written_until;
+  Offset held_from = not_held;  // retention and compaction stay below
   BlockQueue cached;
   bool dirty = false;   // the write-behind knows that there is something to write
   bool tidied = false;  // leftover files have been looked for in this run

@@ -68,6 +68,7 @@ class Recoverer final : public JournalVisitor {
   Result<void> on_batch(const JournalItem& item, Buffer bytes, WallMs written_at) override;
   void on_reserve(const JournalItem& item) override;
   void on_drop(const JournalItem& item) override;
+  void on_start(const JournalItem& item) override;
   PartitionState& state_of(Partition partition, Offset start);
 
   Disk& disk_;
@@ -80,6 +81,7 @@ class Recoverer final : public JournalVisitor {
   std::map<std::uint32_t, Checkpoint> last_shards_;  // of the last run, by shard
   std::map<Partition, std::vector<BlockRef>> unwritten_;
   std::uint64_t unwritten_bytes_ = 0;
+  WallMs last_written_at_ = 0;  // of the journal entry that was read last
   std::map<Partition, bool> tidied_;
 };
 
@@ -160,6 +162,7 @@ PartitionState& Recoverer::state_of(Partition partition, Offset start) {
 Result<void> Recoverer::on_batch(const JournalItem& item, Buffer bytes, WallMs written_at) {
   PartitionState& state = state_of(item.partition, item.offset);
   if (item.offset < state.end) return {};  // in its segment already
+  last_written_at_ = written_at;
   auto block = std::make_shared<const Block>(std::move(bytes));
   if (const auto batch = ProducerBatch::of(block->bytes()); batch.idempotent()) {
     if (!state.producers) state.producers = std::make_unique<ProducerTable>();
@@ -181,6 +184,11 @@ void Recoverer::on_drop(const JournalItem& item) {
   unwritten_.erase(item.partition);
 }
 
+void Recoverer::on_start(const JournalItem& item) {
+  PartitionState& state = state_of(item.partition, item.offset);
+  state.start = std::max(state.start, item.offset);
+}
+
 Result<void> Recoverer::refill() {
   for (auto& [id, blocks] : unwritten_) {
     PartitionState& state = state_.partitions[id];
@@ -188,7 +196,7 @@ Result<void> Recoverer::refill() {
                            .tidy = tidied_.try_emplace(id, true).second};
     for (const SegmentWrite& write : plan_writes(state, blocks, plan)) {
       SLUICE_TRY(store_.write(write));
-      apply_write(state, write);
+      apply_write(state, write, last_written_at_);
     }
   }
   unwritten_.clear();
@@ -202,6 +210,8 @@ void Recoverer::settle_offsets() {
   for (auto& [id, state] : state_.partitions) {
     if (may_have_lost && !stopped_cleanly(id)) state.end = std::max(state.end, state.reserved);
     if (options_.durability == Durability::disk) state.reserved = {};
+    // What was deleted may lie beyond what is left after damage.
+    state.end = std::max(state.end, state.start);
   }
 }
 

@@ -23,35 +23,61 @@ std::size_t count_beyond(const std::vector<Segment>& segments, std::uint64_t byt
   return count;
 }
 
-}  // namespace
-
-std::vector<Segment> apply_retention(PartitionLog& partition, WallMs now) {
-  const PartitionOptions& options = partition.options;
-  auto& segments = partition.state.segments;
-  if (segments.empty()) return {};
+// How many segments from the front end at or below `bound`.
+std::size_t count_below(const PartitionLog& partition, Offset bound) {
+  const auto& segments = partition.state.segments;
   std::size_t count = 0;
-  if (options.retention_ms >= 0) {
-    count = count_older(segments, now - options.retention_ms);
-    // All are too old: the last one can only go if nothing follows that belongs to it.
-    if (count == segments.size() && partition.written_until != partition.state.end) {
-      --count;
-      partition.roll = true;
-    }
-  }
+  while (count + 1 < segments.size() && segments[count + 1].base <= bound) ++count;
+  if (count + 1 == segments.size() && partition.written_until <= bound) ++count;
+  return count;
+}
+
+// How many can go by the partition's options.
+std::size_t count_expired(PartitionLog& partition, WallMs now) {
+  const PartitionOptions& options = partition.options;
+  const auto& segments = partition.state.segments;
+  std::size_t count = 0;
+  if (options.retention_ms >= 0) count = count_older(segments, now - options.retention_ms);
   if (options.retention_bytes >= 0) {
     const auto bytes = static_cast<std::uint64_t>(options.retention_bytes);
     count = std::max(count, std::min(count_beyond(segments, bytes), segments.size() - 1));
     if (segments.back().size > bytes) partition.roll = true;
   }
+  return std::min(count, count_below(partition, partition.held_from));
+}
+
+std::vector<Segment> drop_front(PartitionLog& partition, std::size_t count) {
+  auto& segments = partition.state.segments;
+  // The last one can only go if nothing follows that belongs to it.
+  if (count == segments.size() && partition.written_until != partition.state.end) {
+    --count;
+    partition.roll = true;
+  }
+  if (count == 0) return {};
   const auto kept = segments.begin() + static_cast<std::ptrdiff_t>(count);
   std::vector<Segment> dropped(segments.begin(), kept);
   segments.erase(segments.begin(), kept);
-  if (count == 0) return dropped;
-  partition.state.start = segments.empty() ? partition.written_until : segments.front().base;
+  partition.state.start = std::max(
+      partition.state.start, segments.empty() ? partition.written_until : segments.front().base);
   // The last checkpoint still names them: whoever tidies up by today's list would delete them too
   // early.
   partition.tidied = true;
   return dropped;
+}
+
+}  // namespace
+
+std::vector<Segment> apply_retention(PartitionLog& partition, WallMs now) {
+  if (partition.state.segments.empty()) return {};
+  const std::int64_t segment_ms = partition.options.segment_ms;
+  if (segment_ms >= 0 && now - partition.state.active_since >= segment_ms) partition.roll = true;
+  const std::size_t deleted = count_below(partition, partition.state.start);
+  return drop_front(partition, std::max(deleted, count_expired(partition, now)));
+}
+
+std::vector<Segment> drop_deleted(PartitionLog& partition) {
+  if (partition.state.segments.empty()) return {};
+  return drop_front(partition, count_below(partition, partition.state.start));
 }
 
 }  // namespace sluice::log

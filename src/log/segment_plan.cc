@@ -12,15 +12,18 @@ std::vector<SegmentWrite> plan_writes(const PartitionState& state, std::span<con
   if (!state.segments.empty()) {
     const Segment& active = state.segments.back();
     size = active.size;
-    writes.push_back(
-        {.partition = state.id, .base = active.base, .at = active.size, .blocks = {}, .known = {}});
+    writes.push_back({.partition = state.id,
+                      .segment = active.id(),
+                      .at = active.size,
+                      .blocks = {},
+                      .known = {}});
   }
   for (const BlockRef& block : blocks) {
     const std::uint64_t more = block->bytes().size();
     if (roll || (size > 0 && size + more > plan.segment_size)) {
       if (!writes.empty()) writes.back().seals = true;
       writes.push_back(
-          {.partition = state.id, .base = block->from(), .at = 0, .blocks = {}, .known = {}});
+          {.partition = state.id, .segment = {block->from()}, .at = 0, .blocks = {}, .known = {}});
       size = 0;
       roll = false;
     }
@@ -29,15 +32,17 @@ std::vector<SegmentWrite> plan_writes(const PartitionState& state, std::span<con
   }
   if (plan.tidy) {
     auto& known = writes.front().known.emplace();
-    for (const Segment& segment : state.segments) known.push_back(segment.base);
+    for (const Segment& segment : state.segments) known.push_back(segment.id());
   }
   return writes;
 }
 
-void apply_write(PartitionState& state, const SegmentWrite& write) {
+void apply_write(PartitionState& state, const SegmentWrite& write, WallMs now) {
   if (write.blocks.empty()) return;
-  if (state.segments.empty() || state.segments.back().base != write.base)
-    state.segments.push_back({.base = write.base});
+  if (state.segments.empty() || state.segments.back().id() != write.segment) {
+    state.segments.push_back({.base = write.segment.base});
+    state.active_since = now;
+  }
   Segment& segment = state.segments.back();
   segment.size = write.at + write.size();
   for (const BlockRef& block : write.blocks)

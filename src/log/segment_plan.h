@@ -19,6 +19,6 @@ struct SegmentPlan {
 std::vector<SegmentWrite> plan_writes(const PartitionState& state, std::span<const BlockRef> blocks,
                                       const SegmentPlan& plan);
 // The write has been done.
-void apply_write(PartitionState& state, const SegmentWrite& write);
+void apply_write(PartitionState& state, const SegmentWrite& write, WallMs now);
 
 }  // namespace sluice::log

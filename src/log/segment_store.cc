@@ -24,23 +24,36 @@ std::string stream_dir(StreamId stream) {
   return fmt::format("{}/{:016x}", streams_dir, stream.value);
 }
 
-// "00000000000000000042.log" -> 42
-std::optional<Offset> base_of_file(std::string_view name) {
-  std::int64_t base = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), base);
-  if (error != std::errc() || end == name.data()) return std::nullopt;
-  return Offset{base};
+// "00000000000000000042.log" -> 42, "00000000000000000042-3.index" -> 42 in generation 3. What
+// begins otherwise is no segment.
+std::optional<SegmentId> id_of_file(std::string_view name) {
+  SegmentId id;
+  const char* const end = name.data() + name.size();
+  const auto base = std::from_chars(name.data(), end, id.base.value);
+  if (base.ec != std::errc()) return std::nullopt;
+  if (base.ptr == end || *base.ptr != '-') return id;
+  const auto generation = std::from_chars(base.ptr + 1, end, id.generation);
+  if (generation.ec != std::errc()) return std::nullopt;
+  return id;
 }
 
-// Batches that cannot be looked into count as one record.
-SegmentStore::Found first_record_since(Bytes batch, WallMs when) {
+std::string segment_file(Partition partition, SegmentId segment, std::string_view suffix) {
+  const std::string name = fmt::format("{}/{:020}", partition_dir(partition), segment.base.value);
+  if (segment.generation == 0) return name + std::string(suffix);
+  return fmt::format("{}-{}{}", name, segment.generation, suffix);
+}
+
+// Nothing if the batch holds none. One that cannot be looked into counts as one record.
+std::optional<SegmentStore::Found> first_record_since(Bytes batch, WallMs when, Offset floor) {
   Block block(Buffer(batch.begin(), batch.end()));
-  if (!block.index_records(expanded_max)) return {block.from(), block.max_timestamp()};
+  const Offset first = std::max(block.from(), floor);
+  if (!block.index_records(expanded_max)) return SegmentStore::Found{first, block.max_timestamp()};
   for (const Record& record : block.records()) {
-    if (block.timestamp(record) >= when)
-      return {block.from() + record.offset_delta, block.timestamp(record)};
+    const Offset offset = block.from() + record.offset_delta;
+    if (offset >= floor && block.timestamp(record) >= when)
+      return SegmentStore::Found{offset, block.timestamp(record)};
   }
-  return {block.from(), block.max_timestamp()};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -48,11 +61,11 @@ SegmentStore::Found first_record_since(Bytes batch, WallMs when) {
 std::string partition_dir(Partition partition) {
   return fmt::format("{}/{}", stream_dir(partition.stream), partition.index);
 }
-std::string segment_path(Partition partition, Offset base) {
-  return fmt::format("{}/{:020}.log", partition_dir(partition), base.value);
+std::string segment_path(Partition partition, SegmentId segment) {
+  return segment_file(partition, segment, ".log");
 }
-std::string segment_index_path(Partition partition, Offset base) {
-  return fmt::format("{}/{:020}.index", partition_dir(partition), base.value);
+std::string segment_index_path(Partition partition, SegmentId segment) {
+  return segment_file(partition, segment, ".index");
 }
 
 std::uint64_t SegmentWrite::size() const {
@@ -87,7 +100,7 @@ Result<void> SegmentStore::write(const SegmentWrite& write) {
 
 Result<SegmentStore::OpenSegment*> SegmentStore::open_for_write(const SegmentWrite& write) {
   if (write.known || write.at == 0) SLUICE_TRY(prepare_dir(write));
-  SLUICE_TRY_ASSIGN(OpenSegment* const segment, open({write.partition, write.base}, true));
+  SLUICE_TRY_ASSIGN(OpenSegment* const segment, open({write.partition, write.segment}, true));
   SLUICE_TRY_ASSIGN(const std::uint64_t size, segment->file->size());
   if (size > write.at) {
     // What a crash or a failed write left behind the last good byte.
@@ -98,7 +111,7 @@ Result<SegmentStore::OpenSegment*> SegmentStore::open_for_write(const SegmentWri
     }
   } else if (size < write.at) {
     logger.error("segment is shorter than it was",
-                 {{"file", segment_path(write.partition, write.base)},
+                 {{"file", segment_path(write.partition, write.segment)},
                   {"size", size},
                   {"expected", write.at}});
   }
@@ -109,23 +122,26 @@ Result<void> SegmentStore::prepare_dir(const SegmentWrite& write) {
   const std::string dir = partition_dir(write.partition);
   SLUICE_TRY(disk_.make_dirs(dir));
   dirty_dirs_.insert({std::string(streams_dir), stream_dir(write.partition.stream), dir});
-  if (!write.known) return {};
+  return write.known ? tidy(write.partition, *write.known) : Result<void>{};
+}
+
+Result<void> SegmentStore::tidy(Partition partition, std::span<const SegmentId> known) {
+  const std::string dir = partition_dir(partition);
   SLUICE_TRY_ASSIGN(const auto names, disk_.list(dir));
   for (const std::string& name : names) {
-    const auto base = base_of_file(name);
-    const auto& known = *write.known;
-    if (!base) {
+    const auto id = id_of_file(name);
+    if (!id) {
       SLUICE_TRY(disk_.remove(dir + "/" + name));
-    } else if (std::find(known.begin(), known.end(), *base) == known.end()) {
-      SLUICE_TRY(remove(write.partition, *base));  // open perhaps, if this is a second try
+    } else if (std::find(known.begin(), known.end(), *id) == known.end()) {
+      SLUICE_TRY(remove(partition, *id));  // open perhaps, if this is a second try
     }
   }
   return {};
 }
 
 Result<void> SegmentStore::write_index(OpenSegment& segment, std::uint64_t size) {
-  const Buffer bytes = segment.index.encode(segment.key.base, size);
-  const auto path = segment_index_path(segment.key.partition, segment.key.base);
+  const Buffer bytes = segment.index.encode(segment.key.segment.base, size);
+  const auto path = segment_index_path(segment.key.partition, segment.key.segment);
   SLUICE_TRY_ASSIGN(const auto file, disk_.open(path, OpenMode::write_new));
   const Bytes piece = bytes;
   return file->write_at(0, {&piece, 1});
@@ -160,13 +176,13 @@ Result<SegmentStore::OpenSegment*> SegmentStore::open(const Key& key, bool writa
     open_.splice(open_.end(), open_, found->second);
     if (found->second->writable || !writable) return &*found->second;
     SLUICE_TRY_ASSIGN(found->second->file,
-                      disk_.open(segment_path(key.partition, key.base), OpenMode::write));
+                      disk_.open(segment_path(key.partition, key.segment), OpenMode::write));
     found->second->writable = true;
     return &*found->second;
   }
   make_room();
   OpenSegment segment{.key = key, .file = nullptr, .writable = writable, .index = {}};
-  SLUICE_TRY_ASSIGN(segment.file, disk_.open(segment_path(key.partition, key.base),
+  SLUICE_TRY_ASSIGN(segment.file, disk_.open(segment_path(key.partition, key.segment),
                                              writable ? OpenMode::write : OpenMode::read));
   open_.push_back(std::move(segment));
   by_key_[key] = std::prev(open_.end());
@@ -198,7 +214,7 @@ Result<void> SegmentStore::complete_index(OpenSegment& segment, const Segment& k
                                           Offset ceiling, bool sealed) {
   if (segment.indexed_until >= known.size) return {};
   if (sealed && segment.indexed_until == 0) {
-    auto bytes = read_file(disk_, segment_index_path(segment.key.partition, known.base),
+    auto bytes = read_file(disk_, segment_index_path(segment.key.partition, known.id()),
                            index_file_size_max);
     auto index = bytes ? SegmentIndex::decode(*bytes, known.base, known.size)
                        : std::unexpected(bytes.error());
@@ -239,7 +255,7 @@ Result<void> SegmentStore::read_segment(const SegmentRange& range, std::size_t i
   const Segment& known = range.segments[i];
   const bool last = i + 1 == range.segments.size();
   const Offset ceiling = last ? range.until : range.segments[i + 1].base;
-  SLUICE_TRY_ASSIGN(OpenSegment* const segment, open({range.partition, known.base}, false));
+  SLUICE_TRY_ASSIGN(OpenSegment* const segment, open({range.partition, known.id()}, false));
   SLUICE_TRY(complete_index(*segment, known, ceiling, !last || !range.last_is_active));
 
   const BatchScanner::Range scan{segment->index.find(out.next), known.size, known.base, ceiling};
@@ -268,31 +284,32 @@ Result<void> SegmentStore::read_segment(const SegmentRange& range, std::size_t i
 }
 
 Result<std::optional<SegmentStore::Found>> SegmentStore::find_time(
-    const SegmentRange& range, std::span<const BlockRef> unwritten, WallMs when) {
+    const SegmentRange& range, std::span<const BlockRef> unwritten, WallMs when, Offset floor) {
   for (std::size_t i = 0; i < range.segments.size(); ++i) {
     const Segment& known = range.segments[i];
     if (known.max_timestamp < when) continue;
     const bool last = i + 1 == range.segments.size();
     const Offset ceiling = last ? range.until : range.segments[i + 1].base;
-    SLUICE_TRY_ASSIGN(OpenSegment* const segment, open({range.partition, known.base}, false));
+    SLUICE_TRY_ASSIGN(OpenSegment* const segment, open({range.partition, known.id()}, false));
     SLUICE_TRY(complete_index(*segment, known, ceiling, !last || !range.last_is_active));
     const BatchScanner::Range scan{segment->index.find_time(when), known.size, known.base, ceiling};
     BatchScanner scanner(*segment->file, scan, chunk_min);
     while (true) {
       SLUICE_TRY_ASSIGN(const auto found, scanner.next());
       if (!found) break;
-      if (found->header.max_timestamp >= when) return first_record_since(found->bytes, when);
+      if (found->header.max_timestamp < when || found->until() <= floor) continue;
+      if (const auto record = first_record_since(found->bytes, when, floor)) return record;
     }
   }
   for (const BlockRef& block : unwritten)
-    if (block->max_timestamp() >= when) return first_record_since(block->bytes(), when);
+    if (const auto record = first_record_since(block->bytes(), when, floor)) return record;
   return std::nullopt;
 }
 
-Result<void> SegmentStore::remove(Partition partition, Offset base) {
-  close({partition, base});
-  SLUICE_TRY(disk_.remove(segment_path(partition, base)));
-  return disk_.remove(segment_index_path(partition, base));
+Result<void> SegmentStore::remove(Partition partition, SegmentId segment) {
+  close({partition, segment});
+  SLUICE_TRY(disk_.remove(segment_path(partition, segment)));
+  return disk_.remove(segment_index_path(partition, segment));
 }
 
 Result<void> SegmentStore::remove_partition(Partition partition) {

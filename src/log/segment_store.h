@@ -17,20 +17,20 @@
 
 namespace sluice::log {
 
-std::string partition_dir(Partition partition);              // streams/<stream>/<partition>
-std::string segment_path(Partition partition, Offset base);  // the .log file
-std::string segment_index_path(Partition partition, Offset base);
+std::string partition_dir(Partition partition);                    // streams/<stream>/<partition>
+std::string segment_path(Partition partition, SegmentId segment);  // the .log file
+std::string segment_index_path(Partition partition, SegmentId segment);
 
 // One piece of write-behind: blocks that go to a segment, one behind the other.
 struct SegmentWrite {
   Partition partition;
-  Offset base;           // of the segment
+  SegmentId segment;
   std::uint64_t at = 0;  // where in the file; 0 makes it
   std::vector<BlockRef> blocks;
   bool seals = false;  // the last write to this segment: its index goes to the disk as well
   // Set in the first write of a run to a partition: files of other segments are left over from a
   // crash, and go.
-  std::optional<std::vector<Offset>> known;
+  std::optional<std::vector<SegmentId>> known;
 
   [[nodiscard]] std::uint64_t size() const;
 };
@@ -71,24 +71,28 @@ class SegmentStore {
     Offset offset;
     WallMs timestamp = -1;
   };
-  // The first record of `when` or later in `range`, or else in the blocks that follow it; nothing
-  // if there is none.
+  // The first record of `when` or later at or above `floor` in `range`, or else in the blocks that
+  // follow it; nothing if there is none.
   Result<std::optional<Found>> find_time(const SegmentRange& range,
-                                         std::span<const BlockRef> unwritten, WallMs when);
+                                         std::span<const BlockRef> unwritten, WallMs when,
+                                         Offset floor);
 
-  Result<void> remove(Partition partition, Offset base);
+  // Deletes the files of a partition's segments other than `known`.
+  Result<void> tidy(Partition partition, std::span<const SegmentId> known);
+  Result<void> remove(Partition partition, SegmentId segment);
   Result<void> remove_partition(Partition partition);
 
  private:
   struct Key {
     Partition partition;
-    Offset base;
+    SegmentId segment;
     friend auto operator<=>(const Key&, const Key&) = default;
   };
   struct KeyHash {
     std::size_t operator()(const Key& key) const noexcept {
       return std::hash<Partition>()(key.partition) ^
-             (static_cast<std::size_t>(key.base.value) * 0xff51afd7ed558ccdull);
+             (static_cast<std::size_t>(key.segment.base.value + key.segment.generation) *
+              0xff51afd7ed558ccdull);
     }
   };
   struct OpenSegment {

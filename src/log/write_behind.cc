@@ -80,7 +80,7 @@ void WriteBehind::on_written(const std::shared_ptr<Plan>& plan, const Result<voi
 void WriteBehind::apply(const Step& step) {
   PartitionLog& partition = *step.partition;
   if (partition.dropped || step.write.blocks.empty()) return;
-  apply_write(partition.state, step.write);
+  apply_write(partition.state, step.write, loop_.wall_ms());
   partition.written_until = step.write.blocks.back()->until();
 }
 

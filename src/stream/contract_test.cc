@@ -393,6 +393,44 @@ TEST_P(StreamContract, AStreamRemovedInUseEndsItsTailsWaitsAndReads) {
   }
 }
 
+TEST_P(StreamContract, DeletedRecordsAreOutOfRangeAndTheRestStays) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  ASSERT_TRUE(append(*backend, {}, partition, {"a", "b"}));
+  const auto second = append(*backend, {}, partition, {"c", "d", "e"});
+  ASSERT_TRUE(second);
+  const auto delete_records = [&](ShardId shard, Offset before) {
+    return await<Offset>(*backend, shard, [=](Stream& stream, Done<Offset> done) {
+      stream.delete_records(partition, before, std::move(done));
+    });
+  };
+  const auto end = bounds(*backend, {}, partition)->visible_end;
+  const auto before = second->first + 1;
+  const auto start = delete_records({backend->shards() - 1}, before);
+  ASSERT_TRUE(start) << start.error().text;
+  EXPECT_EQ(*start, before);
+  for (const auto shard : all_shards(*backend)) {
+    EXPECT_EQ(bounds(*backend, shard, partition)->start, before);
+    EXPECT_EQ(bounds(*backend, shard, partition)->visible_end, end);
+    EXPECT_EQ(read(*backend, shard, partition, before + -1).error().code, Errc::out_of_range);
+    EXPECT_EQ(read_values(*backend, shard, partition, before),
+              (std::vector<std::string>{"d", "e"}));
+    EXPECT_EQ(delete_records(shard, end + 1).error().code, Errc::out_of_range);
+    EXPECT_EQ(delete_records(shard, before + -1), before) << "a start never falls";
+  }
+  EXPECT_EQ(delete_records({}, end), end);
+  EXPECT_TRUE(read_values(*backend, {}, partition, end).empty());
+  ASSERT_TRUE(append(*backend, {}, partition, {"f"}));
+  EXPECT_EQ(read_values(*backend, {}, partition, end), std::vector<std::string>{"f"});
+  EXPECT_EQ(await<Offset>(*backend, {},
+                          [](Stream& stream, Done<Offset> done) {
+                            stream.delete_records({StreamId{77}, 0}, {}, std::move(done));
+                          })
+                .error()
+                .code,
+            Errc::not_found);
+}
+
 TEST_P(StreamContract, AnAppendThatCannotBeSaysWhy) {
   const auto backend = GetParam().make();
   const auto made = create(*backend, "sensors", {.max_message_bytes = 100});

@@ -21,7 +21,11 @@ log::PartitionOptions options_of(const StreamConfig& config) {
   const auto bytes = config.expire ? config.retention_bytes : -1;
   return {.retention_ms = config.expire ? config.retention_ms : -1,
           .retention_bytes = bytes < 0 ? -1 : bytes / config.partitions,
-          .segment_size = config.segment_bytes};
+          .segment_size = config.segment_bytes,
+          .segment_ms = config.segment_ms,
+          .compact = config.compact,
+          .delete_retention_ms = config.delete_retention_ms,
+          .min_compaction_lag_ms = config.min_compaction_lag_ms};
 }
 
 void resolve_here(log::Log& log, Partition partition, Start start, WallMs when,
@@ -220,11 +224,19 @@ void EmbeddedStream::tail(Partition partition, TailSink& sink, Done<Offset> done
   tails_.tail(partition, sink, std::move(done));
 }
 
-void EmbeddedStream::delete_records(Partition /*partition*/, Offset /*before*/, Done<Offset> done) {
-  done(fail(Errc::unsupported, "records cannot be deleted yet"));
+void EmbeddedStream::delete_records(Partition partition, Offset before, Done<Offset> done) {
+  ask<Offset>(
+      owner_of(partition),
+      [partition, before](EmbeddedStream& owner, Done<Offset> answer) {
+        owner.log_.delete_records(partition, before, std::move(answer));
+      },
+      std::move(done));
 }
 
-void EmbeddedStream::hold(Partition /*partition*/, Offset /*from*/) {}
+void EmbeddedStream::hold(Partition partition, Offset from) {
+  SLUICE_ASSERT(owner_of(partition) == shard_);
+  log_.hold(partition, from);
+}
 
 void EmbeddedStream::fold(Partition partition, CommitSink& sink, Done<Offset> done) {
   SLUICE_ASSERT(owner_of(partition) == shard_);
