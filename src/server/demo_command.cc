@@ -77,21 +77,26 @@ void print_commands(const cli::Listeners& listeners, const cli::FleetOptions& fl
                     const std::string& data) {
   const auto mqtt = cli::parse_host_port(listeners.at("mqtt"));
   const std::string at = fmt::format("-h {} -p {}", mqtt->host, mqtt->port);
+  const std::string& kafka = listeners.at("kafka");
+  const std::string program = program_name();
+  const std::array<std::pair<std::string_view, std::string>, 6> commands{{
+      {"MQTT: what the devices say", fmt::format("mosquitto_sub {} -v -t 'sensors/#'", at)},
+      {"who is there: retained messages, and wills of those who go",
+       fmt::format("mosquitto_sub {} -v -t 'sensors/+/status'", at)},
+      {"Kafka: the same records, from the first one on",
+       fmt::format("kcat -q -b {} -C -t sensors -c 9 -f '%k %s\\n'", kafka)},
+      {"a consumer group, whose offsets the hub keeps",
+       fmt::format("kcat -b {} -G dashboard sensors", kafka)},
+      {"how far the group is, and how far behind",
+       fmt::format("{} group show dashboard --data {}", program, data)},
+      {"what the hub is doing", fmt::format("{} top --data {}", program, data)},
+  }};
   fmt::print(
-      "\nsluice {0}: {1} simulated devices publish {2} readings a second; data in {3}.\n"
-      "Paste into another terminal, in this directory:\n\n"
-      "  mosquitto_sub {4} -v -t 'sensors/#'                      # MQTT: what the devices say\n"
-      "  mosquitto_sub {4} -v -t 'sensors/+/status'               # retained: who is there; a will "
-      "says who is gone\n"
-      "  kcat -q -b {5} -C -t sensors -c 9 -f '%T %k %s\\n'        # Kafka: the same, from the "
-      "first record on\n"
-      "  kcat -b {5} -G dashboard sensors                        # a consumer group, its offsets "
-      "kept by the hub\n"
-      "  {6} group show dashboard --data {3}                     # how far it is, and how far "
-      "behind\n"
-      "  {6} top --data {3}                                      # what the hub is doing\n\n"
-      "Ctrl-C ends the demo.\n",
-      version, fleet.devices, fleet.rate, data, at, listeners.at("kafka"), program_name());
+      "\nsluice {}: {} simulated devices publish {} readings a second; data in {}.\n"
+      "Paste into another terminal, in this directory:\n\n",
+      version, fleet.devices, fleet.rate, data);
+  for (const auto& [what, command] : commands) fmt::print("  # {}\n  {}\n\n", what, command);
+  fmt::print("Ctrl-C ends the demo.\n");
   std::fflush(stdout);
 }
 
