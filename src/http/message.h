@@ -15,6 +15,9 @@ struct Request {
   std::string body;
   std::string peer;        // address and port, for access and logs
   bool keep_alive = true;  // RFC 9112, section 9.3
+
+  // The value of the first header of this name, in any case; empty without one.
+  [[nodiscard]] std::string_view header(std::string_view name) const;
 };
 
 struct Response {

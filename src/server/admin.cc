@@ -28,6 +28,28 @@ http::Response ready_response(const Reasons& reasons) {
   return response;
 }
 
+struct Credentials {
+  std::string user;
+  std::string password;
+};
+
+// RFC 7617. Empty when there are none, or none of this kind.
+Credentials basic_credentials(std::string_view header) {
+  constexpr std::string_view scheme = "Basic ";
+  if (!header.starts_with(scheme)) return {};
+  const auto text = access::from_base64(header.substr(scheme.size()));
+  const auto colon = text ? text->find(':') : std::string::npos;
+  if (colon == std::string::npos) return {};
+  return {.user = text->substr(0, colon), .password = text->substr(colon + 1)};
+}
+
+http::Response login_response(const Error& error) {
+  if (error.code == Errc::busy) return http::plain_response(503, error.text);
+  http::Response response = http::plain_response(401, "a user and a password are needed");
+  response.headers.emplace_back("WWW-Authenticate", R"(Basic realm="sluice", charset="UTF-8")");
+  return response;
+}
+
 }  // namespace
 
 Admin::Admin(access::Access& access, std::vector<Metrics*> registries, Readiness readiness)
@@ -43,24 +65,30 @@ void Admin::on_request(const http::Request& request, http::Respond respond) {
                                      Route{"/readyz", &Admin::ready}};
 
   const auto route = std::ranges::find(routes, request.path, &Route::path);
-  if (route == routes.end())
-    return respond(http::plain_response(404, "there are /metrics, /healthz and /readyz"));
+  if (route == routes.end()) return refuse_stranger(request, std::move(respond));
   if (request.method != "GET" && request.method != "HEAD") {
     http::Response refused = http::plain_response(405, "GET or HEAD");
     refused.headers.emplace_back("Allow", "GET, HEAD");
     return respond(std::move(refused));
   }
-  if (const auto allowed = check_access(request); !allowed)
-    return respond(http::plain_response(403, allowed.error().text));
   (this->*route->answer)(std::move(respond));
 }
 
-Result<void> Admin::check_access(const http::Request& request) {
-  access::Login login{};
-  login.protocol = "http";
-  login.peer = request.peer;
-  SLUICE_TRY_ASSIGN(const access::Principal principal, access_.authenticate(login));
-  return access_.check(principal, access::Action::administer, "");
+// Not even what there is not is told to everybody.
+void Admin::refuse_stranger(const http::Request& request, http::Respond respond) {
+  const Credentials credentials = basic_credentials(request.header("Authorization"));
+  access_.log_in(
+      {.protocol = "http",
+       .peer = request.peer,
+       .client_id = {},
+       .user = credentials.user,
+       .password = credentials.password},
+      [this, respond = std::move(respond)](const Result<access::Principal>& principal) mutable {
+        if (!principal) return respond(login_response(principal.error()));
+        const auto allowed = access_.check(*principal, access::Action::administer, {});
+        if (!allowed) return respond(http::plain_response(403, allowed.error().text));
+        respond(http::plain_response(404, "there are /metrics, /healthz and /readyz"));
+      });
 }
 
 void Admin::metrics(http::Respond respond) {

@@ -13,7 +13,8 @@ namespace sluice::server {
 // Reasons why the hub is not ready; none: it is.
 using Reasons = std::vector<std::string>;
 
-// The pages of the admin port: /metrics, /healthz, /readyz. On shard 0.
+// The pages of the admin port, on shard 0: /metrics, /healthz, /readyz for everybody. Any other
+// path asks for a login (HTTP Basic) of somebody who may administer, once there are users.
 class Admin final : public http::Handler {
  public:
   // Asks all shards and calls back on shard 0.
@@ -26,7 +27,7 @@ class Admin final : public http::Handler {
   void metrics(http::Respond respond);
   void health(http::Respond respond);
   void ready(http::Respond respond);
-  [[nodiscard]] Result<void> check_access(const http::Request& request);
+  void refuse_stranger(const http::Request& request, http::Respond respond);
 
   access::Access& access_;
   std::vector<Metrics*> registries_;

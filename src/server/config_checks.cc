@@ -2,6 +2,7 @@
 
 #include "base/units.h"
 #include "runtime/loop.h"
+#include "server/users_file.h"
 
 namespace sluice::server {
 namespace {
@@ -13,20 +14,19 @@ bool is_loopback(std::string_view address) {
   return address.starts_with("127.") || address == "::1";
 }
 
-Result<void> check_listener(const Config& config, std::string_view section, const Port& port,
-                            const std::string& address) {
+Result<void> check_listener(const Config& config, bool has_users, std::string_view section,
+                            const Port& port, const std::string& address) {
   if (!port) return {};
   if (!runtime::parse_endpoint(runtime::to_string({address, *port})))
     return fail(Errc::malformed, "{}.address: '{}' is no numeric address such as 127.0.0.1 or ::1",
                 section, address);
-  if (is_loopback(address) || config.access.allow_anonymous) return {};
-  return fail(Errc::malformed,
-              "{}.address: {} can be reached from other machines, and there are no users and no "
-              "TLS yet (they come with a "
-              "later version): everybody there could read and write everything. If that is what "
-              "you want, set "
-              "access.allow_anonymous = true",
-              section, address);
+  if (is_loopback(address) || config.access.allow_anonymous || has_users) return {};
+  return fail(
+      Errc::malformed,
+      "{0}.address: {1} can be reached from other machines, and there are no users in {2}: "
+      "everybody there could read and write everything. Add a user by `sluice user add NAME "
+      "--file {2}`. To let everybody in, set access.allow_anonymous = true",
+      section, address, users_path(config));
 }
 
 Result<void> check_fits_journal(const Config& config, std::string_view name, std::uint64_t size) {
@@ -41,9 +41,11 @@ Result<void> check_fits_journal(const Config& config, std::string_view name, std
 
 Result<void> check_config(const Config& config) {
   if (config.server.data_dir.empty()) return fail(Errc::malformed, "server.data_dir is empty");
-  SLUICE_TRY(check_listener(config, "mqtt", config.mqtt.port, config.mqtt.address));
-  SLUICE_TRY(check_listener(config, "kafka", config.kafka.port, config.kafka.address));
-  SLUICE_TRY(check_listener(config, "admin", config.admin.port, config.admin.address));
+  SLUICE_TRY_ASSIGN(const auto users, load_users(config));
+  const bool has_users = users != nullptr && !users->empty();
+  SLUICE_TRY(check_listener(config, has_users, "mqtt", config.mqtt.port, config.mqtt.address));
+  SLUICE_TRY(check_listener(config, has_users, "kafka", config.kafka.port, config.kafka.address));
+  SLUICE_TRY(check_listener(config, has_users, "admin", config.admin.port, config.admin.address));
   if (!config.kafka.advertised.empty() && config.kafka.advertised.rfind(':') == std::string::npos)
     return fail(Errc::malformed, "kafka.advertised: '{}' is no HOST:PORT", config.kafka.advertised);
   SLUICE_TRY(check_fits_journal(config, "mqtt.packet_max", config.mqtt.packet_max));

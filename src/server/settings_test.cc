@@ -173,6 +173,20 @@ TEST_F(ChecksTest, BeyondLoopbackNeedsConsent) {
   EXPECT_EQ(error(), "") << "a listener that is off reaches nobody";
 }
 
+TEST_F(ChecksTest, BeyondLoopbackUsersAreEnoughButAnEmptyFileIsNot) {
+  const auto path = std::filesystem::path(testing::TempDir()) / "checks_test_users.toml";
+  config_.access.users_file = path.string();
+  config_.kafka.address = "0.0.0.0";
+  EXPECT_NE(error().find("sluice user add NAME --file " + path.string()), std::string::npos);
+  std::ofstream(path) << "# nobody yet\n";
+  EXPECT_NE(error().find("there are no users in " + path.string()), std::string::npos);
+  std::ofstream(path) << "[users.ann]\nrules = [\"allow all\"]\n";
+  EXPECT_EQ(error(), "");
+  std::ofstream(path) << "[users.ann]\nrules = [\"allow everything\"]\n";
+  EXPECT_NE(error().find(path.string() + ":2: user \"ann\""), std::string::npos) << error();
+  std::filesystem::remove(path);
+}
+
 TEST_F(ChecksTest, AllLoopbackAddressesAreLoopback) {
   config_.mqtt.address = "::1";
   config_.kafka.address = "127.0.0.2";
