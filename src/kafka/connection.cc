@@ -156,7 +156,8 @@ void Connection::dispatch_request(const Request& request) {
             .principal = authentication_->principal(),
             .authentication = *authentication_,
             .advertised = host_.advertised(channel_.socket()),
-            .client_id = request.header.client_id};
+            .client_id = request.header.client_id,
+            .socket = channel_.socket()};
   const auto dispatched = dispatch(call, request, add_pending(request.header));
   if (!dispatched) {
     on_refuse(Refusal::malformed_request,

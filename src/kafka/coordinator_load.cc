@@ -19,13 +19,14 @@ void Coordinator::open_table() {
 void Coordinator::load(std::uint32_t slot, std::string from) {
   while (slot < slot_count && from.empty() && table_.empty(slot)) slot += context_.shards;
   if (slot >= slot_count) return finish_loading();
-  table_.scan(slot, {.from = std::move(from), .until = {}}, [this, slot](Result<table::Portion> portion) {
-    if (phase_ != Phase::loading) return;
-    if (!portion) return fail_loading(portion.error());
-    load_rows(portion->rows);
-    if (portion->next) return load(slot, std::move(*portion->next));
-    load(slot + context_.shards, {});
-  });
+  table_.scan(slot, {.from = std::move(from), .until = {}},
+              [this, slot](Result<table::Portion> portion) {
+                if (phase_ != Phase::loading) return;
+                if (!portion) return fail_loading(portion.error());
+                load_rows(portion->rows);
+                if (portion->next) return load(slot, std::move(*portion->next));
+                load(slot + context_.shards, {});
+              });
 }
 
 void Coordinator::load_rows(const std::vector<table::Row>& rows) {

@@ -8,12 +8,15 @@
 
 namespace sluice::kafka {
 
+class Coordinator;
+
 // What all handlers of a server share.
 struct Services {
   runtime::Loop& loop;
   stream::Stream& stream;
   access::Access& access;
   const Options& options;
+  Coordinator* coordinator = nullptr;  // of this shard
   std::int64_t next_producer_id = 0;
   std::int64_t auto_creations = 0;  // under way
 };
@@ -26,13 +29,15 @@ struct Call {
   Authentication& authentication;
   runtime::Endpoint advertised;  // where this client reaches the server
   std::string_view client_id;
+  runtime::Socket socket;
 
   [[nodiscard]] bool may(access::Action action, std::string_view stream) const {
     return services.access.check(principal, action, stream).has_value();
   }
 };
 
-// One function per API, in <api>_handler.cc.
+// One function per API, in <api>_handler.cc; those of groups in group_handlers.cc and
+// group_admin_handlers.cc.
 void handle(Call& call, const ApiVersionsRequest& request, Reply<ApiVersionsResponse> reply);
 void handle(Call& call, const MetadataRequest& request, Reply<MetadataResponse> reply);
 void handle(Call& call, const DescribeClusterRequest& request,
@@ -48,6 +53,18 @@ void handle(Call& call, const InitProducerIdRequest& request, Reply<InitProducer
 void handle(Call& call, const SaslHandshakeRequest& request, Reply<SaslHandshakeResponse> reply);
 void handle(Call& call, const SaslAuthenticateRequest& request,
             Reply<SaslAuthenticateResponse> reply);
+void handle(Call& call, const FindCoordinatorRequest& request,
+            Reply<FindCoordinatorResponse> reply);
+void handle(Call& call, const JoinGroupRequest& request, Reply<JoinGroupResponse> reply);
+void handle(Call& call, const SyncGroupRequest& request, Reply<SyncGroupResponse> reply);
+void handle(Call& call, const HeartbeatRequest& request, Reply<HeartbeatResponse> reply);
+void handle(Call& call, const LeaveGroupRequest& request, Reply<LeaveGroupResponse> reply);
+void handle(Call& call, const OffsetCommitRequest& request, Reply<OffsetCommitResponse> reply);
+void handle(Call& call, const OffsetFetchRequest& request, Reply<OffsetFetchResponse> reply);
+void handle(Call& call, const OffsetDeleteRequest& request, Reply<OffsetDeleteResponse> reply);
+void handle(Call& call, const DescribeGroupsRequest& request, Reply<DescribeGroupsResponse> reply);
+void handle(Call& call, const ListGroupsRequest& request, Reply<ListGroupsResponse> reply);
+void handle(Call& call, const DeleteGroupsRequest& request, Reply<DeleteGroupsResponse> reply);
 
 // Decodes the body of a supported request and calls its handler. Errc::malformed when it can't be
 // decoded.

@@ -37,7 +37,7 @@ Server::Server(runtime::Loop& loop, stream::Stream& stream, access::Access& acce
                Metrics& metrics, Options options)
     : loop_(loop),
       options_(std::move(options)),
-      services_{loop, stream, access, options_, random_producer_id(), 0},
+      services_{loop, stream, access, options_, nullptr, random_producer_id(), 0},
       traffic_(metrics, loop),
       read_buffer_(read_buffer_size),
       listeners_(loop, *this, metrics,
