@@ -99,7 +99,11 @@ class Inbox {
 
 class AsioLoop final : public RealLoop {
  public:
-  AsioLoop() : nested_(context_, poll_set_.fd()), timer_(context_), signals_(context_) {
+  AsioLoop()
+      : nested_(context_, poll_set_.fd()),
+        timer_(context_),
+        signals_(context_),
+        hangups_(context_) {
     read_clocks();
   }
   ~AsioLoop() override { nested_.release(); }  // poll_set_ owns it
@@ -107,6 +111,7 @@ class AsioLoop final : public RealLoop {
   void run() override;
   void stop() override;
   void on_terminate_signal(Task handler);
+  void on_hangup_signal(Task handler);
 
   [[nodiscard]] TimePoint now() const override { return now_; }
   [[nodiscard]] WallMs wall_ms() const override {
@@ -159,6 +164,7 @@ class AsioLoop final : public RealLoop {
   void sleep();
   void wait_for_sockets();
   void wait_for_timer();
+  void wait_for_hangup();
 
   asio::io_context context_{1};
   // Without it a poll() while nothing is waited for would stop the io_context for good.
@@ -169,6 +175,8 @@ class AsioLoop final : public RealLoop {
   asio::steady_timer timer_;
   TimePoint timer_at_ = TimePoint::max();  // what timer_ waits for
   asio::signal_set signals_;
+  asio::signal_set hangups_;
+  Task on_hangup_;
 
   TimePoint now_;
   Duration wall_offset_{};
@@ -275,6 +283,20 @@ void AsioLoop::on_terminate_signal(Task handler) {
       });
 }
 
+void AsioLoop::on_hangup_signal(Task handler) {
+  on_hangup_ = std::move(handler);
+  hangups_.add(SIGHUP);
+  wait_for_hangup();
+}
+
+void AsioLoop::wait_for_hangup() {
+  hangups_.async_wait([this](const boost::system::error_code& error, int) {
+    if (error) return;
+    post([this] { on_hangup_(); });
+    wait_for_hangup();
+  });
+}
+
 Result<Endpoint> AsioLoop::listen(const Endpoint& endpoint, AcceptHandler& handler) {
   SLUICE_TRY_ASSIGN(auto socket, ListeningSocket::open(endpoint));
   auto bound = socket.endpoint();
@@ -298,6 +320,10 @@ std::unique_ptr<RealLoop> RealLoop::create() { return std::make_unique<AsioLoop>
 
 void on_terminate_signal(RealLoop& loop, Task handler) {
   static_cast<AsioLoop&>(loop).on_terminate_signal(std::move(handler));
+}
+
+void on_hangup_signal(RealLoop& loop, Task handler) {
+  static_cast<AsioLoop&>(loop).on_hangup_signal(std::move(handler));
 }
 
 }  // namespace sluice::runtime

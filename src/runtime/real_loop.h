@@ -19,4 +19,7 @@ class RealLoop : public Loop {
 // they do by default, so that a second Ctrl-C ends a process whose orderly stop hangs.
 void on_terminate_signal(RealLoop& loop, Task handler);
 
+// Calls `handler` on the loop at each SIGHUP, which no longer ends the process.
+void on_hangup_signal(RealLoop& loop, Task handler);
+
 }  // namespace sluice::runtime

@@ -150,6 +150,18 @@ TEST(RealLoop, TheFirstTerminateSignalIsATaskOfTheLoop) {
   EXPECT_TRUE(terminated);
 }
 
+TEST(RealLoop, EachHangupSignalIsATaskOfTheLoop) {
+  const auto loop = RealLoop::create();
+  int hangups = 0;
+  on_hangup_signal(*loop, [&] {
+    if (++hangups == 3) return loop->stop();
+    std::raise(SIGHUP);
+  });
+  loop->post([] { std::raise(SIGHUP); });
+  loop->run();
+  EXPECT_EQ(hangups, 3);
+}
+
 TEST(Shards, EachLoopRunsOnAThreadOfItsOwnUntilStopped) {
   Shards shards(2);
   std::promise<std::thread::id> ids[2];

@@ -2,6 +2,7 @@
 
 #include "base/units.h"
 #include "runtime/loop.h"
+#include "server/listener_plan.h"
 #include "server/users_file.h"
 
 namespace sluice::server {
@@ -14,19 +15,34 @@ bool is_loopback(std::string_view address) {
   return address.starts_with("127.") || address == "::1";
 }
 
-Result<void> check_listener(const Config& config, bool has_users, std::string_view section,
-                            const Port& port, const std::string& address) {
-  if (!port) return {};
-  if (!runtime::parse_endpoint(runtime::to_string({address, *port})))
-    return fail(Errc::malformed, "{}.address: '{}' is no numeric address such as 127.0.0.1 or ::1",
-                section, address);
-  if (is_loopback(address) || config.access.allow_anonymous || has_users) return {};
+Result<void> check_listener(const Config& config, bool has_users, const ListenerPlan& plan) {
+  if (!runtime::parse_endpoint(runtime::to_string({plan.address, plan.port})))
+    return fail(Errc::malformed, "{}: '{}' is no numeric address such as 127.0.0.1 or ::1",
+                plan.address_setting, plan.address);
+  if (is_loopback(plan.address) || config.access.allow_anonymous || has_users) return {};
   return fail(
       Errc::malformed,
-      "{0}.address: {1} can be reached from other machines, and there are no users in {2}: "
+      "{0}: {1} can be reached from other machines, and there are no users in {2}: "
       "everybody there could read and write everything. Add a user by `sluice user add NAME "
       "--file {2}`. To let everybody in, set access.allow_anonymous = true",
-      section, address, users_path(config));
+      plan.address_setting, plan.address, users_path(config));
+}
+
+Result<void> check_certificate(const Config::Tls& tls, const ListenerPlan& plan) {
+  if (!net::has_tls(plan.transport)) return {};
+  const bool has_certificate = !tls.certificate.empty();
+  if (has_certificate && !tls.key.empty()) return {};
+  return fail(Errc::malformed, "{} needs a {}: add {} = \"{}\" to the section [tls]", plan.setting,
+              has_certificate ? "key" : "certificate", has_certificate ? "key" : "certificate",
+              has_certificate ? "/path/to/server.key" : "/path/to/server.crt");
+}
+
+Result<void> check_client_certificates(const Config::Tls& tls) {
+  if (tls.client_certificates == "off" || !tls.client_ca.empty()) return {};
+  return fail(Errc::malformed,
+              "tls.client_certificates = {} needs an authority to check them by: add client_ca = "
+              "\"/path/to/ca.crt\" to the section [tls]",
+              tls.client_certificates);
 }
 
 Result<void> check_fits_journal(const Config& config, std::string_view name, std::uint64_t size) {
@@ -43,9 +59,11 @@ Result<void> check_config(const Config& config) {
   if (config.server.data_dir.empty()) return fail(Errc::malformed, "server.data_dir is empty");
   SLUICE_TRY_ASSIGN(const auto users, load_users(config));
   const bool has_users = users != nullptr && !users->empty();
-  SLUICE_TRY(check_listener(config, has_users, "mqtt", config.mqtt.port, config.mqtt.address));
-  SLUICE_TRY(check_listener(config, has_users, "kafka", config.kafka.port, config.kafka.address));
-  SLUICE_TRY(check_listener(config, has_users, "admin", config.admin.port, config.admin.address));
+  for (const ListenerPlan& plan : planned_listeners(config)) {
+    SLUICE_TRY(check_listener(config, has_users, plan));
+    SLUICE_TRY(check_certificate(config.tls, plan));
+  }
+  SLUICE_TRY(check_client_certificates(config.tls));
   if (!config.kafka.advertised.empty() && config.kafka.advertised.rfind(':') == std::string::npos)
     return fail(Errc::malformed, "kafka.advertised: '{}' is no HOST:PORT", config.kafka.advertised);
   SLUICE_TRY(check_fits_journal(config, "mqtt.packet_max", config.mqtt.packet_max));

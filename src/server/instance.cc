@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <future>
 #include <thread>
 
 #include "base/logger.h"
 #include "server/cluster_id.h"
 #include "server/hub_options.h"
+#include "server/tls_files.h"
+#include "server/users_file.h"
 
 namespace sluice::server {
 namespace {
@@ -56,6 +59,7 @@ Instance::Instance(const Config& config, DirectoryLock lock)
 
 Instance::~Instance() {
   if (shards_) shards_->stop();
+  reloader_.reset();
   admin_server_.reset();
   for (const auto& unit : units_) {
     unit->kafka.reset();
@@ -81,32 +85,40 @@ Result<void> Instance::build() {
       backend_, stream::EmbeddedBackend::open(*disk_, log_options(config_), shards, *mailboxes_));
 
   SLUICE_TRY_ASSIGN(const std::string cluster_id, cluster_id_of(*disk_));
+  SLUICE_TRY_ASSIGN(const auto users, load_users(config_));
   group_ = std::make_unique<hub::Group>(*mailboxes_);
   std::vector<Metrics*> registries;
   for (std::uint32_t i = 0; i < units_.size(); ++i) {
     Unit& unit = *units_[i];
     stream::Stream& stream = backend_->stream(ShardId{i});
     watches_.push_back(std::make_unique<DefaultStreamWatch>(*this, stream));
+    unit.access = std::make_unique<access::Users>(
+        unit.loop, unit.metrics, users,
+        access::UsersOptions{.allow_anonymous = config_.access.allow_anonymous});
     unit.hub = std::make_unique<hub::Hub>(*group_, ShardId{i}, unit.loop, stream, unit.metrics,
                                           hub_options(config_));
     group_->add(*unit.hub);
-    unit.mqtt = std::make_unique<mqtt::Server>(unit.loop, *unit.hub, unit.access, unit.metrics,
+    unit.mqtt = std::make_unique<mqtt::Server>(unit.loop, *unit.hub, *unit.access, unit.metrics,
                                                mqtt_options(config_));
-    unit.kafka = std::make_unique<kafka::Server>(unit.loop, stream, unit.access, unit.metrics,
+    unit.kafka = std::make_unique<kafka::Server>(unit.loop, stream, *unit.access, unit.metrics,
                                                  kafka_options(config_, cluster_id));
     registries.push_back(&unit.metrics);
   }
 
   Unit& first = *units_.front();
-  admin_ = std::make_unique<Admin>(first.access, std::move(registries),
+  admin_ = std::make_unique<Admin>(*first.access, std::move(registries),
                                    [this](auto done) { collect_readiness(std::move(done)); });
   admin_server_ =
       std::make_unique<http::Server>(first.loop, *admin_, first.metrics, http::Options{});
+  reloader_ = std::make_unique<Reloader>(first.loop);
+  SLUICE_TRY(load_certificates());
+  reloader_->start();
   return {};
 }
 
 Result<void> Instance::run(const std::function<void(const cli::Listeners&)>& on_ready) {
   runtime::on_terminate_signal(units_.front()->loop, [this] { terminate(); });
+  runtime::on_hangup_signal(units_.front()->loop, [this] { reloader_->reload_all(); });
   shards_->start();
   if (auto started = start(); !started) {
     static_cast<void>(stop());  // the reason to stop says more than what fails on the way out
@@ -131,39 +143,74 @@ Result<void> Instance::start() {
   return {};
 }
 
-Result<void> Instance::listen_everywhere() {
-  SLUICE_TRY(
-      listen("admin", config_.admin.address, config_.admin.port, 1,
-             [this](Unit&, const runtime::Endpoint& at) { return admin_server_->listen(at); }));
-  SLUICE_TRY(
-      listen("kafka", config_.kafka.address, config_.kafka.port, units_.size(),
-             [](Unit& unit, const runtime::Endpoint& at) { return unit.kafka->listen(at); }));
-  return listen("mqtt", config_.mqtt.address, config_.mqtt.port, units_.size(),
-                [](Unit& unit, const runtime::Endpoint& at) { return unit.mqtt->listen(at); });
-}
-
-template <class Listen>
-Result<void> Instance::listen(std::string_view name, const std::string& address, const Port& port,
-                              std::size_t shards, Listen listen) {
-  if (!port) return {};
-  runtime::Endpoint at{address, *port};
-  for (std::size_t shard = 0; shard < shards; ++shard) {
-    auto bound = on_shard(shard, [&] { return listen(*units_[shard], at); });
-    if (!bound)
-      return fail(bound.error().code, "{}; give {}.port another number, 0 (any free one) or off",
-                  bound.error().text, name);
-    at = *bound;
-  }
-  listeners_[std::string(name)] = runtime::to_string(at);
-  return {};
-}
-
 template <class Fn>
 auto Instance::on_shard(std::size_t shard, Fn fn) {
   std::packaged_task<decltype(fn())()> task(std::move(fn));
   auto result = task.get_future();
   units_[shard]->loop.post_from_outside([&task] { task(); });
   return result.get();
+}
+
+// Before the loops run. What is loaded again later comes from shard 0.
+Result<void> Instance::load_certificates() {
+  const auto plans = planned_listeners(config_);
+  if (std::ranges::none_of(plans, net::has_tls, &ListenerPlan::transport)) return {};
+  const auto load = [this] { return load_tls(config_.tls, units_.front()->loop.wall_ms()); };
+  SLUICE_TRY_ASSIGN(const auto tls, load());
+  use_certificates(tls);
+  reloader_->add({.name = "certificates",
+                  .files = [this] { return tls_files(config_.tls); },
+                  .load = [this, load]() -> Result<Task> {
+                    SLUICE_TRY_ASSIGN(auto loaded, load());
+                    return [this, loaded = std::move(loaded)] { use_certificates(loaded); };
+                  }});
+  return {};
+}
+
+void Instance::use_certificates(const std::shared_ptr<const net::TlsContext>& tls) {
+  for (const std::string& warning : tls->warnings()) logger.warn(warning);
+  units_.front()
+      ->metrics
+      .gauge("sluice_tls_certificate_expiry_timestamp_seconds",
+             "When the first certificate in use expires")
+      .set(tls->expires() / 1000);
+  for (const auto& unit : units_)
+    unit->loop.post_from_outside([&unit = *unit, tls] {
+      unit.mqtt->set_tls(tls);
+      unit.kafka->set_tls(tls);
+    });
+}
+
+Result<void> Instance::listen_everywhere() {
+  for (const ListenerPlan& plan : planned_listeners(config_)) SLUICE_TRY(listen(plan));
+  return {};
+}
+
+Result<void> Instance::listen(const ListenerPlan& plan) {
+  runtime::Endpoint at{plan.address, plan.port};
+  const std::size_t shards = plan.face == Face::admin ? 1 : units_.size();
+  for (std::size_t shard = 0; shard < shards; ++shard) {
+    auto bound = on_shard(shard, [&] { return listen_on(*units_[shard], plan, at); });
+    if (!bound)
+      return fail(bound.error().code, "{}; give {} another number, 0 (any free one) or off",
+                  bound.error().text, plan.setting);
+    at = *bound;
+  }
+  listeners_[std::string(plan.name)] = runtime::to_string(at);
+  return {};
+}
+
+Result<runtime::Endpoint> Instance::listen_on(Unit& unit, const ListenerPlan& plan,
+                                              const runtime::Endpoint& at) {
+  switch (plan.face) {
+    case Face::admin:
+      return admin_server_->listen(at);
+    case Face::kafka:
+      return unit.kafka->listen(at, plan.transport);
+    case Face::mqtt:
+      return unit.mqtt->listen(at, plan.transport);
+  }
+  return fail(Errc::invalid, "no such listener");
 }
 
 void Instance::notify(std::move_only_function<void()> change) {

@@ -7,7 +7,7 @@
 #include <mutex>
 #include <vector>
 
-#include "access/access.h"
+#include "access/users.h"
 #include "base/disk.h"
 #include "base/metrics.h"
 #include "cli/listeners.h"
@@ -19,6 +19,8 @@
 #include "runtime/shard.h"
 #include "server/admin.h"
 #include "server/config.h"
+#include "server/listener_plan.h"
+#include "server/reloader.h"
 #include "stream/embedded.h"
 
 namespace sluice::server {
@@ -51,7 +53,7 @@ class Instance {
     explicit Unit(runtime::RealLoop& its_loop) : loop(its_loop) {}
     runtime::RealLoop& loop;
     Metrics metrics;
-    access::AllowAll access;
+    std::unique_ptr<access::Users> access;
     std::unique_ptr<hub::Hub> hub;
     std::unique_ptr<mqtt::Server> mqtt;
     std::unique_ptr<kafka::Server> kafka;
@@ -72,6 +74,8 @@ class Instance {
   Instance(const Config& config, DirectoryLock lock);
   Result<void> build();
   Result<void> start();
+  Result<void> load_certificates();
+  void use_certificates(const std::shared_ptr<const net::TlsContext>& tls);
   Result<void> listen_everywhere();
   bool wait_for_default_streams();  // false: told to terminate meanwhile
   void wait_for_terminate();
@@ -80,11 +84,10 @@ class Instance {
   // Runs `fn` on a shard and waits for it.
   template <class Fn>
   auto on_shard(std::size_t shard, Fn fn);
-  // The first shard binds, the others share its port. `listen(unit, endpoint)` runs on each unit's
-  // shard.
-  template <class Listen>
-  Result<void> listen(std::string_view name, const std::string& address, const Port& port,
-                      std::size_t shards, Listen listen);
+  // The first shard binds, the others share its port.
+  Result<void> listen(const ListenerPlan& plan);
+  Result<runtime::Endpoint> listen_on(Unit& unit, const ListenerPlan& plan,
+                                      const runtime::Endpoint& at);
   void collect_readiness(std::move_only_function<void(Reasons)> done);
   void notify(std::move_only_function<void()> change);
 
@@ -100,6 +103,7 @@ class Instance {
   std::vector<std::unique_ptr<DefaultStreamWatch>> watches_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::Server> admin_server_;
+  std::unique_ptr<Reloader> reloader_;  // on shard 0
   cli::Listeners listeners_;
   std::atomic<Phase> phase_ = Phase::starting;
 

@@ -198,6 +198,36 @@ TEST_F(ChecksTest, AnAddressIsNumeric) {
   EXPECT_EQ(error(), "mqtt.address: 'localhost' is no numeric address such as 127.0.0.1 or ::1");
 }
 
+TEST_F(ChecksTest, AListenerOfTlsNeedsACertificateAndItsKey) {
+  config_.kafka.tls_port = 9093;
+  EXPECT_EQ(error(),
+            "kafka.tls_port needs a certificate: add certificate = \"/path/to/server.crt\" to the "
+            "section [tls]");
+  config_.tls.certificate = "a.crt";
+  EXPECT_EQ(error(),
+            "kafka.tls_port needs a key: add key = \"/path/to/server.key\" to the section [tls]");
+  config_.tls.key = "a.key";
+  EXPECT_EQ(error(), "");
+}
+
+TEST_F(ChecksTest, ClientCertificatesNeedAnAuthority) {
+  config_.tls.client_certificates = "optional";
+  EXPECT_EQ(error(),
+            "tls.client_certificates = optional needs an authority to check them by: add client_ca "
+            "= \"/path/to/ca.crt\" to the section [tls]");
+  config_.tls.client_ca = "ca.crt";
+  EXPECT_EQ(error(), "");
+}
+
+TEST_F(ChecksTest, AllListenersOfAFaceNeedConsentBeyondLoopback) {
+  config_.mqtt.address = "0.0.0.0";
+  config_.mqtt.port = std::nullopt;
+  EXPECT_NE(error().find("mqtt.address: 0.0.0.0 can be reached"), std::string::npos)
+      << "by WebSocket, which is on";
+  config_.mqtt.ws_port = std::nullopt;
+  EXPECT_EQ(error(), "");
+}
+
 TEST_F(ChecksTest, APacketFitsIntoAJournalFile) {
   config_.log.journal_size = 16u << 20;
   EXPECT_NE(

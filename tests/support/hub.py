@@ -15,7 +15,14 @@ from support.waiting import DEADLINE_S, eventually
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("SLUICE_BINARY", ROOT / "build/release/bin/sluice"))
 
-ANY_PORTS = {"mqtt.port": 0, "kafka.port": 0, "admin.port": 0}
+ANY_PORTS = {"mqtt.port": 0, "mqtt.ws_port": 0, "kafka.port": 0, "admin.port": 0}
+# Which setting holds the port of a listener in listeners.json.
+PORT_SETTINGS = {
+    "mqtts": "mqtt.tls_port",
+    "ws": "mqtt.ws_port",
+    "wss": "mqtt.wss_port",
+    "kafkas": "kafka.tls_port",
+}
 METRIC = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
 
 
@@ -67,7 +74,7 @@ class Hub:
         eventually(accepting, "listeners.json")
         self.listeners = json.loads(listeners.read_text())
         for name, address in self.listeners.items():
-            self.settings[f"{name}.port"] = address.rsplit(":", 1)[1]
+            self.settings[PORT_SETTINGS.get(name, f"{name}.port")] = address.rsplit(":", 1)[1]
         return self
 
     def stop(self):
