@@ -1,0 +1,126 @@
+#include "kafka_stream/cursor.h"
+
+#include <algorithm>
+
+namespace sluice::kafka_stream {
+namespace {
+
+// A block of a read answer is closed at this size.
+constexpr std::size_t block_size = 256 << 10;
+
+int remaining_ms(Cursor::Clock::time_point end) {
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(end - Cursor::Clock::now()).count();
+  return static_cast<int>(std::max<std::int64_t>(left, 0));
+}
+
+}  // namespace
+
+std::string to_string(const Place& place) {
+  return fmt::format("{} [{}]", place.topic, place.partition);
+}
+
+Result<stream::Bounds> query_bounds(rd_kafka_t* client, const Place& place) {
+  std::int64_t start = 0;
+  std::int64_t end = 0;
+  const auto error = rd_kafka_query_watermark_offsets(client, place.topic.c_str(),
+                                                      static_cast<std::int32_t>(place.partition),
+                                                      &start, &end, milliseconds(request_timeout));
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return std::unexpected(error_of(error, to_string(place)));
+  return stream::Bounds{{start}, {end}};
+}
+
+Result<std::optional<Offset>> query_time(rd_kafka_t* client, const Place& place, WallMs when) {
+  const PartitionList list(rd_kafka_topic_partition_list_new(1));
+  auto* const element = rd_kafka_topic_partition_list_add(
+      list.get(), place.topic.c_str(), static_cast<std::int32_t>(place.partition));
+  // Negative numbers are commands to Kafka, not times.
+  element->offset = std::max<WallMs>(when, 0);
+  auto error = rd_kafka_offsets_for_times(client, list.get(), milliseconds(request_timeout));
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = element->err;
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return std::unexpected(error_of(error, to_string(place)));
+  if (element->offset < 0) return std::nullopt;
+  return Offset{element->offset};
+}
+
+Result<std::unique_ptr<Cursor>> Cursor::open(rd_kafka_t* consumer, const Place& place, Offset at) {
+  SLUICE_TRY_ASSIGN(const stream::Bounds bounds, query_bounds(consumer, place));
+  if (at < bounds.start || at > bounds.visible_end)
+    return fail(Errc::out_of_range, "{}: offset {} is not within {} to {}", to_string(place),
+                at.value, bounds.start.value, bounds.visible_end.value);
+  std::unique_ptr<Cursor> cursor(new Cursor(consumer, place, at));
+  cursor->bounds_ = bounds;
+  cursor->at_end_ = at == bounds.visible_end;
+  if (cursor->at_end_) return cursor;  // nothing to fetch
+  cursor->topic_ = make_topic(consumer, place.topic);
+  if (!cursor->topic_) return std::unexpected(error_of(rd_kafka_last_error(), to_string(place)));
+  cursor->queue_.reset(rd_kafka_queue_new(consumer));
+  if (rd_kafka_consume_start_queue(cursor->topic_.get(), static_cast<std::int32_t>(place.partition),
+                                   at.value, cursor->queue_.get()) == 0)
+    return cursor;
+  cursor->queue_.reset();
+  return std::unexpected(error_of(rd_kafka_last_error(), to_string(place)));
+}
+
+Cursor::~Cursor() {
+  if (queue_) rd_kafka_consume_stop(topic_.get(), static_cast<std::int32_t>(place_.partition));
+}
+
+Result<stream::ReadAnswer> Cursor::read(std::size_t bytes_max) {
+  stream::ReadAnswer answer;
+  bytes_ = 0;
+  const auto end = Clock::now() + request_timeout;
+  while (!at_end_) {
+    const bool nothing_yet = answer.blocks.empty() && writer_.empty();
+    if (!nothing_yet && bytes_ + writer_.size() >= bytes_max) break;
+    const Message message(
+        rd_kafka_consume_queue(queue_.get(), nothing_yet ? remaining_ms(end) : 0));
+    if (!message) {
+      if (!nothing_yet) break;
+      if (Clock::now() < end) continue;
+      return fail(Errc::io, "{}: no answer for {} ms", to_string(place_), request_timeout.count());
+    }
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+      at_end_ = true;
+      next_ = std::max(next_, Offset{message->offset});
+    } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      if (!nothing_yet) break;  // what is there is right; the next read meets the error again
+      return std::unexpected(error_of(message->err, to_string(place_)));
+    } else if (message->offset >= next_.value) {
+      take(*message, answer);
+    }
+  }
+  close_block(answer);
+  answer.next = next_;
+  answer.bounds = bounds();
+  used_ = Clock::now();
+  return answer;
+}
+
+void Cursor::take(const rd_kafka_message_t& message, stream::ReadAnswer& answer) {
+  if (!writer_.fits(message) || writer_.size() >= block_size) close_block(answer);
+  writer_.add(message);
+  next_ = {message.offset + 1};
+}
+
+void Cursor::close_block(stream::ReadAnswer& answer) {
+  if (writer_.empty()) return;
+  bytes_ += writer_.size();
+  answer.blocks.push_back(writer_.finish());
+}
+
+stream::Bounds Cursor::bounds() const {
+  std::int64_t start = 0;
+  std::int64_t end = 0;
+  stream::Bounds known = bounds_;
+  if (queue_ && rd_kafka_get_watermark_offsets(consumer_, place_.topic.c_str(),
+                                               static_cast<std::int32_t>(place_.partition), &start,
+                                               &end) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    known.visible_end = std::max(known.visible_end, Offset{end});
+  known.visible_end = std::max(known.visible_end, next_);
+  return known;
+}
+
+}  // namespace sluice::kafka_stream

@@ -1,0 +1,155 @@
+#include "kafka_stream/follows.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace sluice::kafka_stream {
+namespace {
+
+constexpr auto retry_delay = std::chrono::milliseconds(500);
+
+}  // namespace
+
+Follows::Follow& Follows::follow(Partition partition, const Place& place) {
+  const auto [at, added] = follows_.try_emplace(partition);
+  if (added) {
+    last_id_ += parts_.shards;
+    at->second.id = last_id_;
+    at->second.place = place;
+    by_id_.emplace(last_id_, partition);
+    start(partition, last_id_);
+  }
+  return at->second;
+}
+
+Follows::Follow* Follows::find(Partition partition, std::uint64_t id) {
+  const auto found = follows_.find(partition);
+  return found == follows_.end() || found->second.id != id ? nullptr : &found->second;
+}
+
+// Asks for the end, again and again while the cluster does not answer: those who wait have time.
+void Follows::start(Partition partition, std::uint64_t id) {
+  const Follow* const follow = find(partition, id);
+  if (follow == nullptr) return;
+  parts_.readers->bounds(follow->place, [this, partition, id](Result<stream::Bounds> bounds) {
+    parts_.loop->post_from_outside(
+        [this, partition, id, bounds = std::move(bounds)] { on_end_known(partition, id, bounds); });
+  });
+}
+
+void Follows::on_end_known(Partition partition, std::uint64_t id,
+                           const Result<stream::Bounds>& bounds) {
+  Follow* follow = find(partition, id);
+  if (follow == nullptr) return;
+  if (!bounds) {
+    // A reader may hear a moment later than we that the stream was removed, and ask in between.
+    const bool gone = parts_.catalogue->find(partition.stream) == nullptr;
+    if (gone && bounds.error().code == Errc::not_found) return forget(partition);
+    parts_.loop->run_after(retry_delay, [this, partition, id] { start(partition, id); });
+    return;
+  }
+  const Offset end = bounds->visible_end;
+  follow->started = true;
+  follow->next = end;
+  parts_.tails->start(follow->place, id, end);
+  if (follow->fold && follow->fold->done) std::exchange(follow->fold->done, nullptr)(end);
+  follow = find(partition, id);
+  if (follow == nullptr) return;
+  for (const Tail& tail : std::vector(follow->tails))
+    tail.reader->on_follow_answer(partition, tail.id, end);
+  tell_watches(partition, id);
+  release_held(partition, id);
+}
+
+void Follows::add_tail(Partition partition, const Place& place, FollowTarget& reader,
+                       std::uint64_t tail) {
+  Follow& it = follow(partition, place);
+  it.tails.push_back({&reader, tail});
+  if (it.started) reader.on_follow_answer(partition, tail, it.next);
+}
+
+void Follows::remove_tail(Partition partition, const FollowTarget& reader, std::uint64_t tail) {
+  const auto found = follows_.find(partition);
+  if (found == follows_.end()) return;
+  std::erase_if(found->second.tails,
+                [&](const Tail& it) { return it.reader == &reader && it.id == tail; });
+  end_if_unused(partition);
+}
+
+void Follows::watch(Partition partition, const Place& place, FollowTarget& reader, Offset next) {
+  Follow& it = follow(partition, place);
+  it.watches.push_back({&reader, next});
+  if (it.started) tell_watches(partition, it.id);
+}
+
+void Follows::fold(Partition partition, const Place& place, log::CommitSink& sink,
+                   Done<Offset> done) {
+  Follow& it = follow(partition, place);
+  SLUICE_ASSERT(!it.fold);
+  it.fold.emplace(&sink, nullptr);
+  if (it.started) return done(it.next);
+  it.fold->done = std::move(done);
+}
+
+void Follows::after_fold(Partition partition, Offset last, Task task) {
+  const auto found = follows_.find(partition);
+  if (found == follows_.end() || !found->second.fold ||
+      (found->second.started && last < found->second.next))
+    return task();
+  found->second.held.emplace(last, std::move(task));
+}
+
+void Follows::forget(Partition partition) {
+  const auto found = follows_.find(partition);
+  if (found == follows_.end()) return;
+  parts_.tails->stop(found->second.place, found->second.id);
+  by_id_.erase(found->second.id);
+  follows_.erase(found);
+}
+
+void Follows::end_if_unused(Partition partition) {
+  const auto found = follows_.find(partition);
+  if (found == follows_.end()) return;
+  const Follow& it = found->second;
+  if (it.tails.empty() && it.watches.empty() && !it.fold) forget(partition);
+}
+
+void Follows::on_delivery(std::uint64_t id, const DeliveryRef& delivery) {
+  const auto known = by_id_.find(id);
+  if (known == by_id_.end()) return;  // given up meanwhile
+  const Partition partition = known->second;
+  Follow* follow = find(partition, id);
+  follow->next = delivery->block()->until();
+  const std::vector<Tail> tails = follow->tails;
+  if (follow->fold) follow->fold->sink->on_commit(partition, delivery->block());
+  for (const Tail& tail : tails) tail.reader->on_follow_block(partition, tail.id, delivery);
+  tell_watches(partition, id);
+  release_held(partition, id);
+}
+
+void Follows::tell_watches(Partition partition, std::uint64_t id) {
+  Follow* const follow = find(partition, id);
+  if (follow == nullptr) return;
+  const Offset end = follow->next;
+  std::vector<FollowTarget*> told;
+  std::erase_if(follow->watches, [&](const Watch& watch) {
+    if (watch.next >= end) return false;
+    if (std::ranges::find(told, watch.reader) == told.end()) told.push_back(watch.reader);
+    return true;
+  });
+  for (FollowTarget* const reader : told) reader->on_follow_end(partition, end);
+  end_if_unused(partition);
+}
+
+void Follows::release_held(Partition partition, std::uint64_t id) {
+  while (Follow* const follow = find(partition, id)) {
+    if (follow->held.empty() || follow->held.begin()->first >= follow->next) return;
+    Task task = std::move(follow->held.begin()->second);
+    follow->held.erase(follow->held.begin());
+    task();
+  }
+}
+
+}  // namespace sluice::kafka_stream

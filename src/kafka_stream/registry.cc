@@ -1,0 +1,391 @@
+#include "kafka_stream/registry.h"
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "base/logger.h"
+#include "base/units.h"
+#include "kafka_stream/names.h"
+#include "runtime/thread_worker.h"
+
+namespace sluice::kafka_stream {
+namespace {
+
+using stream::StreamConfig;
+using stream::StreamInfo;
+
+constexpr Logger logger("kafka_cluster");
+
+constexpr std::size_t jobs_max = 64;
+constexpr int missing_max = 3;
+constexpr std::size_t described_at_once = 100;
+constexpr int looks_between_descriptions = 10;
+constexpr auto look_interval = std::chrono::milliseconds(1000);
+// A look at a cluster of very many topics takes its time: no more than a twentieth of ours.
+constexpr int rest_factor = 20;
+constexpr auto leader_patience = std::chrono::seconds(5);
+constexpr auto flush_patience = std::chrono::seconds(5);
+
+std::string clock_text(std::chrono::system_clock::time_point when) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(when);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  return fmt::format("{:02}:{:02}:{:02} UTC", utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+}  // namespace
+
+Registry::Registry(const Options& options, Producer& producer, ReaderPool& readers,
+                   Announce announce)
+    : options_(options),
+      producer_(producer),
+      announce_(std::move(announce)),
+      notes_(producer, readers, options.replication, stopping_) {
+  thread_ = std::thread([this] { run(); });
+}
+
+Registry::~Registry() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+std::string Registry::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
+}
+
+void Registry::set_trouble(std::string trouble) {
+  const std::lock_guard lock(mutex_);
+  if (trouble == trouble_) return;
+  if (trouble.empty()) {
+    logger.info("the cluster can be used");
+  } else if (trouble_.empty()) {
+    logger.warn("the cluster cannot be used", {{"reason", trouble}});
+  }
+  trouble_ = std::move(trouble);
+}
+
+bool Registry::enter(Task job) {
+  const std::lock_guard lock(mutex_);
+  if (jobs_.size() == jobs_max) return false;
+  jobs_.push_back(std::move(job));
+  changed_.notify_one();
+  return true;
+}
+
+void Registry::run() {
+  runtime::set_thread_name("cluster-topics");
+  auto next_look = std::chrono::steady_clock::now();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (flush_) {
+      Task done = std::exchange(flush_, nullptr);
+      lock.unlock();
+      static_cast<void>(producer_.flush(flush_patience));
+      done();
+      lock.lock();
+    } else if (notes_loaded_ && !jobs_.empty()) {
+      Task job = std::move(jobs_.front());
+      jobs_.pop_front();
+      lock.unlock();
+      job();
+      job = nullptr;
+      lock.lock();
+    } else if (std::chrono::steady_clock::now() >= next_look) {
+      lock.unlock();
+      const auto begin = std::chrono::steady_clock::now();
+      refresh();
+      const auto end = std::chrono::steady_clock::now();
+      next_look = end + std::max<std::chrono::steady_clock::duration>(
+                            notes_loaded_ ? look_interval : look_interval / 4,
+                            std::min<std::chrono::steady_clock::duration>(
+                                (end - begin) * rest_factor, look_interval * 60));
+      lock.lock();
+    } else {
+      changed_.wait_until(lock, next_look);
+    }
+  }
+}
+
+// --- looking
+
+void Registry::refresh() {
+  if (const auto looked = look(); looked) {
+    failing_since_ = {};
+    return;
+  } else {
+    if (failing_since_ == std::chrono::system_clock::time_point{})
+      failing_since_ = std::chrono::system_clock::now();
+    set_trouble(fmt::format("kafka_cluster: {} (since {})", looked.error().text,
+                            clock_text(failing_since_)));
+  }
+}
+
+Result<void> Registry::look() {
+  SLUICE_TRY_ASSIGN(const ClusterState cluster, query_cluster(instance()->client.get()));
+  if (!notes_loaded_) {
+    SLUICE_TRY(notes_.load());
+  } else if (!cluster.topics.contains(notes_topic)) {
+    return fail(Errc::io, "a broker that does not know the cluster's topics yet has answered");
+  }
+  Change change;
+  SLUICE_TRY(find_new(cluster, change));
+  compare(cluster, change);
+  for (const auto& [id, address] : cluster.brokers) brokers_seen_[id] = address;
+  set_trouble(trouble_of(cluster));
+  if (!change.empty()) announce_(std::move(change), [] {});
+  const std::lock_guard lock(mutex_);
+  notes_loaded_ = true;
+  return {};
+}
+
+void Registry::compare(const ClusterState& cluster, Change& change) {
+  find_grown(cluster, change);
+  find_removed(cluster, change);
+  if (++looks_ % looks_between_descriptions == 0) find_altered(change);
+  std::erase_if(removed_here_, [&](const std::string& stream) {
+    return !cluster.topics.contains(topic_of(stream));
+  });
+}
+
+Registry::Known Registry::describe(const std::string& stream, std::uint32_t partitions,
+                                   const TopicSettings& settings) const {
+  const StreamNote note = notes_.of(stream);
+  StreamConfig base{.partitions = partitions};
+  base.wildcard = note.wildcard;
+  base.internal = is_internal(stream);
+  TopicConfig shown = settings.all;
+  if (!settings.own.contains("segment.bytes")) shown.erase("segment.bytes");
+  Known known{{stream, stream_id(stream, note.life), from_topic_config(shown, base)}};
+  if (const auto found = settings.all.find("min.insync.replicas"); found != settings.all.end())
+    if (const auto count = parse_integer(found->second))
+      known.min_in_sync = static_cast<std::uint32_t>(*count);
+  return known;
+}
+
+Result<void> Registry::find_new(const ClusterState& cluster, Change& change) {
+  std::vector<std::string> fresh;
+  for (const auto& [topic, partitions] : cluster.topics) {
+    const auto stream = stream_of(topic);
+    if (stream && !partitions.empty() && !known_.contains(*stream) &&
+        !removed_here_.contains(*stream))
+      fresh.push_back(topic);
+  }
+  for (std::size_t at = 0; at < fresh.size() && !stopping_; at += described_at_once) {
+    const auto first = fresh.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto count = std::min(described_at_once, fresh.size() - at);
+    const std::vector<std::string> topics(first, first + static_cast<std::ptrdiff_t>(count));
+    SLUICE_TRY_ASSIGN(const auto described, describe_topics(instance()->client.get(), topics));
+    for (const auto& [topic, settings] : described) {
+      const std::string stream = *stream_of(topic);
+      const auto partitions = static_cast<std::uint32_t>(cluster.topics.find(topic)->second.size());
+      const auto& added = known_[stream] = describe(stream, partitions, settings);
+      change.added.push_back(added.info);
+    }
+  }
+  return {};
+}
+
+void Registry::find_grown(const ClusterState& cluster, Change& change) {
+  for (auto& [stream, known] : known_) {
+    const auto found = cluster.topics.find(topic_of(stream));
+    if (found == cluster.topics.end()) continue;
+    const auto partitions = static_cast<std::uint32_t>(found->second.size());
+    if (partitions <= known.info.config.partitions) continue;
+    const StreamInfo before = known.info;
+    known.info.config.partitions = partitions;
+    change.changed.push_back({before, known.info});
+  }
+}
+
+void Registry::find_removed(const ClusterState& cluster, Change& change) {
+  std::vector<std::string> gone;
+  for (auto& [stream, known] : known_) {
+    known.missing = cluster.topics.contains(topic_of(stream)) ? 0 : known.missing + 1;
+    if (known.missing >= missing_max) gone.push_back(stream);
+  }
+  for (const auto& stream : gone) {
+    StreamNote note = notes_.of(stream);
+    ++note.life;
+    if (!is_internal(stream) && !notes_.put(stream, note)) continue;  // at the next look
+    logger.warn("a topic was removed from the cluster", {{"topic", topic_of(stream)}});
+    producer_.forget(topic_of(stream));
+    change.removed.push_back(known_.at(stream).info);
+    known_.erase(stream);
+  }
+}
+
+// A part of the streams each time: others may change the settings of their topics.
+void Registry::find_altered(Change& change) {
+  std::vector<std::string> topics;
+  auto at = known_.upper_bound(described_up_to_);
+  for (; at != known_.end() && topics.size() < described_at_once; ++at)
+    topics.push_back(topic_of(at->first));
+  described_up_to_ = at == known_.end() ? "" : std::prev(at)->first;
+  const auto described = describe_topics(instance()->client.get(), topics);
+  if (!described) return;  // said by the next look, if it lasts
+  for (const auto& [topic, settings] : *described) {
+    Known& known = known_.at(*stream_of(topic));
+    Known now = describe(known.info.name, known.info.config.partitions, settings);
+    now.missing = known.missing;
+    if (now.info.config != known.info.config) change.changed.push_back({known.info, now.info});
+    known = std::move(now);
+  }
+}
+
+// Partitions of ours that cannot be written: they are what makes the hub not ready.
+std::string Registry::trouble_of(const ClusterState& cluster) const {
+  std::string first;
+  std::size_t others = 0;
+  for (const auto& [stream, known] : known_) {
+    const auto found = cluster.topics.find(topic_of(stream));
+    if (found == cluster.topics.end()) continue;
+    for (std::size_t i = 0; i < found->second.size(); ++i) {
+      const PartitionState& partition = found->second[i];
+      if (partition.has_leader && partition.in_sync >= known.min_in_sync) continue;
+      if (!first.empty()) {
+        ++others;
+        continue;
+      }
+      const Place place{found->first, static_cast<std::uint32_t>(i)};
+      first = partition.has_leader
+                  ? fmt::format("{} has {} of {} in-sync replicas that it needs to be written",
+                                to_string(place), partition.in_sync, known.min_in_sync)
+                  : fmt::format("{} has no leader", to_string(place));
+    }
+  }
+  if (first.empty()) return {};
+  const std::string more = others == 0 ? "" : fmt::format(", and {} more partitions", others);
+  return fmt::format("kafka_cluster: {}{}; {} of {} brokers are there", first, more,
+                     cluster.brokers.size(),
+                     std::max(brokers_seen_.size(), cluster.brokers.size()));
+}
+
+// --- changing
+
+void Registry::create(std::string name, StreamConfig config, Done<StreamInfo> done) {
+  auto shared = std::make_shared<Done<StreamInfo>>(std::move(done));
+  const bool entered = enter([this, name = std::move(name), config, shared] {
+    Change change;
+    auto made = create_now(name, config, change);
+    announce_(std::move(change), [shared, made = std::move(made)] { (*shared)(made); });
+  });
+  if (!entered) (*shared)(fail(Errc::busy, "{} changes of streams are waiting", jobs_max));
+}
+
+void Registry::remove(std::string name, Done<void> done) {
+  auto shared = std::make_shared<Done<void>>(std::move(done));
+  const bool entered = enter([this, name = std::move(name), shared] {
+    Change change;
+    auto removed = remove_now(name, change);
+    announce_(std::move(change), [shared, removed = std::move(removed)] { (*shared)(removed); });
+  });
+  if (!entered) (*shared)(fail(Errc::busy, "{} changes of streams are waiting", jobs_max));
+}
+
+void Registry::alter(std::string name, StreamConfig config, Done<StreamInfo> done) {
+  auto shared = std::make_shared<Done<StreamInfo>>(std::move(done));
+  const bool entered = enter([this, name = std::move(name), config, shared] {
+    Change change;
+    auto altered = alter_now(name, config, change);
+    announce_(std::move(change), [shared, altered = std::move(altered)] { (*shared)(altered); });
+  });
+  if (!entered) (*shared)(fail(Errc::busy, "{} changes of streams are waiting", jobs_max));
+}
+
+void Registry::flush(Task done) {
+  const std::lock_guard lock(mutex_);
+  flush_ = std::move(done);
+  changed_.notify_one();
+}
+
+Result<StreamInfo> Registry::create_now(const std::string& name, StreamConfig config,
+                                        Change& change) {
+  if (known_.contains(name)) return fail(Errc::exists, "stream {} exists already", name);
+  config = as_kafka_can(config);
+  StreamNote note = notes_.of(name);
+  note.wildcard = config.wildcard;
+  const std::string topic = topic_of(name);
+  SLUICE_TRY(create_topic(instance()->client.get(), {.name = topic,
+                                                     .partitions = config.partitions,
+                                                     .replication = options_.replication,
+                                                     .config = to_topic_config(config)}));
+  removed_here_.erase(name);
+  SLUICE_TRY(notes_.put(name, note));
+  SLUICE_TRY(wait_for_leaders(topic, config.partitions));
+  SLUICE_TRY_ASSIGN(const auto described, describe_topics(instance()->client.get(), {topic}));
+  const auto settings = described.find(topic);
+  if (settings == described.end()) return fail(Errc::io, "{}: made, but not to be seen", topic);
+  const Known& known = known_[name] = describe(name, config.partitions, settings->second);
+  change.added.push_back(known.info);
+  return known.info;
+}
+
+Result<void> Registry::remove_now(const std::string& name, Change& change) {
+  const auto found = known_.find(name);
+  if (found == known_.end()) return fail(Errc::not_found, "there is no stream {}", name);
+  if (found->second.info.config.internal)
+    return fail(Errc::invalid, "stream {} is sluice's own", name);
+  const auto removed = delete_topic(instance()->client.get(), topic_of(name));
+  if (!removed && removed.error().code != Errc::not_found) return removed;
+  StreamNote note = notes_.of(name);
+  ++note.life;
+  note.wildcard = false;
+  if (const auto noted = notes_.put(name, note); !noted)
+    logger.error("a stream that is made again under this name will be taken for the old one",
+                 {{"stream", name}, {"reason", noted.error().text}});
+  producer_.forget(topic_of(name));
+  removed_here_.insert(name);
+  change.removed.push_back(found->second.info);
+  known_.erase(found);
+  return {};
+}
+
+Result<StreamInfo> Registry::alter_now(const std::string& name, StreamConfig config,
+                                       Change& change) {
+  const auto found = known_.find(name);
+  if (found == known_.end()) return fail(Errc::not_found, "there is no stream {}", name);
+  Known& known = found->second;
+  config = as_kafka_can(config);
+  if (config.partitions < known.info.config.partitions)
+    return fail(Errc::invalid, "stream {} has {} partitions: there can't be fewer", name,
+                known.info.config.partitions);
+  const std::string topic = topic_of(name);
+  const StreamInfo before = known.info;
+  if (config.partitions > known.info.config.partitions) {
+    SLUICE_TRY(add_partitions(instance()->client.get(), topic, config.partitions));
+    SLUICE_TRY(wait_for_leaders(topic, config.partitions));
+  }
+  SLUICE_TRY(alter_topic_config(instance()->client.get(), topic, to_topic_config(config)));
+  StreamNote note = notes_.of(name);
+  note.wildcard = config.wildcard;
+  SLUICE_TRY(notes_.put(name, note));
+  known.info.config = config;
+  known.info.config.internal = before.config.internal;
+  change.changed.push_back({before, known.info});
+  return known.info;
+}
+
+// Brokers learn of a change one after the other; until then they know no such partition.
+Result<void> Registry::wait_for_leaders(const std::string& topic, std::uint32_t partitions) {
+  const auto end = std::chrono::steady_clock::now() + leader_patience;
+  while (!stopping_) {
+    SLUICE_TRY_ASSIGN(const ClusterState cluster, query_cluster(instance()->client.get()));
+    const auto found = cluster.topics.find(topic);
+    if (found != cluster.topics.end() && found->second.size() >= partitions &&
+        std::ranges::all_of(found->second, &PartitionState::has_leader))
+      return {};
+    if (std::chrono::steady_clock::now() > end)
+      return fail(Errc::io, "{}: made, but not all of its partitions have a leader", topic);
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::milliseconds(20), [this] { return stopping_.load(); });
+  }
+  return fail(Errc::closed, "{}: the hub stops", topic);
+}
+
+}  // namespace sluice::kafka_stream

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/task.h"
+#include "kafka_stream/admin.h"
+#include "kafka_stream/stream_notes.h"
+#include "stream/stream.h"
+
+namespace sluice::kafka_stream {
+
+// What has become of streams, for all shards to take over at once.
+struct Change {
+  struct Changed {
+    stream::StreamInfo before;
+    stream::StreamInfo now;
+  };
+  std::vector<stream::StreamInfo> removed;
+  std::vector<stream::StreamInfo> added;
+  std::vector<Changed> changed;
+  [[nodiscard]] bool empty() const { return removed.empty() && added.empty() && changed.empty(); }
+};
+
+// The streams of the cluster as a whole: looks at its topics each second, makes, changes and
+// removes them, and tells the shards. On a thread of its own, which blocks on the cluster; one
+// change after the other.
+//
+// A topic counts as removed when it was missing three times in a row: brokers know of news at
+// different times. One that was removed by this hub is not shown again until it is made again.
+//
+// Bound:   64 changes that wait; beyond: Errc::busy. What is asked for before the cluster was first
+//          reached waits for that.
+class Registry {
+ public:
+  // Takes a change to all shards, then runs `then` on one of them. Called on the thread.
+  using Announce = std::move_only_function<void(Change change, Task then)>;
+
+  // `producer` and `readers` outlive it.
+  Registry(const Options& options, Producer& producer, ReaderPool& readers, Announce announce);
+  ~Registry();
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+
+  // From any thread; `done` runs on any. Names and configurations have been checked.
+  void create(std::string name, stream::StreamConfig config, Done<stream::StreamInfo> done);
+  void remove(std::string name, Done<void> done);
+  void alter(std::string name, stream::StreamConfig config, Done<stream::StreamInfo> done);
+  // Runs `done` once all that was produced is answered, or five seconds are over.
+  void flush(Task done);
+
+  // Why the cluster cannot be used now; empty when it can. From any thread.
+  [[nodiscard]] std::string trouble() const;
+
+ private:
+  struct Known {
+    stream::StreamInfo info;
+    std::uint32_t min_in_sync = 1;
+    int missing = 0;  // times in a row
+  };
+
+  void run();
+  void refresh();
+  Result<void> look();
+  void compare(const ClusterState& cluster, Change& change);
+  Result<void> find_new(const ClusterState& cluster, Change& change);
+  void find_grown(const ClusterState& cluster, Change& change);
+  void find_removed(const ClusterState& cluster, Change& change);
+  void find_altered(Change& change);
+  [[nodiscard]] Known describe(const std::string& stream, std::uint32_t partitions,
+                               const TopicSettings& settings) const;
+  [[nodiscard]] std::string trouble_of(const ClusterState& cluster) const;
+  void set_trouble(std::string trouble);
+
+  bool enter(Task job);  // false: too many
+  Result<stream::StreamInfo> create_now(const std::string& name, stream::StreamConfig config,
+                                        Change& change);
+  Result<void> remove_now(const std::string& name, Change& change);
+  Result<stream::StreamInfo> alter_now(const std::string& name, stream::StreamConfig config,
+                                       Change& change);
+  Result<void> wait_for_leaders(const std::string& topic, std::uint32_t partitions);
+  [[nodiscard]] std::shared_ptr<Producer::Instance> instance() { return producer_.instance(); }
+
+  const Options options_;
+  Producer& producer_;
+  Announce announce_;
+  std::atomic<bool> stopping_ = false;
+
+  // The thread's own:
+  StreamNotes notes_;
+  bool notes_loaded_ = false;
+  std::map<std::string, Known> known_;  // by stream
+  std::set<std::string> removed_here_;  // and not yet seen to be gone
+  std::string described_up_to_;         // by find_altered
+  int looks_ = 0;
+  std::map<std::int32_t, std::string> brokers_seen_;
+  std::chrono::system_clock::time_point failing_since_{};
+
+  mutable std::mutex mutex_;  // all below
+  std::condition_variable changed_;
+  std::deque<Task> jobs_;
+  Task flush_;  // of flush(), while it waits
+  std::string trouble_ = "kafka_cluster: not reached yet";
+  std::thread thread_;
+};
+
+}  // namespace sluice::kafka_stream
