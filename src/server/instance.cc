@@ -7,10 +7,12 @@
 #include <thread>
 
 #include "base/logger.h"
+#include "kafka_stream/kafka_backend.h"
 #include "server/cluster_id.h"
 #include "server/hub_options.h"
 #include "server/tls_files.h"
 #include "server/users_file.h"
+#include "stream/embedded.h"
 
 namespace sluice::server {
 namespace {
@@ -76,13 +78,9 @@ Result<void> Instance::build() {
   shards_ =
       std::make_unique<runtime::Shards>(shard_count(config_, std::thread::hardware_concurrency()));
   mailboxes_ = std::make_unique<runtime::Mailboxes>(shards_->loops());
-  std::vector<stream::EmbeddedBackend::Shard> shards;
-  for (std::size_t i = 0; i < shards_->count(); ++i) {
+  for (std::size_t i = 0; i < shards_->count(); ++i)
     units_.push_back(std::make_unique<Unit>(shards_->loop(i)));
-    shards.push_back({&units_[i]->loop, &units_[i]->metrics});
-  }
-  SLUICE_TRY_ASSIGN(
-      backend_, stream::EmbeddedBackend::open(*disk_, log_options(config_), shards, *mailboxes_));
+  SLUICE_TRY_ASSIGN(backend_, open_backend());
 
   SLUICE_TRY_ASSIGN(const std::string cluster_id, cluster_id_of(*disk_));
   SLUICE_TRY_ASSIGN(const auto users, load_users(config_));
@@ -100,8 +98,9 @@ Result<void> Instance::build() {
     group_->add(*unit.hub);
     unit.mqtt = std::make_unique<mqtt::Server>(unit.loop, *unit.hub, *unit.access, unit.metrics,
                                                mqtt_options(config_));
-    unit.kafka = std::make_unique<kafka::Server>(unit.loop, stream, *unit.access, unit.metrics,
-                                                 kafka_options(config_, cluster_id));
+    if (config_.stream.backend == "embedded")
+      unit.kafka = std::make_unique<kafka::Server>(unit.loop, stream, *unit.access, unit.metrics,
+                                                   kafka_options(config_, cluster_id));
     registries.push_back(&unit.metrics);
   }
 
@@ -112,8 +111,25 @@ Result<void> Instance::build() {
       std::make_unique<http::Server>(first.loop, *admin_, first.metrics, http::Options{});
   reloader_ = std::make_unique<Reloader>(first.loop);
   SLUICE_TRY(load_certificates());
+  follow_users(users != nullptr);
   reloader_->start();
   return {};
+}
+
+Result<std::unique_ptr<stream::Backend>> Instance::open_backend() {
+  if (config_.stream.backend == "kafka") {
+    SLUICE_TRY_ASSIGN(const auto options, cluster_options(config_));
+    std::vector<kafka_stream::KafkaBackend::Shard> shards;
+    for (const auto& unit : units_) shards.push_back({&unit->loop, &unit->metrics});
+    logger.info(
+        "streams lie on a Kafka cluster: its clients use it directly, and this hub has no "
+        "Kafka listener",
+        {{"brokers", options.brokers}});
+    return kafka_stream::KafkaBackend::open(options, shards);
+  }
+  std::vector<stream::EmbeddedBackend::Shard> shards;
+  for (const auto& unit : units_) shards.push_back({&unit->loop, &unit->metrics});
+  return stream::EmbeddedBackend::open(*disk_, log_options(config_), shards, *mailboxes_);
 }
 
 Result<void> Instance::run(const std::function<void(const cli::Listeners&)>& on_ready) {
@@ -134,8 +150,9 @@ void Instance::terminate() {
 }
 
 Result<void> Instance::start() {
+  SLUICE_TRY(listen_everywhere(true));  // /readyz says what the others wait for
   if (!wait_for_default_streams()) return {};
-  SLUICE_TRY(listen_everywhere());
+  SLUICE_TRY(listen_everywhere(false));
   SLUICE_TRY(replace_file(*disk_, std::string(listeners_file), as_bytes(cli::to_json(listeners_))));
   phase_ = Phase::serving;
   for (const auto& [name, address] : listeners_)
@@ -167,6 +184,26 @@ Result<void> Instance::load_certificates() {
   return {};
 }
 
+// Whoever was a user stays one when the file is gone: a hub does not become open to everybody while
+// it runs.
+void Instance::follow_users(bool had_users) {
+  const auto load = [this, had_users]() mutable -> Result<Task> {
+    SLUICE_TRY_ASSIGN(auto users, load_users(config_));
+    if (users == nullptr && had_users)
+      return fail(Errc::not_found, "{} is gone", users_path(config_));
+    had_users = users != nullptr;
+    return [this, users = std::move(users)] { use_users(users); };
+  };
+  reloader_->add({.name = "users",
+                  .files = [this] { return std::vector{users_path(config_)}; },
+                  .load = load});
+}
+
+void Instance::use_users(const std::shared_ptr<const access::UserTable>& users) {
+  for (const auto& unit : units_)
+    unit->loop.post_from_outside([&unit, users] { unit->access->replace(users); });
+}
+
 void Instance::use_certificates(const std::shared_ptr<const net::TlsContext>& tls) {
   for (const std::string& warning : tls->warnings()) logger.warn(warning);
   units_.front()
@@ -177,12 +214,13 @@ void Instance::use_certificates(const std::shared_ptr<const net::TlsContext>& tl
   for (const auto& unit : units_)
     unit->loop.post_from_outside([&unit = *unit, tls] {
       unit.mqtt->set_tls(tls);
-      unit.kafka->set_tls(tls);
+      if (unit.kafka) unit.kafka->set_tls(tls);
     });
 }
 
-Result<void> Instance::listen_everywhere() {
-  for (const ListenerPlan& plan : planned_listeners(config_)) SLUICE_TRY(listen(plan));
+Result<void> Instance::listen_everywhere(bool admin) {
+  for (const ListenerPlan& plan : planned_listeners(config_))
+    if ((plan.face == Face::admin) == admin) SLUICE_TRY(listen(plan));
   return {};
 }
 
@@ -238,7 +276,7 @@ Result<void> Instance::stop() {
   for (std::size_t i = 0; i < units_.size(); ++i)
     on_shard(i, [&unit = *units_[i]] {
       unit.mqtt->stop();
-      unit.kafka->stop();
+      if (unit.kafka) unit.kafka->stop();
     });
   on_shard(0, [this] { admin_server_->stop(); });
 
@@ -253,16 +291,17 @@ Result<void> Instance::stop() {
 }
 
 void Instance::collect_readiness(std::move_only_function<void(Reasons)> done) {
-  if (phase_ == Phase::starting) return done({"starting"});
+  if (phase_ == Phase::starting) {
+    const stream::Health health = backend_->health({});  // the admin port is on shard 0
+    return done(health.writable ? Reasons{"starting"} : Reasons{"starting", health.reason});
+  }
   if (phase_ == Phase::stopping) return done({"stopping"});
   const auto gathered = std::make_shared<Gathered>(Gathered{units_.size(), {}, std::move(done)});
   for (std::uint32_t i = 0; i < units_.size(); ++i)
     units_[i]->loop.post_from_outside([this, i, gathered] {
-      const log::Log::Health health = backend_->health(ShardId{i});
+      const stream::Health health = backend_->health(ShardId{i});
       units_.front()->loop.post_from_outside(
-          [i, gathered, reason = health.writable ? "" : health.reason] {
-            gathered->add(reason.empty() ? "" : fmt::format("log of shard {}: {}", i, reason));
-          });
+          [gathered, reason = health.writable ? "" : health.reason] { gathered->add(reason); });
     });
 }
 

@@ -21,7 +21,7 @@
 #include "server/config.h"
 #include "server/listener_plan.h"
 #include "server/reloader.h"
-#include "stream/embedded.h"
+#include "stream/backend.h"
 
 namespace sluice::server {
 
@@ -56,7 +56,7 @@ class Instance {
     std::unique_ptr<access::Users> access;
     std::unique_ptr<hub::Hub> hub;
     std::unique_ptr<mqtt::Server> mqtt;
-    std::unique_ptr<kafka::Server> kafka;
+    std::unique_ptr<kafka::Server> kafka;  // none on a Kafka cluster
   };
 
   // Tells the main thread when the default stream, which the hubs create, is known to a shard.
@@ -73,11 +73,14 @@ class Instance {
 
   Instance(const Config& config, DirectoryLock lock);
   Result<void> build();
+  Result<std::unique_ptr<stream::Backend>> open_backend();
   Result<void> start();
   Result<void> load_certificates();
+  void follow_users(bool had_users);
+  void use_users(const std::shared_ptr<const access::UserTable>& users);
   void use_certificates(const std::shared_ptr<const net::TlsContext>& tls);
-  Result<void> listen_everywhere();
-  bool wait_for_default_streams();  // false: told to terminate meanwhile
+  Result<void> listen_everywhere(bool admin);  // on the admin port, or on all others
+  bool wait_for_default_streams();             // false: told to terminate meanwhile
   void wait_for_terminate();
   Result<void> stop();
 
@@ -98,7 +101,7 @@ class Instance {
   std::unique_ptr<runtime::Mailboxes> mailboxes_;
   std::vector<std::unique_ptr<Unit>>
       units_;  // ~Instance empties them, since they outlive the backend
-  std::unique_ptr<stream::EmbeddedBackend> backend_;
+  std::unique_ptr<stream::Backend> backend_;
   std::unique_ptr<hub::Group> group_;
   std::vector<std::unique_ptr<DefaultStreamWatch>> watches_;
   std::unique_ptr<Admin> admin_;
