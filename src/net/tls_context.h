@@ -31,11 +31,11 @@ enum class ClientCertificates : std::uint8_t { off, optional, required };
 enum class TlsVersion : std::uint8_t { tls_1_2, tls_1_3 };
 
 struct TlsOptions {
-  Credentials credentials;
+  Credentials credentials{};
   // Others by the name that the client asks for (SNI): "hub.example.org", or "_.example.org" for
   // all names one level below example.org. An exact name goes first.
-  std::map<std::string, Credentials> hosts;
-  std::optional<PemFile> client_ca;  // needed unless client certificates are off
+  std::map<std::string, Credentials> hosts{};
+  std::optional<PemFile> client_ca{};  // needed unless client certificates are off
   ClientCertificates client_certificates = ClientCertificates::off;
   TlsVersion version_min = TlsVersion::tls_1_2;
 };
