@@ -146,6 +146,61 @@ Result<Buffer> unzstd(Bytes data, std::size_t size_max) {
   }
 }
 
+Result<Buffer> gzip(Bytes data) {
+  z_stream stream{};
+  if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 16 + MAX_WBITS, MAX_MEM_LEVEL,
+                   Z_DEFAULT_STRATEGY) != Z_OK)
+    return fail(Errc::io, "zlib does not start");
+  const std::unique_ptr<z_stream, int (*)(z_stream*)> guard(&stream, deflateEnd);
+  Buffer out(deflateBound(&stream, data.size()));
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(data.data()));
+  stream.avail_in = static_cast<uInt>(data.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  if (deflate(&stream, Z_FINISH) != Z_STREAM_END) return fail(Errc::io, "gzip does not end");
+  out.resize(stream.total_out);
+  return out;
+}
+
+Result<Buffer> ensnappy(Bytes data) {
+  constexpr std::size_t chunk_size = 32 * 1024;  // as snappy-java
+  Buffer out;
+  Writer writer(out);
+  for (const unsigned char byte : xerial_magic) writer.write<std::uint8_t>(byte);
+  writer.write<std::int32_t>(1);  // version, and the oldest that can read it
+  writer.write<std::int32_t>(1);
+  while (!data.empty()) {
+    const Bytes chunk = data.first(std::min(chunk_size, data.size()));
+    data = data.subspan(chunk.size());
+    std::string compressed;
+    snappy::Compress(reinterpret_cast<const char*>(chunk.data()), chunk.size(), &compressed);
+    writer.write<std::uint32_t>(static_cast<std::uint32_t>(compressed.size()));
+    writer.write_text(compressed);
+  }
+  return out;
+}
+
+Result<Buffer> enlz4(Bytes data) {
+  LZ4F_preferences_t preferences{};
+  preferences.frameInfo.blockSizeID = LZ4F_max64KB;
+  preferences.frameInfo.blockMode = LZ4F_blockIndependent;
+  Buffer out(LZ4F_compressFrameBound(data.size(), &preferences));
+  const std::size_t size =
+      LZ4F_compressFrame(out.data(), out.size(), data.data(), data.size(), &preferences);
+  if (LZ4F_isError(size) != 0) return fail(Errc::io, "lz4: {}", LZ4F_getErrorName(size));
+  out.resize(size);
+  return out;
+}
+
+Result<Buffer> enzstd(Bytes data) {
+  Buffer out(ZSTD_compressBound(data.size()));
+  const std::size_t size =
+      ZSTD_compress(out.data(), out.size(), data.data(), data.size(), ZSTD_CLEVEL_DEFAULT);
+  if (ZSTD_isError(size) != 0) return fail(Errc::io, "zstd: {}", ZSTD_getErrorName(size));
+  out.resize(size);
+  return out;
+}
+
 }  // namespace
 
 Result<Buffer> decompress(Compression codec, Bytes data, std::size_t size_max) {
@@ -164,6 +219,22 @@ Result<Buffer> decompress(Compression codec, Bytes data, std::size_t size_max) {
       return unzstd(data, size_max);
   }
   return fail(Errc::malformed, "compression {} is not known", static_cast<int>(codec));
+}
+
+Result<Buffer> compress(Compression codec, Bytes data) {
+  switch (codec) {
+    case Compression::none:
+      return Buffer(data.begin(), data.end());
+    case Compression::gzip:
+      return gzip(data);
+    case Compression::snappy:
+      return ensnappy(data);
+    case Compression::lz4:
+      return enlz4(data);
+    case Compression::zstd:
+      return enzstd(data);
+  }
+  return fail(Errc::unsupported, "compression {} is not known", static_cast<int>(codec));
 }
 
 }  // namespace sluice::log

@@ -11,4 +11,8 @@ namespace sluice::log {
 // the data is damaged.
 Result<Buffer> decompress(Compression codec, Bytes data, std::size_t size_max);
 
+// The way back, as Java's clients can read it: xerial-framed snappy, lz4 frames of independent
+// blocks. Errc::io when a library refuses.
+Result<Buffer> compress(Compression codec, Bytes data);
+
 }  // namespace sluice::log

@@ -45,7 +45,9 @@ Log::Impl::Impl(Context context, const Options& options, ShardId shard, Recovery
             origin.shard = shard.value;
             return origin;
           }(),
-          partitions_, journal_, write_behind_, *this) {
+          partitions_, journal_, write_behind_, *this),
+      compactor_(loop_, disk_, helper_, store_, *context.metrics, options.segment_size,
+                 options.compaction_map_size, *this) {
   const std::uint32_t shards = recovered.state_->origin.shards;
   for (auto& [id, state] : recovered.state_->partitions) {
     if (Recovery::owner(id, shards) != shard) continue;
@@ -203,7 +205,16 @@ void Log::Impl::apply_retention() {
       if (producers->empty()) producers.reset();
     }
     forget(id, log::apply_retention(*partition, now));
+    if (partition->options.compact) compactor_.consider(partition);
   }
+}
+
+bool Log::Impl::may_compact() const { return !failure_ && !disk_full_ && !stopping_; }
+
+void Log::Impl::on_compacted(Partition partition, std::span<const Segment> replaced,
+                             const std::optional<Segment>& made) {
+  if (made) metered_.bytes.add(static_cast<std::int64_t>(made->size));
+  forget(partition, replaced);
 }
 
 // Of segments that are not in the partition's list any more: the files go once no checkpoint names

@@ -75,6 +75,7 @@ void Log::Impl::stop(Done<void> done) {
   stopping_ = true;
   stopped_ = std::move(done);
   loop_.cancel(checkpoint_timer_);
+  compactor_.stop();
   journal_.flush();
   continue_stop();
 }

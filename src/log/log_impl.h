@@ -7,6 +7,7 @@
 
 #include "base/logger.h"
 #include "log/checkpointer.h"
+#include "log/compactor.h"
 #include "log/helper.h"
 #include "log/journal.h"
 #include "log/log.h"
@@ -22,12 +23,15 @@ namespace sluice::log {
 //   append -> journal -> commit: high watermark, tail cache, sink, acks -> write-behind -> segments
 //   -> checkpoint
 //
+// and, beside it, retention and compaction of what is in the segments.
+//
 // log.cc: partitions and commits; log_append.cc: the way in; log_read.cc: the ways out;
 // log_health.cc: trouble, stop.
 class Log::Impl final : public runtime::TurnHook,
                         public JournalOwner,
                         public WriteBehindOwner,
-                        public CheckpointOwner {
+                        public CheckpointOwner,
+                        public CompactorOwner {
  public:
   Impl(Context context, const Options& options, ShardId shard, Recovery& recovered);
   ~Impl();
@@ -80,6 +84,9 @@ class Log::Impl final : public runtime::TurnHook,
   void on_segments_failed(const Error& error) override;
   void on_checkpoint(const Checkpoint::Position& position) override;
   void on_checkpoint_failed(const Error& error, bool in_sync) override;
+  [[nodiscard]] bool may_compact() const override;
+  void on_compacted(Partition partition, std::span<const Segment> replaced,
+                    const std::optional<Segment>& made) override;
 
   [[nodiscard]] std::shared_ptr<PartitionLog> find(Partition partition) const;
   void commit(JournalAppend& append);
@@ -122,6 +129,7 @@ class Log::Impl final : public runtime::TurnHook,
   Journal journal_;
   WriteBehind write_behind_;
   Checkpointer checkpointer_;
+  Compactor compactor_;
 
   std::optional<Error> failure_;    // read-only since
   std::optional<Error> disk_full_;  // for now

@@ -44,9 +44,10 @@ struct PartitionLog {
   Offset written_until;
   Offset held_from = not_held;  // retention and compaction stay below
   BlockQueue cached;
-  bool dirty = false;   // the write-behind knows that there is something to write
-  bool tidied = false;  // leftover files have been looked for in this run
-  bool roll = false;    // the next block begins a new segment
+  bool dirty = false;       // the write-behind knows that there is something to write
+  bool tidied = false;      // leftover files have been looked for in this run
+  bool roll = false;        // the next block begins a new segment
+  bool compacting = false;  // is being compacted, or waits for it
   bool dropped = false;
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/metrics.h"
 #include "log/batch_layout.h"
+#include "log/compression.h"
 #include "log/log.h"
 #include "log/record_batch.h"
 #include "sim/disk.h"
@@ -18,24 +19,44 @@ namespace sluice::log {
 
 // A batch as a producer sends it. `producer` < 0: not idempotent.
 struct TestBatch {
+  static constexpr std::string_view null = "(null)";  // as a value
+
   std::vector<std::string> values;
   WallMs timestamp = 1000;
   std::int64_t producer = -1;
   std::int32_t sequence = -1;
   std::int16_t epoch = 0;
+  std::vector<std::string> keys{};  // one for each value; none: null
+  Compression codec = Compression::none;
 };
 
 inline std::shared_ptr<Block> make_block(const TestBatch& batch) {
   BatchBuilder builder;
-  for (const std::string& value : batch.values)
-    builder.add(batch.timestamp,
-                {.key = {}, .value = as_bytes(value), .headers = {}, .null_key = true});
+  for (std::size_t i = 0; i < batch.values.size(); ++i) {
+    const bool keyed = i < batch.keys.size();
+    builder.add(batch.timestamp, {.key = keyed ? as_bytes(batch.keys[i]) : Bytes(),
+                                  .value = as_bytes(batch.values[i]),
+                                  .headers = {},
+                                  .null_key = !keyed,
+                                  .null_value = batch.values[i] == TestBatch::null});
+  }
   auto block = builder.finish();
-  if (batch.producer < 0) return block;
+  if (batch.producer < 0 && batch.codec == Compression::none) return block;
   Buffer bytes(block->bytes().begin(), block->bytes().end());
-  store_be<std::int64_t>(bytes.data() + layout::producer_id, batch.producer);
-  store_be<std::int16_t>(bytes.data() + layout::producer_epoch, batch.epoch);
-  store_be<std::int32_t>(bytes.data() + layout::base_sequence, batch.sequence);
+  if (batch.codec != Compression::none) {
+    const Buffer packed = *compress(batch.codec, Bytes(bytes).subspan(batch_header_size));
+    bytes.resize(batch_header_size);
+    append(bytes, packed);
+    store_be<std::int32_t>(bytes.data() + layout::batch_length,
+                           static_cast<std::int32_t>(bytes.size() - batch_length_offset));
+    store_be<std::int16_t>(bytes.data() + layout::attributes,
+                           static_cast<std::int16_t>(batch.codec));
+  }
+  if (batch.producer >= 0) {
+    store_be<std::int64_t>(bytes.data() + layout::producer_id, batch.producer);
+    store_be<std::int16_t>(bytes.data() + layout::producer_epoch, batch.epoch);
+    store_be<std::int32_t>(bytes.data() + layout::base_sequence, batch.sequence);
+  }
   seal_batch(bytes);
   return std::make_shared<Block>(std::move(bytes));
 }
