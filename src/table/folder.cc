@@ -1,5 +1,6 @@
 #include "table/folder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/logger.h"
@@ -11,20 +12,28 @@ constexpr Logger logger("table");
 constexpr std::size_t read_size = 1 << 20;
 constexpr std::size_t unstored_max = 4 << 20;  // reading waits for the store
 constexpr auto busy_delay = std::chrono::milliseconds(10);
-constexpr std::size_t expanded_max = 64 << 20;
+
+// Whether offsets from `next` on are missing in what was read.
+bool has_holes(const stream::ReadAnswer& answer, Offset next) {
+  for (const auto& block : answer.blocks) {
+    if (block->from() > next || block->until() - block->from() != std::ssize(block->records()))
+      return true;
+    next = block->until();
+  }
+  return answer.next > next;
+}
 
 }  // namespace
 
-Folder::Folder(runtime::Loop& loop, stream::Stream& stream, StoreWriter& writer, std::string table)
-    : loop_(loop), stream_(stream), writer_(writer), table_(std::move(table)) {}
-
-// Callbacks of the stream may come when the table is gone.
-template <class F>
-auto Folder::guarded(F f) {
-  return [f = std::move(f), alive = std::weak_ptr<char>(alive_)](auto... arguments) mutable {
-    if (!alive.expired()) f(std::move(arguments)...);
-  };
-}
+Folder::Folder(runtime::Loop& loop, stream::Stream& stream, StoreWriter& writer, std::string table,
+               Metrics& metrics)
+    : loop_(loop),
+      stream_(stream),
+      writer_(writer),
+      table_(std::move(table)),
+      refolds_(metrics.counter("sluice_table_refolds_total",
+                               "Slots whose rows were thrown away and folded again",
+                               fmt::format("table=\"{}\"", table_))) {}
 
 void Folder::run(stream::StreamInfo stream, std::vector<Part> parts, stream::CommitSink& sink,
                  Done<void> done) {
@@ -36,31 +45,36 @@ void Folder::run(stream::StreamInfo stream, std::vector<Part> parts, stream::Com
 }
 
 void Folder::next_slot() {
-  if (parts_.empty()) return writer_.on_idle(guarded([this] { std::exchange(done_, {})({}); }));
-  stream_.fold(partition(), *sink_, guarded([this](Result<Offset> end) {
-                 if (!end) return fail(end.error());
-                 stream_.bounds(partition(),
-                                guarded([this, end = *end](Result<stream::Bounds> bounds) {
-                                  if (!bounds) return fail(bounds.error());
-                                  begin(bounds->start, end);
+  if (parts_.empty()) return writer_.on_idle(guard_([this] { std::exchange(done_, {})({}); }));
+  stream_.fold(partition(), *sink_, guard_([this](Result<Offset> end) {
+                 if (!end) return fail(end.error(), &Folder::next_slot);
+                 end_ = *end;
+                 stream_.bounds(partition(), guard_([this](Result<stream::Bounds> bounds) {
+                                  if (!bounds) return fail(bounds.error(), &Folder::next_slot);
+                                  begin(*bounds);
                                 }));
                }));
 }
 
-void Folder::begin(Offset start, Offset end) {
+void Folder::begin(stream::Bounds bounds) {
   const auto& kept = parts_.back().kept;
-  end_ = end;
-  next_ = start;
-  const bool usable = kept.fold && kept.fold->stream == info_.id && kept.fold->next >= start &&
-                      kept.fold->next <= end;
-  if (usable) {
-    next_ = kept.fold->next;
-  } else if (kept.fold || !kept.empty) {
-    logger.warn("rows of a table don't fit its stream; they are made again from it",
-                {{"table", table_}, {"slot", parts_.back().slot}});
-    writer_.add(
-        {.partition = partition(), .from = start, .until = start, .block = nullptr, .clear = true});
-  }
+  start_ = bounds.start;
+  continues_ = kept.fold && kept.fold->stream == info_.id && kept.fold->next >= start_ &&
+               kept.fold->next <= end_;
+  if (!continues_ && (kept.fold || !kept.empty)) return begin_anew();
+  next_ = continues_ ? kept.fold->next : start_;
+  stream_.hold(partition(), next_);
+  read();
+}
+
+void Folder::begin_anew() {
+  logger.warn("rows of a table don't fit its stream; they are made again from it",
+              {{"table", table_}, {"slot", parts_.back().slot}});
+  refolds_.add();
+  continues_ = false;
+  next_ = start_;
+  writer_.add(
+      {.partition = partition(), .from = start_, .until = start_, .block = nullptr, .clear = true});
   stream_.hold(partition(), next_);
   read();
 }
@@ -70,31 +84,44 @@ void Folder::read() {
     parts_.pop_back();
     return next_slot();
   }
-  if (writer_.unstored_bytes() > unstored_max) {
-    return writer_.on_idle(guarded([this] { read(); }));
-  }
+  if (writer_.unstored_bytes() > unstored_max) return writer_.on_idle(guard_([this] { read(); }));
   stream_.read(partition(), next_, read_size, stream::Want::records,
-               guarded([this](Result<stream::ReadAnswer> answer) {
-                 if (answer) return take(*answer);
-                 if (answer.error().code != Errc::busy) return fail(answer.error());
-                 loop_.run_after(busy_delay, guarded([this] { read(); }));
+               guard_([this](Result<stream::ReadAnswer> answer) {
+                 if (!answer) return fail(answer.error(), &Folder::read);
+                 take(*answer);
                }));
 }
 
 void Folder::take(const stream::ReadAnswer& answer) {
+  if (answer.next <= next_)
+    return fail({Errc::corrupt, "the log ends before its visible end"}, nullptr);
+  if (may_lack_tombstones(answer)) return begin_anew();
   for (const auto& block : answer.blocks) {
     writer_.add({.partition = partition(), .from = next_, .until = block->until(), .block = block});
   }
-  if (answer.next <= next_) return fail({Errc::corrupt, "the log ends before its visible end"});
-  if (answer.blocks.empty() || answer.blocks.back()->until() < answer.next)
+  // Holes at the end are folded, too.
+  if (answer.blocks.empty() || answer.blocks.back()->until() < answer.next) {
     writer_.add({.partition = partition(), .from = next_, .until = answer.next, .block = nullptr});
+  }
   next_ = answer.next;
   read();
 }
 
-void Folder::fail(const Error& error) {
-  std::exchange(done_, {})(std::unexpected(error.context(
-      fmt::format("table {}, slot {}", table_, parts_.empty() ? 0 : parts_.back().slot))));
+// Compaction takes a tombstone away when it is older than delete.retention.ms; the row that it
+// removes would stay in the store for ever. Half the time, since clocks differ.
+bool Folder::may_lack_tombstones(const stream::ReadAnswer& answer) const {
+  if (!continues_) return false;
+  const auto age = loop_.wall_ms() - parts_.back().kept.fold->folded_at;
+  return (age < 0 || age > info_.config.delete_retention_ms / 2) && has_holes(answer, next_);
+}
+
+void Folder::fail(const Error& error, void (Folder::*again)()) {
+  if (error.code == Errc::busy && again != nullptr) {
+    loop_.run_after(busy_delay, guard_([this, again] { (this->*again)(); }));
+    return;
+  }
+  std::exchange(done_, {})(
+      std::unexpected(error.context(fmt::format("table {}, slot {}", table_, parts_.back().slot))));
 }
 
 }  // namespace sluice::table

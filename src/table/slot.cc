@@ -122,7 +122,7 @@ void Slot::finish() {
 
 // A batch that left nothing behind covers whatever was asked before it was made.
 void Slot::answer_flushes(const UnderWay& batch) {
-  const auto first = std::ranges::partition(
+  const auto first = std::ranges::stable_partition(
       flushes_, [&](const Flush& flush) { return flush.number > batch.made; });
   std::vector<Flush> answered(std::make_move_iterator(first.begin()),
                               std::make_move_iterator(first.end()));

@@ -66,6 +66,7 @@ class Slot {
   // Its only change can never be appended: it is given up.
   void drop_single(const Error& error);
   [[nodiscard]] std::size_t changes_under_way() const { return under_way_->changes; }
+  [[nodiscard]] std::size_t puts_under_way() const { return under_way_->puts; }
 
   // The store has all below `until`.
   void stored(Offset until);

@@ -3,6 +3,8 @@
 #include <map>
 #include <utility>
 
+#include "base/logger.h"
+
 namespace sluice::table {
 namespace {
 
@@ -47,26 +49,41 @@ Result<void> write_items(Store& store, std::string_view table,
 }  // namespace
 
 StoreWriter::StoreWriter(runtime::Loop& loop, std::shared_ptr<Store> store, std::string table,
-                         OnStored on_stored)
+                         Metrics& metrics, OnStored on_stored)
     : loop_(loop),
       store_(std::move(store)),
       table_(std::move(table)),
-      on_stored_(std::move(on_stored)),
-      helper_(loop, "table-write") {}
+      unstored_(metrics.gauge("sluice_table_unstored_bytes",
+                              "Bytes of table streams that are folded but not in the store yet",
+                              fmt::format("table=\"{}\"", table_))),
+      failures_(metrics.counter("sluice_table_store_failures_total",
+                                "Writes to the store of tables that failed and are tried again",
+                                fmt::format("table=\"{}\"", table_))),
+      on_stored_(std::move(on_stored)) {}
 
 StoreWriter::~StoreWriter() {
   if (retry_ != runtime::TimerId::none) loop_.cancel(retry_);
 }
 
 void StoreWriter::add(Item item) {
-  unstored_bytes_ += size_of(item);
+  set_unstored(unstored_bytes_ + size_of(item));
   waiting_.push_back(std::move(item));
   if (!writing_) start();
+}
+
+void StoreWriter::set_unstored(std::size_t bytes) {
+  unstored_bytes_ = bytes;
+  unstored_.set(static_cast<std::int64_t>(bytes));
 }
 
 void StoreWriter::on_idle(Task task) {
   if (!writing_) return task();
   idle_.push_back(std::move(task));
+}
+
+void StoreWriter::finish(Done<void> done) {
+  if (!writing_) return done({});
+  finished_ = std::move(done);
 }
 
 void StoreWriter::start() {
@@ -75,30 +92,41 @@ void StoreWriter::start() {
 }
 
 void StoreWriter::write(Items items) {
-  helper_.run([store = store_, table = table_, items,
-               now = loop_.wall_ms()] { return write_items(*store, table, *items, now); },
-              [this, items](const Result<void>& written) { finish(items, written); });
+  if (!helper_) helper_.emplace(loop_, "table-write");
+  helper_->run([store = store_, table = table_, items,
+                now = loop_.wall_ms()] { return write_items(*store, table, *items, now); },
+               [this, items](const Result<void>& written) {
+                 if (!written) return on_failed(items, written.error());
+                 on_written(items);
+               });
 }
 
-void StoreWriter::finish(const Items& items, const Result<void>& written) {
-  if (!written) {
-    if (failures_.allow(loop_.wall_ms())) {
-      logger.error("rows of a table can't be stored; it is tried again",
-                   {{"table", table_}, {"error", written.error().text}});
-    }
-    retry_ = loop_.run_after(retry_delay, [this, items] {
-      retry_ = runtime::TimerId::none;
-      write(items);
-    });
-    return;
+void StoreWriter::on_failed(const Items& items, const Error& error) {
+  failures_.add();
+  if (finished_) return std::exchange(finished_, {})(std::unexpected(error));
+  if (!std::exchange(failing_, true)) {
+    logger.error("rows of a table can't be stored; it is tried each second",
+                 {{"table", table_}, {"error", error.text}});
   }
+  retry_ = loop_.run_after(retry_delay, [this, items] {
+    retry_ = runtime::TimerId::none;
+    write(items);
+  });
+}
+
+void StoreWriter::on_written(const Items& items) {
+  if (std::exchange(failing_, false))
+    logger.info("rows of a table can be stored again", {{"table", table_}});
+  std::size_t bytes = 0;
   for (const auto& item : *items) {
-    unstored_bytes_ -= size_of(item);
+    bytes += size_of(item);
     on_stored_(item.partition.index, item.until);
   }
+  set_unstored(unstored_bytes_ - bytes);
   if (!waiting_.empty()) return start();
   writing_ = false;
   for (auto& task : std::exchange(idle_, {})) task();
+  if (finished_) std::exchange(finished_, {})({});
 }
 
 }  // namespace sluice::table

@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
-#include "base/logger.h"
+#include "base/metrics.h"
+#include "base/task.h"
 #include "log/block.h"
 #include "log/helper.h"
 #include "runtime/loop.h"
@@ -26,7 +28,7 @@ class StoreWriter {
 
   // `on_stored` runs on the loop for each slot of a write.
   StoreWriter(runtime::Loop& loop, std::shared_ptr<Store> store, std::string table,
-              OnStored on_stored);
+              Metrics& metrics, OnStored on_stored);
   ~StoreWriter();
   StoreWriter(const StoreWriter&) = delete;
   StoreWriter& operator=(const StoreWriter&) = delete;
@@ -42,25 +44,32 @@ class StoreWriter {
   [[nodiscard]] std::size_t unstored_bytes() const { return unstored_bytes_; }
   // Runs once when nothing is left to write; at once if that is so.
   void on_idle(Task task);
+  // As on_idle, for the end: a write that fails ends it with that error.
+  void finish(Done<void> done);
 
  private:
   using Items = std::shared_ptr<const std::vector<Item>>;
 
   void start();
   void write(Items items);
-  void finish(const Items& items, const Result<void>& written);
+  void set_unstored(std::size_t bytes);
+  void on_failed(const Items& items, const Error& error);
+  void on_written(const Items& items);
 
   runtime::Loop& loop_;
   const std::shared_ptr<Store> store_;
   const std::string table_;
+  Gauge& unstored_;
+  Counter& failures_;
   OnStored on_stored_;
   std::vector<Item> waiting_;
   bool writing_ = false;
   std::size_t unstored_bytes_ = 0;
   runtime::TimerId retry_ = runtime::TimerId::none;
-  LogLimit failures_{1};
+  bool failing_ = false;
   std::vector<Task> idle_;
-  log::Helper helper_;
+  Done<void> finished_;
+  std::optional<log::Helper> helper_;  // made for the first write
 };
 
 }  // namespace sluice::table

@@ -1,17 +1,16 @@
 #include "table/table.h"
 
-#include <algorithm>
-#include <array>
-#include <deque>
 #include <utility>
+#include <vector>
 
 #include "base/assert.h"
 #include "base/logger.h"
-#include "log/helper.h"
-#include "log/record_batch.h"
+#include "table/appender.h"
 #include "table/folder.h"
-#include "table/merge.h"
-#include "table/slot.h"
+#include "table/guard.h"
+#include "table/holds.h"
+#include "table/reader.h"
+#include "table/slots.h"
 #include "table/store.h"
 #include "table/store_writer.h"
 
@@ -20,13 +19,8 @@ namespace {
 
 constexpr Logger logger("table");
 
-constexpr auto behind_delay = std::chrono::milliseconds(100);
-constexpr auto retry_delay = std::chrono::seconds(1);         // of a batch that the stream refused
 constexpr auto lookup_delay = std::chrono::milliseconds(10);  // for a stream another shard makes
-constexpr std::size_t behind_max = 1 << 20;  // bytes of a slot put behind; beyond: at once
-constexpr std::size_t batch_size_max = 8 << 20;
 constexpr std::size_t waiting_max = 16 << 20;  // bytes put and not durable, or not stored: busy
-constexpr std::size_t reads_max = 4096;        // under way; beyond: busy
 constexpr std::size_t expanded_max = 64 << 20;
 
 stream::StreamConfig config_of_table() {
@@ -43,10 +37,12 @@ stream::StreamConfig config_of_table() {
 
 }  // namespace
 
-class Table::Impl final : public runtime::TurnHook, public stream::CommitSink {
+// A change goes from a Slot by the Appender to the stream; comes back when it is visible
+// (on_commit) and goes into the Slot's overlay and by the StoreWriter to the store; then the Reader
+// drops it from the overlay. The Folder does the same for what a start finds in the stream.
+class Table::Impl final : public stream::CommitSink {
  public:
-  Impl(Context context, std::string name);
-  ~Impl();
+  Impl(const Context& context, std::string name);
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
@@ -54,395 +50,201 @@ class Table::Impl final : public runtime::TurnHook, public stream::CommitSink {
   void put(std::uint32_t slot, std::string key, std::optional<Buffer> value, Done<void> done);
   void put_behind(std::uint32_t slot, std::string key, std::optional<Buffer> value);
   void flush(std::uint32_t slot, Done<void> done);
-  void get(std::uint32_t slot, std::string key, Done<std::optional<Buffer>> done);
-  void scan(std::uint32_t slot, Range range, Done<Portion> done);
-  [[nodiscard]] bool empty(std::uint32_t slot) const;
   void stop(Done<void> done);
+  [[nodiscard]] Reader& reader() { return reader_; }
 
-  void on_turn_end() override;
   void on_commit(Partition partition, const std::shared_ptr<stream::Block>& block) override;
 
  private:
-  struct Part {
-    explicit Part(std::size_t& put_bytes) : slot(put_bytes) {}
-
-    Slot slot;
-    bool stored_rows = false;  // the store may have rows
-    bool due = false;          // its changes go with the end of this turn
-    bool waits_for_room = false;
-    std::size_t batch_max = batch_size_max;
-  };
-  // Rows leave the overlay when the store has them and no read is under way that began before.
-  struct Drop {
-    std::uint32_t slot;
-    Offset until;
-    std::uint64_t reads;  // begun by then
-  };
-
-  template <class F>
-  auto guarded(F f) {
-    return [f = std::move(f), alive = std::weak_ptr<char>(alive_)](auto... arguments) mutable {
-      if (!alive.expired()) f(std::move(arguments)...);
-    };
-  }
-  Part& part(std::uint32_t slot);
-  [[nodiscard]] const Part& part(std::uint32_t slot) const;
-  [[nodiscard]] Partition partition(std::uint32_t slot) const { return {info_.id, slot}; }
+  enum class State : std::uint8_t { closed, opening, open, stopping };
 
   void find_stream();
-  void load_kept();
-  void fold(std::vector<Folder::Part> kept);
-
-  void set_due(std::uint32_t slot);
-  void start_timer();
-  void append(std::uint32_t slot);
-  void on_answer(std::uint32_t slot, Result<stream::Appended> answer);
-  void retry_later(std::uint32_t slot);
-  void go_on(std::uint32_t slot);
-
-  template <class T, class Job, class Then>
-  void read(Job job, Then then, Done<T> done);
+  void start(const stream::StreamInfo& info);
+  void load_kept(stream::StreamInfo info);
+  void finish_open(Result<void> result);
   void on_stored(std::uint32_t slot, Offset until);
-  void drop_stored();
-  void continue_stop();
+  void flush_store(Result<void> result, Done<void> done);
 
-  const Context context_;
   runtime::Loop& loop_;
   stream::Stream& stream_;
+  const std::shared_ptr<Store> store_;
   const std::string name_;
-  stream::StreamInfo info_;
+  State state_ = State::closed;
   Done<void> opened_;
-  std::size_t put_bytes_ = 0;
-  std::array<std::unique_ptr<Part>, slot_count> parts_;  // of the slots of this shard
-  std::vector<std::uint32_t> due_;
-  log::BatchBuilder builder_;
-  runtime::TimerId timer_ = runtime::TimerId::none;  // while rows put behind wait
-  std::deque<Drop> drops_;
-  std::uint64_t reads_begun_ = 0;
-  std::uint64_t reads_done_ = 0;
-  bool stopping_ = false;
-  Result<void> stopped_;
-  Done<void> on_stopped_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  Slots slots_;
+  Reader reader_;
+  Holds holds_;
   StoreWriter writer_;
   Folder folder_;
-  std::optional<log::Helper> reader_;  // made for the first read
+  Appender appender_;
+  Guard guard_;
 };
 
-Table::Impl::Impl(Context context, std::string name)
-    : context_(std::move(context)),
-      loop_(*context_.loop),
-      stream_(*context_.stream),
+Table::Impl::Impl(const Context& context, std::string name)
+    : loop_(*context.loop),
+      stream_(*context.stream),
+      store_(context.store),
       name_(std::move(name)),
-      writer_(loop_, context_.store, name_,
+      slots_(context.shard, context.shards),
+      reader_(loop_, store_, slots_, name_),
+      holds_(loop_, stream_, store_, reader_.helper(), name_),
+      writer_(loop_, store_, name_, *context.metrics,
               [this](std::uint32_t slot, Offset until) { on_stored(slot, until); }),
-      folder_(loop_, stream_, writer_, name_) {
-  for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
-    if (shard_of_slot(slot, context_.shards) == context_.shard)
-      parts_[slot] = std::make_unique<Part>(put_bytes_);
-  }
-  loop_.add_turn_hook(*this);
-}
-
-Table::Impl::~Impl() {
-  loop_.remove_turn_hook(*this);
-  if (timer_ != runtime::TimerId::none) loop_.cancel(timer_);
-}
-
-Table::Impl::Part& Table::Impl::part(std::uint32_t slot) {
-  SLUICE_ASSERT(slot < slot_count && parts_[slot]);
-  return *parts_[slot];
-}
-
-const Table::Impl::Part& Table::Impl::part(std::uint32_t slot) const {
-  SLUICE_ASSERT(slot < slot_count && parts_[slot]);
-  return *parts_[slot];
-}
+      folder_(loop_, stream_, writer_, name_, *context.metrics),
+      appender_(loop_, stream_, slots_, name_, *context.metrics) {}
 
 // --- opening
 
 void Table::Impl::open(Done<void> done) {
+  SLUICE_ASSERT(state_ == State::closed);
+  state_ = State::opening;
   opened_ = std::move(done);
   find_stream();
 }
 
 void Table::Impl::find_stream() {
-  if (const auto* const found = stream_.catalogue().find(name_)) {
-    info_ = *found;
-    return load_kept();
-  }
-  stream_.create(
-      name_, config_of_table(), guarded([this](Result<stream::StreamInfo> made) {
-        if (made || made.error().code == Errc::exists || made.error().code == Errc::busy) {
-          // Made by another shard it may not be known here yet.
-          loop_.run_after(lookup_delay, guarded([this] { find_stream(); }));
-          return;
-        }
-        std::exchange(opened_, {})(std::unexpected(made.error().context(name_)));
-      }));
+  if (const auto* const found = stream_.catalogue().find(name_)) return start(*found);
+  stream_.create(name_, config_of_table(), guard_([this](Result<stream::StreamInfo> made) {
+                   if (made) return start(*made);
+                   const auto code = made.error().code;
+                   if (code != Errc::exists && code != Errc::busy)
+                     return finish_open(std::unexpected(std::move(made.error())));
+                   // Another shard is making it; this one will hear of it.
+                   loop_.run_after(lookup_delay, guard_([this] { find_stream(); }));
+                 }));
 }
 
-void Table::Impl::load_kept() {
-  std::vector<Folder::Part> slots;
-  for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
-    if (parts_[slot]) slots.push_back({slot, {}});
+void Table::Impl::start(const stream::StreamInfo& info) {
+  if (info.config.partitions != slot_count) {
+    return finish_open(fail(Errc::invalid, "stream {} has {} partitions, a table's has {}", name_,
+                            info.config.partitions, slot_count));
   }
-  if (!reader_) reader_.emplace(loop_, "table-read");
-  reader_->run(
-      [store = context_.store, name = name_,
-       slots = std::move(slots)]() mutable -> Result<std::vector<Folder::Part>> {
-        for (auto& [slot, kept] : slots) {
+  appender_.start(info.id);
+  holds_.start(info.id);
+  load_kept(info);
+}
+
+void Table::Impl::load_kept(stream::StreamInfo info) {
+  std::vector<Folder::Part> parts;
+  slots_.for_each(
+      [&](std::uint32_t slot, const Slot& /*changes*/) { parts.push_back({slot, {}}); });
+  reader_.helper().run(
+      [store = store_, name = name_,
+       parts = std::move(parts)]() mutable -> Result<std::vector<Folder::Part>> {
+        for (auto& [slot, kept] : parts) {
           SLUICE_TRY_ASSIGN(kept, store->kept(name, slot));
         }
-        return std::move(slots);
+        return std::move(parts);
       },
-      [this](Result<std::vector<Folder::Part>> kept) {
-        if (!kept) return std::exchange(opened_, {})(std::unexpected(kept.error().context(name_)));
-        fold(std::move(*kept));
+      [this, info = std::move(info)](Result<std::vector<Folder::Part>> kept) mutable {
+        if (!kept) return finish_open(std::unexpected(std::move(kept.error())));
+        for (const auto& [slot, state] : *kept) {
+          if (!state.empty) reader_.set_stored(slot);
+        }
+        folder_.run(std::move(info), std::move(*kept), *this,
+                    [this](Result<void> folded) { finish_open(std::move(folded)); });
       });
 }
 
-void Table::Impl::fold(std::vector<Folder::Part> kept) {
-  for (const auto& [slot, state] : kept) part(slot).stored_rows = !state.empty;
-  folder_.run(info_, std::move(kept), *this,
-              [this](Result<void> folded) { std::exchange(opened_, {})(std::move(folded)); });
+void Table::Impl::finish_open(Result<void> result) {
+  state_ = result ? State::open : State::closed;
+  auto done = std::exchange(opened_, {});
+  if (!result) return done(std::unexpected(result.error().context(name_)));
+  done({});
 }
 
 // --- changes
 
 void Table::Impl::put(std::uint32_t slot, std::string key, std::optional<Buffer> value,
                       Done<void> done) {
-  SLUICE_ASSERT(!stopping_);
-  auto& part = this->part(slot);
-  const auto waiting = put_bytes_ + writer_.unstored_bytes();
+  SLUICE_ASSERT(state_ == State::open);
+  const auto waiting = slots_.put_bytes() + writer_.unstored_bytes();
   if (waiting > waiting_max)
     return done(fail(Errc::busy, "table {}: {} bytes are waiting to be stored", name_, waiting));
-  part.slot.put(std::move(key), std::move(value), std::move(done));
-  set_due(slot);
+  slots_[slot].put(std::move(key), std::move(value), std::move(done));
+  appender_.on_urgent(slot);
 }
 
 void Table::Impl::put_behind(std::uint32_t slot, std::string key, std::optional<Buffer> value) {
-  SLUICE_ASSERT(!stopping_);
-  auto& part = this->part(slot);
-  part.slot.put_behind(std::move(key), std::move(value));
-  if (part.slot.behind_bytes() > behind_max) return set_due(slot);
-  start_timer();
+  SLUICE_ASSERT(state_ == State::open);
+  slots_[slot].put_behind(std::move(key), std::move(value));
+  appender_.on_behind(slot);
 }
 
 void Table::Impl::flush(std::uint32_t slot, Done<void> done) {
-  part(slot).slot.flush(std::move(done));
-  set_due(slot);
+  slots_[slot].flush(std::move(done));
+  if (slots_[slot].has_flushes()) appender_.on_urgent(slot);
 }
-
-void Table::Impl::set_due(std::uint32_t slot) {
-  auto& part = this->part(slot);
-  if (part.due) return;
-  part.due = true;
-  due_.push_back(slot);
-}
-
-void Table::Impl::start_timer() {
-  if (timer_ != runtime::TimerId::none) return;
-  timer_ = loop_.run_after(behind_delay, [this] {
-    timer_ = runtime::TimerId::none;
-    for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
-      if (parts_[slot] && parts_[slot]->slot.is_waiting()) set_due(slot);
-    }
-  });
-}
-
-void Table::Impl::on_turn_end() {
-  for (std::size_t i = 0; i < due_.size(); ++i) append(due_[i]);
-  due_.clear();
-}
-
-void Table::Impl::append(std::uint32_t slot) {
-  auto& part = this->part(slot);
-  part.due = false;
-  // What waits goes when the batch under way is answered.
-  if (part.slot.under_way() || part.waits_for_room || !part.slot.is_waiting()) return;
-  auto block = part.slot.next_batch(builder_, loop_.wall_ms(), part.batch_max);
-  stream_.append(partition(slot), std::move(block),
-                 guarded([this, slot](Result<stream::Appended> answer) {
-                   on_answer(slot, std::move(answer));
-                 }));
-}
-
-void Table::Impl::on_answer(std::uint32_t slot, Result<stream::Appended> answer) {
-  auto& part = this->part(slot);
-  if (answer) {
-    part.batch_max = batch_size_max;
-    part.slot.finish();
-    return go_on(slot);
-  }
-  const auto& error = answer.error();
-  if (error.code == Errc::busy) {
-    part.slot.retry();
-    part.waits_for_room = true;
-    stream_.on_room(partition(slot), guarded([this, slot] {
-                      this->part(slot).waits_for_room = false;
-                      set_due(slot);
-                    }));
-    return;
-  }
-  if (error.code == Errc::too_large && part.slot.changes_under_way() > 1) {
-    part.batch_max = std::max<std::size_t>(part.batch_max / 2, 1);
-    part.slot.retry();
-    return set_due(slot);
-  }
-  if (error.code == Errc::too_large) {
-    logger.error("a row of a table is too large for its stream; it is given up",
-                 {{"table", name_}, {"slot", slot}, {"error", error.text}});
-    part.slot.drop_single(error);
-    return go_on(slot);
-  }
-  part.slot.fail(error);
-  if (stopping_ && stopped_) stopped_ = std::unexpected(error.context(name_));
-  if (part.slot.is_waiting()) retry_later(slot);
-  continue_stop();
-}
-
-void Table::Impl::retry_later(std::uint32_t slot) {
-  loop_.run_after(retry_delay, guarded([this, slot] { set_due(slot); }));
-}
-
-void Table::Impl::go_on(std::uint32_t slot) {
-  const auto& changes = part(slot).slot;
-  if (changes.has_puts() || changes.has_flushes() || changes.behind_bytes() > behind_max ||
-      stopping_) {
-    set_due(slot);
-  }
-  if (changes.is_waiting()) start_timer();
-  continue_stop();
-}
-
-// --- what is visible, and stored
 
 void Table::Impl::on_commit(Partition partition, const std::shared_ptr<stream::Block>& block) {
-  if (!block->indexed()) {
-    if (auto indexed = block->index_records(expanded_max); !indexed) {
-      logger.error("a batch of a table's stream can't be read; it is skipped",
-                   {{"table", name_}, {"error", indexed.error().text}});
-    }
+  if (auto indexed = block->index_records(expanded_max); !indexed) {
+    logger.error("a batch of a table's stream can't be read; it is skipped",
+                 {{"table", name_},
+                  {"slot", partition.index},
+                  {"offset", block->from().value},
+                  {"error", indexed.error().text}});
   }
-  auto& part = this->part(partition.index);
-  part.slot.commit(*block);
-  part.stored_rows = true;
+  slots_[partition.index].commit(*block);
   writer_.add(
       {.partition = partition, .from = block->from(), .until = block->until(), .block = block});
 }
 
 void Table::Impl::on_stored(std::uint32_t slot, Offset until) {
-  part(slot).stored_rows = true;
-  drops_.push_back({slot, until, reads_begun_});
-  drop_stored();
-}
-
-void Table::Impl::drop_stored() {
-  for (; !drops_.empty() && drops_.front().reads <= reads_done_; drops_.pop_front())
-    part(drops_.front().slot).slot.stored(drops_.front().until);
-}
-
-// --- reading
-
-// `then` makes the answer of what the store had and the overlay has now.
-template <class T, class Job, class Then>
-void Table::Impl::read(Job job, Then then, Done<T> done) {
-  if (reads_begun_ - reads_done_ >= reads_max)
-    return done(fail(Errc::busy, "table {}: {} reads are under way", name_, reads_max));
-  ++reads_begun_;
-  reader_->run(std::move(job),
-               [this, then = std::move(then), done = std::move(done)](Result<T> found) mutable {
-                 ++reads_done_;
-                 if (found) then(*found);
-                 drop_stored();
-                 done(std::move(found));
-               });
-}
-
-void Table::Impl::get(std::uint32_t slot, std::string key, Done<std::optional<Buffer>> done) {
-  auto& part = this->part(slot);
-  const auto& overlay = part.slot.overlay();
-  if (const auto found = overlay.find(key); found != overlay.end())
-    return done(found->second.value);
-  if (!part.stored_rows) return done(std::nullopt);
-  read<std::optional<Buffer>>(
-      [store = context_.store, name = name_, slot, key] { return store->get(name, slot, key); },
-      [&overlay, key](std::optional<Buffer>& value) {
-        if (const auto found = overlay.find(key); found != overlay.end())
-          value = found->second.value;
-      },
-      std::move(done));
-}
-
-void Table::Impl::scan(std::uint32_t slot, Range range, Done<Portion> done) {
-  auto& part = this->part(slot);
-  const auto& overlay = part.slot.overlay();
-  if (!part.stored_rows) {
-    Portion portion;
-    merge_overlay(portion, overlay, range);
-    return done(std::move(portion));
-  }
-  read<Portion>([store = context_.store, name = name_, slot,
-                 range] { return store->scan(name, slot, range); },
-                [&overlay, range](Portion& portion) { merge_overlay(portion, overlay, range); },
-                std::move(done));
-}
-
-bool Table::Impl::empty(std::uint32_t slot) const {
-  const auto& part = this->part(slot);
-  return !part.stored_rows && part.slot.overlay().empty();
+  reader_.on_stored(slot, until);
+  holds_.on_stored(slot);
 }
 
 // --- the end
 
+// The stream first, then the store; the store is flushed even if something failed.
 void Table::Impl::stop(Done<void> done) {
-  stopping_ = true;
-  on_stopped_ = std::move(done);
-  for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
-    if (parts_[slot]) set_due(slot);
-  }
-  loop_.post(guarded([this] { continue_stop(); }));
+  if (state_ != State::open) return done({});  // nothing was put
+  state_ = State::stopping;
+  appender_.finish([this, done = std::move(done)](Result<void> appended) mutable {
+    writer_.finish([this, appended = std::move(appended),
+                    done = std::move(done)](Result<void> stored) mutable {
+      flush_store(appended ? std::move(stored) : std::move(appended), std::move(done));
+    });
+  });
 }
 
-// All changes are in the stream, or refused; then in the store; then the store is made durable.
-void Table::Impl::continue_stop() {
-  if (!on_stopped_) return;
-  for (const auto& part : parts_) {
-    if (part && (part->slot.under_way() || part->due)) return;
-    if (part && part->slot.is_waiting() && stopped_) return;
-  }
-  writer_.on_idle(guarded([this] {
-    if (!on_stopped_) return;
-    auto done = std::exchange(on_stopped_, {});
-    reader_->run([store = context_.store] { return store->flush(); },
-                 [this, done = std::move(done)](Result<void> flushed) mutable {
-                   if (stopped_ && !flushed) stopped_ = std::move(flushed);
-                   done(std::move(stopped_));
-                 });
-  }));
+void Table::Impl::flush_store(Result<void> result, Done<void> done) {
+  reader_.helper().run(
+      [store = store_] { return store->flush(); },
+      [result = std::move(result), done = std::move(done)](Result<void> flushed) mutable {
+        done(result ? std::move(flushed) : std::move(result));
+      });
 }
 
 // --- Table
 
 Table::Table(Context context, std::string name)
-    : impl_(std::make_unique<Impl>(std::move(context), std::move(name))) {}
+    : impl_(std::make_unique<Impl>(context, std::move(name))) {}
+
 Table::~Table() = default;
+
 void Table::open(Done<void> done) { impl_->open(std::move(done)); }
+
 void Table::put(std::uint32_t slot, std::string key, std::optional<Buffer> value, Done<void> done) {
   impl_->put(slot, std::move(key), std::move(value), std::move(done));
 }
+
 void Table::put_behind(std::uint32_t slot, std::string key, std::optional<Buffer> value) {
   impl_->put_behind(slot, std::move(key), std::move(value));
 }
+
 void Table::flush(std::uint32_t slot, Done<void> done) { impl_->flush(slot, std::move(done)); }
+
 void Table::get(std::uint32_t slot, std::string key, Done<std::optional<Buffer>> done) {
-  impl_->get(slot, std::move(key), std::move(done));
+  impl_->reader().get(slot, std::move(key), std::move(done));
 }
+
 void Table::scan(std::uint32_t slot, Range range, Done<Portion> done) {
-  impl_->scan(slot, std::move(range), std::move(done));
+  impl_->reader().scan(slot, std::move(range), std::move(done));
 }
-bool Table::empty(std::uint32_t slot) const { return impl_->empty(slot); }
+
+bool Table::empty(std::uint32_t slot) const { return impl_->reader().empty(slot); }
+
 void Table::stop(Done<void> done) { impl_->stop(std::move(done)); }
 
 }  // namespace sluice::table
