@@ -72,7 +72,7 @@ void Registry::set_trouble(std::string trouble) {
 
 bool Registry::enter(Task job) {
   const std::lock_guard lock(mutex_);
-  if (jobs_.size() == jobs_max) return false;
+  if (jobs_.size() >= jobs_max) return false;
   jobs_.push_back(std::move(job));
   changed_.notify_one();
   return true;
@@ -141,6 +141,7 @@ Result<void> Registry::look() {
   if (!change.empty()) announce_(std::move(change), [] {});
   const std::lock_guard lock(mutex_);
   notes_loaded_ = true;
+  for (Task& job : std::exchange(waiting_, {})) jobs_.push_back(std::move(job));
   return {};
 }
 
@@ -270,12 +271,22 @@ std::string Registry::trouble_of(const ClusterState& cluster) const {
 
 void Registry::create(std::string name, StreamConfig config, Done<StreamInfo> done) {
   auto shared = std::make_shared<Done<StreamInfo>>(std::move(done));
-  const bool entered = enter([this, name = std::move(name), config, shared] {
-    Change change;
-    auto made = create_now(name, config, change);
-    announce_(std::move(change), [shared, made = std::move(made)] { (*shared)(made); });
-  });
+  const bool entered = enter(
+      [this, name = std::move(name), config, shared] { create_or_wait(name, config, shared); });
   if (!entered) (*shared)(fail(Errc::busy, "{} changes of streams are waiting", jobs_max));
+}
+
+void Registry::create_or_wait(const std::string& name, const StreamConfig& config,
+                              const std::shared_ptr<Done<StreamInfo>>& done) {
+  Change change;
+  auto made = create_now(name, config, change);
+  if (!made && made.error().code == Errc::io && waiting_.size() < jobs_max) {
+    logger.warn("a stream could not be made; tried again when the cluster answers",
+                {{"stream", name}, {"reason", made.error().text}});
+    waiting_.push_back([=, this] { create_or_wait(name, config, done); });
+    return;
+  }
+  announce_(std::move(change), [done, made = std::move(made)] { (*done)(made); });
 }
 
 void Registry::remove(std::string name, Done<void> done) {

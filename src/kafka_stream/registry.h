@@ -37,8 +37,10 @@ struct Change {
 // A topic counts as removed when it was missing three times in a row: brokers know of news at
 // different times. One that was removed by this hub is not shown again until it is made again.
 //
-// Bound:   64 changes that wait; beyond: Errc::busy. What is asked for before the cluster was first
-//          reached waits for that.
+// Bound:   64 changes that wait; beyond: Errc::busy.
+// Failure: what is asked for before the cluster was first reached waits for that, and so does a
+//          stream that is to be made, whenever the cluster does not answer: the hub cannot do
+//          without its own. Other changes fail.
 class Registry {
  public:
   // Takes a change to all shards, then runs `then` on one of them. Called on the thread.
@@ -81,6 +83,8 @@ class Registry {
   void set_trouble(std::string trouble);
 
   bool enter(Task job);  // false: too many
+  void create_or_wait(const std::string& name, const stream::StreamConfig& config,
+                      const std::shared_ptr<Done<stream::StreamInfo>>& done);
   Result<stream::StreamInfo> create_now(const std::string& name, stream::StreamConfig config,
                                         Change& change);
   Result<void> remove_now(const std::string& name, Change& change);
@@ -103,6 +107,7 @@ class Registry {
   int looks_ = 0;
   std::map<std::int32_t, std::string> brokers_seen_;
   std::chrono::system_clock::time_point failing_since_{};
+  std::vector<Task> waiting_;  // jobs for when the cluster answers again
 
   mutable std::mutex mutex_;  // all below
   std::condition_variable changed_;

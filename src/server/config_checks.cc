@@ -1,6 +1,7 @@
 #include "server/config_checks.h"
 
 #include "base/units.h"
+#include "kafka_stream/options.h"
 #include "runtime/loop.h"
 #include "server/listener_plan.h"
 #include "server/users_file.h"
@@ -45,6 +46,19 @@ Result<void> check_client_certificates(const Config::Tls& tls) {
               tls.client_certificates);
 }
 
+Result<void> check_cluster(const Config::KafkaCluster& cluster) {
+  if (cluster.brokers.empty())
+    return fail(
+        Errc::malformed,
+        "stream.backend = kafka needs a cluster: add brokers = \"HOST:PORT\" to the section "
+        "[kafka_cluster]");
+  if (cluster.properties_file.empty()) return {};
+  const auto properties = kafka_stream::read_properties_file(cluster.properties_file);
+  if (properties) return {};
+  return fail(properties.error().code, "kafka_cluster.properties_file: {}",
+              properties.error().text);
+}
+
 Result<void> check_fits_journal(const Config& config, std::string_view name, std::uint64_t size) {
   if (size + journal_overhead <= config.log.journal_size) return {};
   return fail(
@@ -64,6 +78,7 @@ Result<void> check_config(const Config& config) {
     SLUICE_TRY(check_certificate(config.tls, plan));
   }
   SLUICE_TRY(check_client_certificates(config.tls));
+  if (config.stream.backend == "kafka") SLUICE_TRY(check_cluster(config.kafka_cluster));
   if (!config.kafka.advertised.empty() && config.kafka.advertised.rfind(':') == std::string::npos)
     return fail(Errc::malformed, "kafka.advertised: '{}' is no HOST:PORT", config.kafka.advertised);
   SLUICE_TRY(check_fits_journal(config, "mqtt.packet_max", config.mqtt.packet_max));

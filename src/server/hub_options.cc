@@ -40,6 +40,18 @@ log::Options log_options(const Config& config) {
   return options;
 }
 
+Result<kafka_stream::Options> cluster_options(const Config& config) {
+  kafka_stream::Options options;
+  options.brokers = config.kafka_cluster.brokers;
+  options.buffer = config.kafka_cluster.buffer;
+  options.timeout = config.kafka_cluster.timeout;
+  options.replication = static_cast<std::int32_t>(config.kafka_cluster.replication);
+  if (config.kafka_cluster.properties_file.empty()) return options;
+  SLUICE_TRY_ASSIGN(options.properties,
+                    kafka_stream::read_properties_file(config.kafka_cluster.properties_file));
+  return options;
+}
+
 hub::Options hub_options(const Config& config) {
   hub::Options options;
   options.default_stream_config = stream_defaults(config);

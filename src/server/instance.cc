@@ -65,8 +65,10 @@ Instance::~Instance() {
   admin_server_.reset();
   for (const auto& unit : units_) {
     unit->kafka.reset();
+    unit->groups.reset();
     unit->mqtt.reset();
     unit->hub.reset();
+    unit->latest.reset();
   }
 }
 
@@ -84,7 +86,10 @@ Result<void> Instance::build() {
 
   SLUICE_TRY_ASSIGN(const std::string cluster_id, cluster_id_of(*disk_));
   SLUICE_TRY_ASSIGN(const auto users, load_users(config_));
+  tables_ = std::make_shared<table::RocksStore>(config_.server.data_dir + "/tables");
+  latest_group_ = std::make_unique<latest::Group>(*mailboxes_);
   group_ = std::make_unique<hub::Group>(*mailboxes_);
+  coordinators_ = std::make_unique<kafka::Coordinators>(*mailboxes_);
   std::vector<Metrics*> registries;
   for (std::uint32_t i = 0; i < units_.size(); ++i) {
     Unit& unit = *units_[i];
@@ -93,14 +98,14 @@ Result<void> Instance::build() {
     unit.access = std::make_unique<access::Users>(
         unit.loop, unit.metrics, users,
         access::UsersOptions{.allow_anonymous = config_.access.allow_anonymous});
-    unit.hub = std::make_unique<hub::Hub>(*group_, ShardId{i}, unit.loop, stream, unit.metrics,
-                                          hub_options(config_));
+    unit.latest = std::make_unique<latest::Latest>(*latest_group_, table_context(ShardId{i}));
+    latest_group_->add(*unit.latest);
+    unit.hub = std::make_unique<hub::Hub>(*group_, ShardId{i}, unit.loop, stream, *unit.latest,
+                                          unit.metrics, hub_options(config_));
     group_->add(*unit.hub);
     unit.mqtt = std::make_unique<mqtt::Server>(unit.loop, *unit.hub, *unit.access, unit.metrics,
                                                mqtt_options(config_));
-    if (config_.stream.backend == "embedded")
-      unit.kafka = std::make_unique<kafka::Server>(unit.loop, stream, *unit.access, unit.metrics,
-                                                   kafka_options(config_, cluster_id));
+    if (config_.stream.backend == "embedded") build_kafka(ShardId{i}, cluster_id);
     registries.push_back(&unit.metrics);
   }
 
@@ -114,6 +119,27 @@ Result<void> Instance::build() {
   follow_users(users != nullptr);
   reloader_->start();
   return {};
+}
+
+table::Table::Context Instance::table_context(ShardId shard) {
+  Unit& unit = *units_[shard.value];
+  return {.loop = &unit.loop,
+          .stream = &backend_->stream(shard),
+          .store = tables_,
+          .metrics = &unit.metrics,
+          .shard = shard,
+          .shards = static_cast<std::uint32_t>(units_.size())};
+}
+
+void Instance::build_kafka(ShardId shard, const std::string& cluster_id) {
+  Unit& unit = *units_[shard.value];
+  stream::Stream& stream = backend_->stream(shard);
+  const kafka::Options options = kafka_options(config_, cluster_id);
+  unit.groups =
+      std::make_unique<kafka::Coordinator>(*coordinators_, table_context(shard), options.groups);
+  coordinators_->add(*unit.groups);
+  unit.kafka = std::make_unique<kafka::Server>(unit.loop, stream, *unit.access, unit.metrics,
+                                               options, unit.groups.get());
 }
 
 Result<std::unique_ptr<stream::Backend>> Instance::open_backend() {
@@ -152,6 +178,8 @@ void Instance::terminate() {
 Result<void> Instance::start() {
   SLUICE_TRY(listen_everywhere(true));  // /readyz says what the others wait for
   if (!wait_for_default_streams()) return {};
+  SLUICE_TRY_ASSIGN(const bool open, open_hubs());
+  if (!open) return {};
   SLUICE_TRY(listen_everywhere(false));
   SLUICE_TRY(replace_file(*disk_, std::string(listeners_file), as_bytes(cli::to_json(listeners_))));
   phase_ = Phase::serving;
@@ -263,6 +291,23 @@ bool Instance::wait_for_default_streams() {
   return !terminate_;
 }
 
+// So that retained messages are there for the first who asks.
+Result<bool> Instance::open_hubs() {
+  for (const auto& unit : units_)
+    unit->loop.post_from_outside([this, &unit] {
+      unit->hub->open([this](const Result<void>& opened) {
+        notify([this, opened] {
+          ++hubs_open_;
+          if (hubs_opened_) hubs_opened_ = opened;
+        });
+      });
+    });
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return terminate_ || hubs_open_ == units_.size(); });
+  SLUICE_TRY(hubs_opened_);
+  return !terminate_;
+}
+
 void Instance::wait_for_terminate() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return terminate_; });
@@ -280,13 +325,31 @@ Result<void> Instance::stop() {
     });
   on_shard(0, [this] { admin_server_->stop(); });
 
+  auto outcome = stop_tables();
   std::promise<Result<void>> flushed;
   on_shard(0, [&] {
     backend_->stop([&flushed](Result<void> done) { flushed.set_value(std::move(done)); });
   });
-  auto outcome = flushed.get_future().get();
+  if (auto stopped = flushed.get_future().get(); !stopped) outcome = std::move(stopped);
   shards_->stop();
   if (outcome) logger.info("stopped");
+  return outcome;
+}
+
+// While the streams still take what tables have to append.
+Result<void> Instance::stop_tables() {
+  Result<void> outcome;
+  const auto stop_one = [&](std::size_t shard, auto& part) {
+    std::promise<Result<void>> stopped;
+    on_shard(shard, [&] {
+      part.stop([&stopped](Result<void> done) { stopped.set_value(std::move(done)); });
+    });
+    if (auto done = stopped.get_future().get(); !done) outcome = std::move(done);
+  };
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    stop_one(i, *units_[i]->latest);
+    if (units_[i]->groups) stop_one(i, *units_[i]->groups);
+  }
   return outcome;
 }
 

@@ -13,7 +13,9 @@
 #include "cli/listeners.h"
 #include "http/server.h"
 #include "hub/hub.h"
+#include "kafka/coordinator.h"
 #include "kafka/server.h"
+#include "latest/latest.h"
 #include "mqtt/server.h"
 #include "runtime/mailbox.h"
 #include "runtime/shard.h"
@@ -22,6 +24,7 @@
 #include "server/listener_plan.h"
 #include "server/reloader.h"
 #include "stream/backend.h"
+#include "table/rocks_store.h"
 
 namespace sluice::server {
 
@@ -54,9 +57,12 @@ class Instance {
     runtime::RealLoop& loop;
     Metrics metrics;
     std::unique_ptr<access::Users> access;
+    std::unique_ptr<latest::Latest> latest;
     std::unique_ptr<hub::Hub> hub;
     std::unique_ptr<mqtt::Server> mqtt;
-    std::unique_ptr<kafka::Server> kafka;  // none on a Kafka cluster
+    // None on a Kafka cluster:
+    std::unique_ptr<kafka::Coordinator> groups;
+    std::unique_ptr<kafka::Server> kafka;
   };
 
   // Tells the main thread when the default stream, which the hubs create, is known to a shard.
@@ -81,8 +87,12 @@ class Instance {
   void use_certificates(const std::shared_ptr<const net::TlsContext>& tls);
   Result<void> listen_everywhere(bool admin);  // on the admin port, or on all others
   bool wait_for_default_streams();             // false: told to terminate meanwhile
+  Result<bool> open_hubs();                    // false: told to terminate meanwhile
   void wait_for_terminate();
   Result<void> stop();
+  Result<void> stop_tables();
+  [[nodiscard]] table::Table::Context table_context(ShardId shard);
+  void build_kafka(ShardId shard, const std::string& cluster_id);
 
   // Runs `fn` on a shard and waits for it.
   template <class Fn>
@@ -102,7 +112,10 @@ class Instance {
   std::vector<std::unique_ptr<Unit>>
       units_;  // ~Instance empties them, since they outlive the backend
   std::unique_ptr<stream::Backend> backend_;
+  std::shared_ptr<table::Store> tables_;
+  std::unique_ptr<latest::Group> latest_group_;
   std::unique_ptr<hub::Group> group_;
+  std::unique_ptr<kafka::Coordinators> coordinators_;
   std::vector<std::unique_ptr<DefaultStreamWatch>> watches_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::Server> admin_server_;
@@ -115,6 +128,8 @@ class Instance {
   std::condition_variable changed_;
   bool terminate_ = false;
   std::size_t default_streams_ = 0;
+  std::size_t hubs_open_ = 0;
+  Result<void> hubs_opened_;  // the first error
 };
 
 }  // namespace sluice::server

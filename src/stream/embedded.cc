@@ -75,8 +75,10 @@ Result<std::unique_ptr<EmbeddedBackend>> EmbeddedBackend::open(Disk& disk,
 
 Stream& EmbeddedBackend::stream(ShardId shard) { return *impl_->shards[shard.value]; }
 
-log::Log::Health EmbeddedBackend::health(ShardId shard) const {
-  return impl_->shards[shard.value]->log().health();
+Health EmbeddedBackend::health(ShardId shard) {
+  auto [writable, reason] = impl_->shards[shard.value]->log().health();
+  if (writable) return {};
+  return {false, fmt::format("log of shard {}: {}", shard.value, reason)};
 }
 
 void EmbeddedBackend::stop(Done<void> done) {

@@ -10,7 +10,7 @@
 #include "log/log.h"
 #include "runtime/loop.h"
 #include "runtime/mailbox.h"
-#include "stream/stream.h"
+#include "stream/backend.h"
 
 namespace sluice::stream {
 
@@ -31,7 +31,7 @@ struct EmbeddedTuning {
 // durable there. Life: construct before the loops run (recovery blocks); stream(i) is used on shard
 // i only; stop() on shard 0; destroy after the loops have stopped, before the mailboxes and the
 // loops.
-class EmbeddedBackend {
+class EmbeddedBackend final : public Backend {
  public:
   struct Shard {
     runtime::Loop* loop = nullptr;
@@ -42,13 +42,11 @@ class EmbeddedBackend {
                                                        const std::vector<Shard>& shards,
                                                        runtime::Mailboxes& mailboxes,
                                                        EmbeddedTuning tuning = {});
-  ~EmbeddedBackend();
+  ~EmbeddedBackend() override;
 
-  [[nodiscard]] Stream& stream(ShardId shard);
-  [[nodiscard]] log::Log::Health health(ShardId shard) const;  // on that shard
-  // On shard 0: everything appended is made durable on all shards and the logs are closed; then
-  // `done`, with the first error if there was one.
-  void stop(Done<void> done);
+  [[nodiscard]] Stream& stream(ShardId shard) override;
+  [[nodiscard]] Health health(ShardId shard) override;
+  void stop(Done<void> done) override;  // closes the logs of all shards
 
  private:
   EmbeddedBackend();

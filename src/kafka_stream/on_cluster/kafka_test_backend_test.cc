@@ -47,7 +47,9 @@ void KafkaTestBackend::restart() {
   start();
 }
 
+// By a new backend: the sinks that the test gave to the old one are gone.
 KafkaTestBackend::~KafkaTestBackend() {
+  restart();
   std::vector<std::string> names;
   for (const auto& [name, stream] : stream({}).catalogue().all())
     if (!stream.config.internal) names.push_back(name);
