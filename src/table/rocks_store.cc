@@ -44,6 +44,7 @@ rocksdb::Options database_options() {
   options.create_if_missing = true;
   options.atomic_flush = true;  // or the fold offsets of a table part ways with another one's
   options.max_open_files = open_files_max;
+  options.db_write_buffer_size = 2 * write_buffer_size;
   options.max_background_jobs = 2;  // one flush, one compaction
   options.max_file_opening_threads = 1;
   options.info_log_level = rocksdb::WARN_LEVEL;
@@ -76,122 +77,14 @@ rocksdb::WriteOptions unlogged() {
   return options;
 }
 
-}  // namespace
-
-// The database and its families. Opening and making families is locked; using them is not.
-class RocksStore::Impl {
- public:
-  explicit Impl(std::string directory) : directory_(std::move(directory)) {}
-  ~Impl() { close(); }
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
-
-  struct Family {
-    rocksdb::DB* db = nullptr;
-    rocksdb::ColumnFamilyHandle* handle = nullptr;  // none: nothing was ever written
-  };
-  // `make`: with database and family if they are not there.
-  Result<Family> family(std::string_view table, bool make);
-  Result<void> flush();
-
- private:
-  Result<void> open(bool make);
-  rocksdb::Status try_open();
-  Result<void> begin_anew(const rocksdb::Status& why);
-  void close();
-
-  const std::string directory_;
-  std::mutex mutex_;  // for all below
-  bool looked_ = false;
-  std::shared_ptr<rocksdb::Cache> cache_ = rocksdb::NewLRUCache(block_cache_size);
-  std::unique_ptr<rocksdb::DB> db_;
-  std::map<std::string, rocksdb::ColumnFamilyHandle*, std::less<>> families_;
-};
-
-Result<RocksStore::Impl::Family> RocksStore::Impl::family(std::string_view table, bool make) {
-  const std::lock_guard lock(mutex_);
-  SLUICE_TRY(open(make));
-  if (!db_) return Family{};
-  if (const auto found = families_.find(table); found != families_.end())
-    return Family{db_.get(), found->second};
-  if (!make) return Family{};
-  rocksdb::ColumnFamilyHandle* made = nullptr;
-  const auto status = db_->CreateColumnFamily(family_options(cache_), std::string(table), &made);
-  if (!status.ok()) return std::unexpected(error_of(status, directory_));
-  families_.emplace(table, made);
-  return Family{db_.get(), made};
-}
-
-Result<void> RocksStore::Impl::open(bool make) {
-  if (db_) return {};
-  if (!make) {
-    if (std::exchange(looked_, true)) return {};
-    const auto there = rocksdb::Env::Default()->FileExists(directory_ + "/CURRENT");
-    if (!there.ok()) return {};
-  }
-  const auto status = try_open();
-  if (status.ok()) return {};
-  return begin_anew(status);
-}
-
-rocksdb::Status RocksStore::Impl::try_open() {
-  const auto options = database_options();
-  std::vector<std::string> names;
-  const auto listed = rocksdb::DB::ListColumnFamilies(options, directory_, &names);
-  if (!listed.ok()) names = {rocksdb::kDefaultColumnFamilyName};  // a new one, or Open says why not
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  descriptors.reserve(names.size());
-  for (const auto& name : names) descriptors.emplace_back(name, family_options(cache_));
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* db = nullptr;
-  auto status = rocksdb::DB::Open(options, directory_, descriptors, &handles, &db);
-  if (!status.ok()) return status;
-  db_.reset(db);
-  for (std::size_t i = 0; i < names.size(); ++i) families_.emplace(names[i], handles[i]);
-  return status;
-}
-
-Result<void> RocksStore::Impl::begin_anew(const rocksdb::Status& why) {
-  logger.warn("the store of tables can't be opened; it is removed and made again from the log",
-              {{"directory", directory_}, {"error", why.ToString()}});
-  const auto removed = rocksdb::DestroyDB(directory_, database_options());
-  if (!removed.ok()) return std::unexpected(error_of(removed, directory_));
-  const auto status = try_open();
-  if (!status.ok()) return std::unexpected(error_of(status, directory_));
-  return {};
-}
-
-Result<void> RocksStore::Impl::flush() {
-  const std::lock_guard lock(mutex_);
-  if (!db_) return {};
-  std::vector<rocksdb::ColumnFamilyHandle*> all;
-  for (const auto& [name, handle] : families_) all.push_back(handle);
-  const auto status = db_->Flush(rocksdb::FlushOptions(), all);
-  if (!status.ok()) return std::unexpected(error_of(status, directory_));
-  return {};
-}
-
-void RocksStore::Impl::close() {
-  if (!db_) return;
-  for (const auto& [name, handle] : families_) db_->DestroyColumnFamilyHandle(handle);
-  db_->Close();
-}
-
-RocksStore::RocksStore(std::string directory)
-    : impl_(std::make_unique<Impl>(std::move(directory))) {}
-RocksStore::~RocksStore() = default;
-
-namespace {
-
-Result<std::optional<FoldState>> read_fold_state(rocksdb::DB& db,
-                                                 rocksdb::ColumnFamilyHandle* family,
-                                                 std::uint32_t slot,
-                                                 const rocksdb::ReadOptions& options) {
+rocksdb::Status read_fold_state(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family,
+                                std::uint32_t slot, const rocksdb::ReadOptions& options,
+                                std::optional<FoldState>& state) {
   std::string value;
   const auto status = db.Get(options, family, fold_key(slot), &value);
-  if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return std::unexpected(error_of(status, "a fold offset"));
-  return decode_fold_state(as_bytes(value));
+  if (status.IsNotFound()) return {};
+  if (status.ok()) state = decode_fold_state(as_bytes(value));
+  return status;
 }
 
 // Goes through the rows of a slot from `from` on. What it shows is valid until it moves.
@@ -217,16 +110,173 @@ class Rows {
   std::unique_ptr<rocksdb::Iterator> at_;
 };
 
+rocksdb::Status read_kept(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, std::uint32_t slot,
+                          KeptSlot& kept) {
+  auto status = read_fold_state(db, family, slot, {}, kept.fold);
+  if (!status.ok()) return status;
+  const Rows rows(db, family, slot, "", "");
+  kept.empty = !rows.valid();
+  return rows.status();
+}
+
 }  // namespace
+
+// The database and its families. Opening and making families is locked; using them is not.
+class RocksStore::Impl {
+ public:
+  explicit Impl(std::string directory)
+      : directory_(std::move(directory)), damaged_(directory_ + "/DAMAGED") {}
+  ~Impl() { close(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  struct Family {
+    rocksdb::DB* db = nullptr;
+    rocksdb::ColumnFamilyHandle* handle = nullptr;  // none: nothing was ever written
+  };
+  // `make`: with database and family if they are not there.
+  Result<Family> family(std::string_view table, bool make);
+  Result<void> flush();
+  // The error of a failed call. Damage makes the next start begin anew.
+  Error failed(const rocksdb::Status& status, std::string_view what);
+
+ private:
+  Result<void> open(bool make);
+  [[nodiscard]] bool is_there() const;
+  rocksdb::Status try_open();
+  rocksdb::Status look_around() const;
+  Result<void> begin_anew(const rocksdb::Status& why);
+  void close();
+
+  const std::string directory_;
+  const std::string damaged_;  // a file that says so
+  std::mutex mutex_;           // for all below
+  bool looked_ = false;        // it was not there
+  bool reported_ = false;      // that it is damaged
+  std::shared_ptr<rocksdb::Cache> cache_ = rocksdb::NewLRUCache(block_cache_size);
+  std::unique_ptr<rocksdb::DB> db_;
+  std::map<std::string, rocksdb::ColumnFamilyHandle*, std::less<>> families_;
+};
+
+Result<RocksStore::Impl::Family> RocksStore::Impl::family(std::string_view table, bool make) {
+  const std::lock_guard lock(mutex_);
+  SLUICE_TRY(open(make));
+  if (!db_) return Family{};
+  if (const auto found = families_.find(table); found != families_.end())
+    return Family{db_.get(), found->second};
+  if (!make) return Family{};
+  rocksdb::ColumnFamilyHandle* made = nullptr;
+  const auto status = db_->CreateColumnFamily(family_options(cache_), std::string(table), &made);
+  if (!status.ok()) return std::unexpected(error_of(status, directory_));
+  families_.emplace(table, made);
+  return Family{db_.get(), made};
+}
+
+Result<void> RocksStore::Impl::open(bool make) {
+  if (db_) return {};
+  if (!make && (looked_ || !is_there())) {
+    looked_ = true;
+    return {};
+  }
+  if (rocksdb::Env::Default()->FileExists(damaged_).ok())
+    return begin_anew(rocksdb::Status::Corruption("found before the last start"));
+  const auto status = try_open();
+  if (status.ok()) return {};
+  if (status.IsNoSpace()) return std::unexpected(error_of(status, directory_));
+  return begin_anew(status);
+}
+
+bool RocksStore::Impl::is_there() const {
+  return rocksdb::Env::Default()->FileExists(directory_ + "/CURRENT").ok();
+}
+
+rocksdb::Status RocksStore::Impl::try_open() {
+  const auto options = database_options();
+  std::vector<std::string> names;
+  const auto listed = rocksdb::DB::ListColumnFamilies(options, directory_, &names);
+  if (!listed.ok()) names = {rocksdb::kDefaultColumnFamilyName};  // a new one, or Open says why not
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  descriptors.reserve(names.size());
+  for (const auto& name : names) descriptors.emplace_back(name, family_options(cache_));
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  auto status = rocksdb::DB::Open(options, directory_, descriptors, &handles, &db);
+  if (!status.ok()) return status;
+  db_.reset(db);
+  for (std::size_t i = 0; i < names.size(); ++i) families_.emplace(names[i], handles[i]);
+  status = look_around();
+  if (!status.ok()) close();
+  return status;
+}
+
+// Reads what tables read when they are opened, while there is still time to begin anew.
+rocksdb::Status RocksStore::Impl::look_around() const {
+  for (const auto& [name, family] : families_) {
+    for (std::uint32_t slot = 0; slot < slot_count; ++slot) {
+      KeptSlot kept;
+      const auto status = read_kept(*db_, family, slot, kept);
+      if (!status.ok()) return status;
+    }
+  }
+  return {};
+}
+
+Result<void> RocksStore::Impl::begin_anew(const rocksdb::Status& why) {
+  logger.warn("the store of tables is damaged; it is removed and made again from the log",
+              {{"directory", directory_}, {"error", why.ToString()}});
+  auto status = rocksdb::DestroyDB(directory_, database_options());
+  if (status.ok()) {
+    static_cast<void>(rocksdb::Env::Default()->DeleteFile(damaged_));  // it need not be there
+    status = try_open();
+  }
+  if (!status.ok()) return std::unexpected(error_of(status, directory_));
+  return {};
+}
+
+Error RocksStore::Impl::failed(const rocksdb::Status& status, std::string_view what) {
+  if (status.IsCorruption()) {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(reported_, true)) {
+      logger.error("the store of tables is damaged; the next start makes it again from the log",
+                   {{"directory", directory_}, {"error", status.ToString()}});
+    }
+    const auto marked =
+        rocksdb::WriteStringToFile(rocksdb::Env::Default(), status.ToString(), damaged_, true);
+    if (!marked.ok()) logger.error("a file can't be written", {{"file", damaged_}});
+  }
+  return error_of(status, what);
+}
+
+Result<void> RocksStore::Impl::flush() {
+  std::vector<rocksdb::ColumnFamilyHandle*> all;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!db_) return {};
+    for (const auto& [name, handle] : families_) all.push_back(handle);
+  }
+  const auto status = db_->Flush(rocksdb::FlushOptions(), all);
+  if (!status.ok()) return std::unexpected(failed(status, directory_));
+  return {};
+}
+
+void RocksStore::Impl::close() {
+  if (!db_) return;
+  for (const auto& [name, handle] : families_) db_->DestroyColumnFamilyHandle(handle);
+  families_.clear();
+  db_->Close();
+  db_.reset();
+}
+
+RocksStore::RocksStore(std::string directory)
+    : impl_(std::make_unique<Impl>(std::move(directory))) {}
+RocksStore::~RocksStore() = default;
 
 Result<KeptSlot> RocksStore::kept(std::string_view table, std::uint32_t slot) {
   SLUICE_TRY_ASSIGN(const auto family, impl_->family(table, false));
   if (family.handle == nullptr) return KeptSlot{};
   KeptSlot kept;
-  SLUICE_TRY_ASSIGN(kept.fold, read_fold_state(*family.db, family.handle, slot, {}));
-  const Rows rows(*family.db, family.handle, slot, "", "");
-  kept.empty = !rows.valid();
-  if (!rows.status().ok()) return std::unexpected(error_of(rows.status(), table));
+  const auto status = read_kept(*family.db, family.handle, slot, kept);
+  if (!status.ok()) return std::unexpected(impl_->failed(status, table));
   return kept;
 }
 
@@ -235,7 +285,10 @@ Result<std::optional<FoldState>> RocksStore::persisted(std::string_view table, s
   if (family.handle == nullptr) return std::nullopt;
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kPersistedTier;
-  return read_fold_state(*family.db, family.handle, slot, options);
+  std::optional<FoldState> state;
+  const auto status = read_fold_state(*family.db, family.handle, slot, options, state);
+  if (!status.ok()) return std::unexpected(impl_->failed(status, table));
+  return state;
 }
 
 Result<void> RocksStore::write(std::string_view table, std::span<const SlotChange> changes) {
@@ -255,7 +308,9 @@ Result<void> RocksStore::write(std::string_view table, std::span<const SlotChang
     batch.Put(family.handle, fold_key(change.slot), slice(encode_fold_state(change.fold)));
   }
   const auto status = family.db->Write(unlogged(), &batch);
-  if (!status.ok()) return std::unexpected(error_of(status, table));
+  // After a failed flush all writes fail until this; the next try shows whether it helped.
+  if (!status.ok()) static_cast<void>(family.db->Resume());
+  if (!status.ok()) return std::unexpected(impl_->failed(status, table));
   return {};
 }
 
@@ -267,7 +322,7 @@ Result<std::optional<Buffer>> RocksStore::get(std::string_view table, std::uint3
   const auto status =
       family.db->Get(rocksdb::ReadOptions(), family.handle, slice(row_key(slot, key)), &value);
   if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return std::unexpected(error_of(status, table));
+  if (!status.ok()) return std::unexpected(impl_->failed(status, table));
   return buffer(value);
 }
 
@@ -285,7 +340,7 @@ Result<Portion> RocksStore::scan(std::string_view table, std::uint32_t slot, con
     portion.rows.push_back({std::string(rows.key()), buffer(rows.value())});
     bytes += portion.rows.back().key.size() + portion.rows.back().value.size();
   }
-  if (!rows.status().ok()) return std::unexpected(error_of(rows.status(), table));
+  if (!rows.status().ok()) return std::unexpected(impl_->failed(rows.status(), table));
   return portion;
 }
 
