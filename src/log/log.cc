@@ -235,16 +235,18 @@ void Log::Impl::delete_records(Partition id, Offset before, Done<Offset> done) {
     return done(fail(Errc::out_of_range, "offset {} is beyond the end, {}", before.value,
                      partition->visible_end.value));
   }
-  if (before <= partition->state.start) return done(partition->state.start);
+  // A start that retention has raised may not be durable yet, and the answer is.
+  const Offset start = std::max(before, partition->state.start);
+  if (start == Offset{}) return done(start);
   if (auto allowed = may_append(0); !allowed) return done(std::unexpected(allowed.error()));
-  journal_.push({.item = {.kind = JournalItemKind::start, .partition = id, .offset = before},
+  journal_.push({.item = {.kind = JournalItemKind::start, .partition = id, .offset = start},
                  .must_sync = true,
                  .partition = partition,
                  .block = nullptr,
-                 .answer = {.first = before},
-                 .done = [partition, done = std::move(done)](Result<Appended> answer) mutable {
+                 .answer = {.first = start},
+                 .done = [done = std::move(done)](Result<Appended> answer) mutable {
                    if (!answer) return done(std::unexpected(std::move(answer.error())));
-                   done(partition->state.start);
+                   done(answer->first);
                  }});
 }
 

@@ -22,6 +22,15 @@ struct Violation {
   std::string text;
 };
 
+// The key of a value, which says it: "<partition>.<producer>.<n>", each producer uses a few in
+// turn.
+constexpr std::int64_t keys_per_producer = 5;
+std::string key_of(std::string_view value) {
+  const auto dot = value.rfind('.', value.find_last_not_of('.'));
+  const auto number = std::strtoll(std::string(value.substr(dot + 1)).c_str(), nullptr, 10);
+  return fmt::format("{}.{}", value.substr(0, dot), number % keys_per_producer);
+}
+
 // One producer of one partition, as a Kafka client behaves: up to five batches in flight, all of
 // them sent again in order after a restart, and sometimes for no reason.
 class Producer {
@@ -43,6 +52,8 @@ class Producer {
     for (std::size_t i = 0; i < count; ++i)
       sent->batch.values.push_back(fmt::format("{}.{}.{}{}", partition_.index, id_, next_value_++,
                                                std::string(random.below(200), '.')));
+    for (const std::string& value : sent->batch.values) sent->batch.keys.push_back(key_of(value));
+    if (random.one_in(3)) sent->batch.codec = static_cast<Compression>(random.below(5));
     sent->batch.timestamp = 1000 + next_value_;
     sent->batch.producer = id_;
     sent->batch.epoch = epoch_;
@@ -188,7 +199,9 @@ class CrashRun {
       throw Violation{"no start: " + started.error().text};
     for (const Producer& producer : producers_)
       machine_.log(producer.partition())
-          .open(producer.partition(), {.retention_bytes = retention_bytes_});
+          .open(producer.partition(), {.retention_bytes = retention_bytes_,
+                                       .segment_ms = segment_ms_,
+                                       .compact = is_compacted(producer.partition())});
     machine_.committed().clear();
   }
 
@@ -214,10 +227,24 @@ class CrashRun {
   // the rest of this life.
   void disturb() {
     sim::SimDisk& disk = machine_.disk();
-    if (random_.one_in(10)) machine_.log(producers_.front().partition()).apply_retention();
+    const Partition partition = producers_[random_.below(producers_.size())].partition();
+    if (random_.one_in(10)) machine_.log(partition).apply_retention();
+    if (random_.one_in(30)) delete_records(partition);
     if (random_.one_in(60)) disk.set_capacity(0);
     if (random_.one_in(10)) disk.set_capacity(unlimited);
     if (random_.one_in(200)) disk.fail_next_syncs(1);
+  }
+
+  // Law: what was deleted, and said to be so, stays deleted.
+  void delete_records(Partition partition) {
+    const Bounds bounds = *machine_.log(partition).bounds(partition);
+    const auto width = static_cast<std::uint64_t>(bounds.visible_end - bounds.start);
+    const Offset before =
+        bounds.start + static_cast<std::int64_t>(random_.below(width / 4 + 1 + random_.below(3)));
+    machine_.log(partition).delete_records(partition, before,
+                                           [this, partition](const Result<Offset>& start) {
+                                             if (start) starts_[partition] = *start;
+                                           });
   }
 
   void handle_gap(Producer& producer) {
@@ -265,6 +292,8 @@ class CrashRun {
     for (const Seen& record : seen) remember(partition, record);
   }
 
+  static bool is_compacted(Partition partition) { return partition.index % 2 == 1; }
+
   void check_all() {
     if (machine_.recovery().damage().places > 0 && !lossy_) throw Violation{"recovery met damage"};
     for (const Producer& producer : producers_)
@@ -283,11 +312,19 @@ class CrashRun {
       check_order(partition, record, last);
       remember(partition, record);
     }
-    if (lossy_) return;
-    // Law: what was visible or acknowledged is there, if retention has not dropped it.
     const Offset start = machine_.log(partition).bounds(partition)->start;
+    if (start < starts_[partition])
+      throw Violation{fmt::format("partition {} starts at {} again", partition.index, start.value)};
+    if (lossy_) return;
+    // Law: what was visible or acknowledged is there, if retention has not dropped it, nor
+    // compaction because the key has a newer value.
+    std::map<std::string, std::int64_t> newest;
+    if (is_compacted(partition))
+      for (const auto& [offset, value] : found) newest[key_of(value)] = offset;
     for (const auto& [offset, value] : visible_[partition]) {
-      if (offset >= start.value && !found.contains(offset))
+      if (offset < start.value || found.contains(offset)) continue;
+      const auto newer = newest.find(key_of(value));
+      if (newer == newest.end() || newer->second < offset)
         throw Violation{
             fmt::format("partition {} lost offset {}: {}", partition.index, offset, value)};
     }
@@ -317,6 +354,8 @@ class CrashRun {
   LogMachine machine_;
   std::vector<Producer> producers_;
   std::map<Partition, std::map<std::int64_t, std::string>> visible_;
+  std::map<Partition, Offset> starts_;  // as deletions have answered
+  std::int64_t segment_ms_ = random_.one_in(3) ? 500 : -1;
   std::int64_t retention_bytes_ = random_.one_in(3) ? 4000 : -1;
   bool lossy_ =
       false;  // os durability and a machine that crashed: what was acknowledged may be gone
