@@ -49,6 +49,16 @@ void handle(Call& call, const CreateTopicsRequest& request, Reply<CreateTopicsRe
 void handle(Call& call, const DeleteTopicsRequest& request, Reply<DeleteTopicsResponse> reply);
 void handle(Call& call, const DescribeConfigsRequest& request,
             Reply<DescribeConfigsResponse> reply);
+void handle(Call& call, const IncrementalAlterConfigsRequest& request,
+            Reply<AlterConfigsResponse> reply);
+void handle(Call& call, const AlterConfigsRequest& request, Reply<AlterConfigsResponse> reply);
+void handle(Call& call, const CreatePartitionsRequest& request,
+            Reply<CreatePartitionsResponse> reply);
+void handle(Call& call, const DeleteRecordsRequest& request, Reply<DeleteRecordsResponse> reply);
+void handle(Call& call, const OffsetForLeaderEpochRequest& request,
+            Reply<OffsetForLeaderEpochResponse> reply);
+void handle(Call& call, const ListPartitionReassignmentsRequest& request,
+            Reply<ListPartitionReassignmentsResponse> reply);
 void handle(Call& call, const InitProducerIdRequest& request, Reply<InitProducerIdResponse> reply);
 void handle(Call& call, const SaslHandshakeRequest& request, Reply<SaslHandshakeResponse> reply);
 void handle(Call& call, const SaslAuthenticateRequest& request,

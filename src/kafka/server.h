@@ -18,7 +18,7 @@ namespace sluice::kafka {
 class Server final : public net::ChannelHandler, public runtime::TurnHook, public ConnectionHost {
  public:
   Server(runtime::Loop& loop, stream::Stream& stream, access::Access& access, Metrics& metrics,
-         Options options);
+         Options options, Coordinator* coordinator = nullptr);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -5,10 +5,12 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "kafka/coordinator.h"
 #include "kafka/messages.h"
 #include "kafka/server.h"
 #include "log/record_batch.h"
 #include "stream/sim_backend_test.h"
+#include "table/memory_store_test.h"
 
 namespace sluice::kafka {
 
@@ -102,19 +104,34 @@ class SimKafkaClient {
   std::int32_t next_answered_ = 1;
 };
 
-// A hub's streams on a simulated machine with the Kafka front end on shard 0.
+// A hub's streams on a simulated machine with the Kafka front end on shard 0, and a coordinator of
+// groups on each.
 class SimKafka {
  public:
   explicit SimKafka(std::uint64_t seed, Options options = {}, std::uint32_t shards = 1,
                     stream::EmbeddedTuning tuning = {})
-      : backend(seed, shards, tuning), options_(std::move(options)) {
+      : backend(seed, shards, tuning), options_(std::move(options)), shards_(shards) {
     start();
   }
 
   void restart() {
     server.reset();
+    for (auto& coordinator : coordinators) {
+      std::optional<Result<void>> stopped;
+      coordinator->stop([&](Result<void> result) { stopped = std::move(result); });
+      SLUICE_ASSERT(world().run_until([&] { return stopped.has_value(); }) && *stopped);
+    }
+    destroy();
     SLUICE_ASSERT(backend.stop());
-    backend.start(1);
+    backend.start(shards_);
+    start();
+  }
+  // The process is killed, or the machine loses power.
+  void crash() {
+    destroy();
+    backend.crash();
+    store->crash();
+    backend.start(shards_);
     start();
   }
 
@@ -122,7 +139,7 @@ class SimKafka {
   void use(access::Access& other) {
     server.reset();
     access_ = &other;
-    start();
+    start_server();
   }
 
   [[nodiscard]] sim::SimWorld& world() { return *backend.world; }
@@ -139,18 +156,53 @@ class SimKafka {
   stream::SimBackend backend;
   Metrics metrics;
   access::AllowAll access;
+  std::shared_ptr<table::MemoryStore> store = std::make_shared<table::MemoryStore>();
+
+ private:
+  std::unique_ptr<runtime::Mailboxes> mailboxes_;
+  std::unique_ptr<Coordinators> peers_;
+
+ public:
+  std::vector<std::unique_ptr<Coordinator>> coordinators;
   std::unique_ptr<Server> server;
 
  private:
+  void destroy() {
+    server.reset();
+    coordinators.clear();
+    peers_.reset();
+    mailboxes_.reset();
+  }
+  void start_coordinators() {
+    std::vector<runtime::Loop*> loops;
+    for (std::uint32_t i = 0; i < shards_; ++i) loops.push_back(&world().loop(i));
+    mailboxes_ = std::make_unique<runtime::Mailboxes>(std::move(loops));
+    peers_ = std::make_unique<Coordinators>(*mailboxes_);
+    for (std::uint32_t i = 0; i < shards_; ++i) {
+      const table::Table::Context context{.loop = &world().loop(i),
+                                          .stream = &backend.stream(ShardId{i}),
+                                          .store = store,
+                                          .metrics = &metrics,
+                                          .shard = ShardId{i},
+                                          .shards = shards_};
+      coordinators.push_back(std::make_unique<Coordinator>(*peers_, context, options_.groups));
+      peers_->add(*coordinators.back());
+    }
+  }
   void start() {
+    start_coordinators();
+    start_server();
+  }
+  void start_server() {
     server = std::make_unique<Server>(world().loop(0), backend.stream(ShardId{0}), *access_,
-                                      metrics, options_);
+                                      metrics, options_, coordinators[0].get());
     const auto listening = server->listen({"10.0.0.1", 9092});
     SLUICE_ASSERT(listening);
     address_ = *listening;
   }
 
   Options options_;
+  std::uint32_t shards_;
   access::Access* access_ = &access;
   runtime::Endpoint address_;
 };
