@@ -45,7 +45,7 @@ void Folder::run(stream::StreamInfo stream, std::vector<Part> parts, stream::Com
 }
 
 void Folder::next_slot() {
-  if (parts_.empty()) return writer_.on_idle(guard_([this] { std::exchange(done_, {})({}); }));
+  if (parts_.empty()) return writer_.on_idle(guard_([this] { finish(); }));
   stream_.fold(partition(), *sink_, guard_([this](Result<Offset> end) {
                  if (!end) return fail(end.error(), &Folder::next_slot);
                  end_ = *end;
@@ -54,6 +54,14 @@ void Folder::next_slot() {
                                   begin(*bounds);
                                 }));
                }));
+}
+
+void Folder::finish() {
+  if (refolded_ > 0) {
+    logger.warn("rows of a table did not fit its stream and were made again from it",
+                {{"table", table_}, {"slots", refolded_}});
+  }
+  std::exchange(done_, {})({});
 }
 
 void Folder::begin(stream::Bounds bounds) {
@@ -68,9 +76,8 @@ void Folder::begin(stream::Bounds bounds) {
 }
 
 void Folder::begin_anew() {
-  logger.warn("rows of a table don't fit its stream; they are made again from it",
-              {{"table", table_}, {"slot", parts_.back().slot}});
   refolds_.add();
+  ++refolded_;
   continues_ = false;
   next_ = start_;
   writer_.add(

@@ -36,6 +36,7 @@ class Folder {
 
  private:
   void next_slot();
+  void finish();
   void begin(stream::Bounds bounds);
   void begin_anew();
   void read();
@@ -57,7 +58,8 @@ class Folder {
   Offset start_;
   Offset next_;
   Offset end_;
-  bool continues_ = false;  // rows of before are kept
+  bool continues_ = false;      // rows of before are kept
+  std::uint32_t refolded_ = 0;  // slots
   Guard guard_;
 };
 
