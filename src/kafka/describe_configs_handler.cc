@@ -12,10 +12,6 @@ using Config = DescribeConfigsResponse::Config;
 using Wanted = DescribeConfigsRequest::Resource;
 using Type = DescribeConfigsResponse::Type;
 
-// org.apache.kafka.common.config.ConfigResource.Type
-constexpr std::int8_t resource_topic = 2;
-constexpr std::int8_t resource_broker = 4;
-
 Type type_of(stream::Setting::Type type) {
   switch (type) {
     case stream::Setting::Type::boolean:

@@ -1,10 +1,13 @@
 #pragma once
 
 #include "base/assert.h"
+#include "kafka/alter_configs_messages.h"
 #include "kafka/api.h"
 #include "kafka/api_versions_messages.h"
+#include "kafka/create_partitions_messages.h"
 #include "kafka/create_topics_messages.h"
 #include "kafka/delete_groups_messages.h"
+#include "kafka/delete_records_messages.h"
 #include "kafka/delete_topics_messages.h"
 #include "kafka/describe_configs_messages.h"
 #include "kafka/describe_groups_messages.h"
@@ -13,6 +16,7 @@
 #include "kafka/heartbeat_messages.h"
 #include "kafka/init_producer_id_messages.h"
 #include "kafka/join_group_messages.h"
+#include "kafka/leader_epoch_messages.h"
 #include "kafka/leave_group_messages.h"
 #include "kafka/list_groups_messages.h"
 #include "kafka/list_offsets_messages.h"
@@ -21,6 +25,7 @@
 #include "kafka/offset_delete_messages.h"
 #include "kafka/offset_fetch_messages.h"
 #include "kafka/produce_messages.h"
+#include "kafka/reassignments_messages.h"
 #include "kafka/sasl_messages.h"
 #include "kafka/sync_group_messages.h"
 
@@ -74,6 +79,19 @@ decltype(auto) visit_messages(ApiKey key, Visit&& visit) {
       return visit.template operator()<DeleteGroupsRequest, DeleteGroupsResponse>();
     case ApiKey::offset_delete:
       return visit.template operator()<OffsetDeleteRequest, OffsetDeleteResponse>();
+    case ApiKey::delete_records:
+      return visit.template operator()<DeleteRecordsRequest, DeleteRecordsResponse>();
+    case ApiKey::offset_for_leader_epoch:
+      return visit.template operator()<OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse>();
+    case ApiKey::alter_configs:
+      return visit.template operator()<AlterConfigsRequest, AlterConfigsResponse>();
+    case ApiKey::create_partitions:
+      return visit.template operator()<CreatePartitionsRequest, CreatePartitionsResponse>();
+    case ApiKey::incremental_alter_configs:
+      return visit.template operator()<IncrementalAlterConfigsRequest, AlterConfigsResponse>();
+    case ApiKey::list_partition_reassignments:
+      return visit.template
+      operator()<ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse>();
     case ApiKey::describe_cluster:
       return visit.template operator()<DescribeClusterRequest, DescribeClusterResponse>();
   }
