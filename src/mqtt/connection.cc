@@ -47,7 +47,8 @@ ConnectionContext::ConnectionContext(runtime::Loop& l, hub::Hub& h, access::Acce
               .counters = counters,
               .delivery = {.counters = counters, .properties = {}, .encoded = {}},
               .properties = {}},
-      read_buffer(read_buffer_size) {}
+      read_buffer(read_buffer_size),
+      wills(loop, hub, options, counters) {}
 
 std::uint32_t ConnectionContext::now_s() const {
   const auto since_epoch =
@@ -127,6 +128,7 @@ std::size_t Connection::consume(Bytes in) {
   std::size_t used = 0;
   packet_size_ = 0;
   held_back_ = true;
+  session_.ask_permissions();
   while (may_read()) {
     const auto cut = decode_frame(in.subspan(used), session_.packet_max());
     if (!cut) {
@@ -252,7 +254,7 @@ void Connection::on_second(std::uint32_t second) {
   if (second != due_s_ || session_.ended()) return;
   if (!session_.connected())
     return session_.on_ended_by_server(Reason::keep_alive_timeout,
-                                       "no CONNECT within the time for it");
+                                       "no CONNECT, or no login, within the time for it");
   session_.release_idle_memory();
   if (!may_read()) heard_s_ = second;  // the silence is ours
   const std::uint32_t silence_max = (session_.keep_alive_s() * 3u + 1) / 2;
@@ -279,15 +281,14 @@ void Connection::on_room() {
 }
 
 std::size_t Connection::on_records(std::string_view prefix, const log::BlockRef& block,
-                                   std::span<const hub::Delivery> deliveries,
-                                   hub::Origin /*origin*/) {
+                                   std::span<const hub::Delivery> deliveries, hub::Origin origin) {
   WallMs& now = context_.session.delivery.now;
   if (now == 0) now = context_.loop.wall_ms();
   const std::size_t output_max = context_.options.output_max;
   std::size_t taken = 0;
   while (!session_.ended()) {
-    taken +=
-        session_.deliver(prefix, *block, deliveries.subspan(taken), sent_ + output_max, output());
+    const DeliveryBatch batch{prefix, *block, deliveries.subspan(taken), origin};
+    taken += session_.deliver(batch, sent_ + output_max, output());
     if (taken == deliveries.size()) return taken;
     // A full buffer is sent at once: a client that reads is not to lag because a turn brings much.
     const bool buffer_is_full = unsent() >= output_max;
@@ -307,11 +308,17 @@ Buffer& Connection::control_output() {
   return output();
 }
 
-Result<access::Principal> Connection::authenticate(const access::Login& login) {
+void Connection::log_in(const access::Login& login) {
   const std::string peer = to_string(context_.loop.peer_endpoint(channel_.socket()));
-  access::Login with_peer = login;
-  with_peer.peer = peer;
-  return context_.access.authenticate(with_peer);
+  const std::string certificate_name = channel_.certificate_name();
+  access::Login full = login;
+  full.peer = peer;
+  full.certificate_name = certificate_name;
+  context_.access.log_in(
+      full, when_alive([](Connection& connection, Result<access::Principal>& principal) {
+        connection.session_.on_logged_in(std::move(principal));
+        connection.after_event();
+      }));
 }
 
 Result<void> Connection::check(const access::Principal& principal, access::Action action,
@@ -323,22 +330,31 @@ bool Connection::unrestricted(const access::Principal& principal) {
   return context_.access.unrestricted(principal);
 }
 
-void Connection::claim(const std::string& client_id, std::uint64_t session) {
+// Held until the connection is gone, or its will has been published or called off.
+void Connection::claim(const std::string& client_id, hub::Claim claim) {
   claimed_ = true;
-  context_.hub.claim(
-      client_id, session, hub::Claim::clean, when_alive([](Connection& connection, hub::Claim) {
-        connection.session_.on_ended_by_server(Reason::session_taken_over,
-                                               "another connection uses the client id");
-      }),
-      when_alive([](Connection& connection, const Result<void>& result) {
-        connection.session_.on_claimed(result);
-        if (connection.session_.connected() && connection.session_.keep_alive_s() > 0)
-          connection.expect(connection.heard_s_ +
-                            (connection.session_.keep_alive_s() * 3u + 1) / 2);
-        else
-          connection.due_s_ = 0;
-        connection.after_event();
-      }));
+  auto evict = [weak = context_.weak_from_this(), self = self_,
+                session = session_.id()](hub::Claim newer) {
+    const auto context = weak.lock();
+    if (!context) return;
+    if (auto* connection = context->connections.find(self))
+      (*connection)->session_.on_taken_over(newer);
+    else
+      context->wills.on_taken_over(session, newer);
+  };
+  context_.hub.claim(client_id, session_.id(), claim, std::move(evict),
+                     when_alive([](Connection& connection, const Result<void>& result) {
+                       connection.on_claimed(result);
+                     }));
+}
+
+void Connection::on_claimed(const Result<void>& result) {
+  session_.on_claimed(result);
+  if (session_.connected() && session_.keep_alive_s() > 0)
+    expect(heard_s_ + (session_.keep_alive_s() * 3u + 1) / 2);
+  else
+    due_s_ = 0;
+  after_event();
 }
 
 Result<void> Connection::publish(std::uint64_t sequence, const hub::Message& message) {
@@ -380,17 +396,24 @@ void Connection::end(Reason reason, std::string_view text) {
 }
 
 void Connection::stop() {
+  if (session_.ended()) return;
   session_.drop_will();
   session_.on_ended_by_server(Reason::server_shutting_down, "the server is shutting down");
 }
 
 void Connection::tear_down() {
-  // The hub has closed the batches of this turn already: one more turn takes the will along.
-  if (session_.publish_will()) context_.loop.post([] {});
   if (publisher_.valid()) context_.hub.remove_publisher(publisher_);
   if (subscriber_.valid()) context_.hub.remove_subscriber(subscriber_);
-  if (claimed_) context_.hub.release(session_.client_id(), session_.id());
+  if (claimed_) leave_will();
   channel_.close(context_.loop);
+}
+
+void Connection::leave_will() {
+  auto will = session_.take_will();
+  if (!will) return context_.hub.release(session_.client_id(), session_.id());
+  context_.wills.leave(session_.client_id(), std::move(will));
+  // The hub has closed the batches of this turn already: one more turn takes the will along.
+  context_.loop.post([] {});
 }
 
 }  // namespace sluice::mqtt

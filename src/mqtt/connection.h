@@ -12,6 +12,7 @@
 #include "hub/slots.h"
 #include "mqtt/session.h"
 #include "mqtt/timer_wheel.h"
+#include "mqtt/wills.h"
 #include "net/channel.h"
 #include "runtime/loop.h"
 
@@ -45,6 +46,7 @@ struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
   hub::Slots<std::unique_ptr<Connection>> connections;
   std::vector<hub::Handle> dirty;  // to be looked at when the turn ends, each once
   TimerWheel wheel;
+  Wills wills;
   LogLimit log_limit;
 
   [[nodiscard]] std::uint32_t now_s() const;  // of the loop's clock
@@ -87,11 +89,11 @@ class Connection final : public runtime::SocketHandler,
 
  private:
   Buffer& control_output() override;
-  Result<access::Principal> authenticate(const access::Login& login) override;
+  void log_in(const access::Login& login) override;
   Result<void> check(const access::Principal& principal, access::Action action,
                      std::string_view resource) override;
   bool unrestricted(const access::Principal& principal) override;
-  void claim(const std::string& client_id, std::uint64_t session) override;
+  void claim(const std::string& client_id, hub::Claim claim) override;
   Result<void> publish(std::uint64_t sequence, const hub::Message& message) override;
   void subscribe(std::uint32_t index, std::string_view filter,
                  const hub::SubscribeOptions& options) override;
@@ -115,6 +117,8 @@ class Connection final : public runtime::SocketHandler,
   [[nodiscard]] std::size_t unsent() const { return out_ ? out_->size() - sent_ : 0; }
   void flush();
   void resume_delivery();
+  void on_claimed(const Result<void>& result);
+  void leave_will();
   void watch();
   void mark_dirty();
   void tear_down();

@@ -15,9 +15,10 @@ Counter& dropped(Metrics& metrics, std::string_view reason) {
                          fmt::format("protocol=\"mqtt\",reason=\"{}\"", reason));
 }
 
-std::array<Counter*, 2> by_qos(Metrics& metrics, std::string_view name, std::string_view help) {
+std::array<Counter*, 3> by_qos(Metrics& metrics, std::string_view name, std::string_view help) {
   return {&metrics.counter(name, help, "protocol=\"mqtt\",qos=\"0\""),
-          &metrics.counter(name, help, "protocol=\"mqtt\",qos=\"1\"")};
+          &metrics.counter(name, help, "protocol=\"mqtt\",qos=\"1\""),
+          &metrics.counter(name, help, "protocol=\"mqtt\",qos=\"2\"")};
 }
 
 Counter& connects_of(Metrics& metrics, std::string_view version) {
@@ -33,13 +34,14 @@ Counters::Counters(Metrics& metrics)
       received(by_qos(metrics, "sluice_messages_received_total", received_help)),
       delivered(by_qos(metrics, "sluice_messages_delivered_total", delivered_help)),
       dropped_expired(dropped(metrics, "expired")),
+      dropped_refused(dropped(metrics, "refused_by_client")),
       dropped_too_large(dropped(metrics, "packet_too_large")),
       dropped_not_authorized(dropped(metrics, "not_authorized")),
       dropped_topic(dropped(metrics, "topic_not_allowed")),
       dropped_not_stored(dropped(metrics, "not_stored")),
       dropped_will(dropped(metrics, "will_not_stored")),
-      auth_failures(
-          metrics.counter("sluice_auth_failures_total", "Logins refused", "protocol=\"mqtt\"")),
+      wills_waiting(metrics.gauge("sluice_mqtt_wills_waiting",
+                                  "Wills of clients that are gone, whose delay is not over")),
       metrics_(metrics) {}
 
 void Counters::count_refusal(Reason reason) {

@@ -10,6 +10,7 @@ namespace sluice::mqtt {
 namespace {
 
 constexpr std::size_t body_size_max = 268'435'455;  // 2.1.4
+constexpr std::size_t topic_alias_size = 3;         // of the property
 
 std::size_t varint_size(std::size_t value) {
   if (value < 1u << 7) return 1;
@@ -187,6 +188,7 @@ PublishSize measure_publish(Version version, const OutgoingPublish& publish) {
   if (publish.qos > 0) size.body += 2;
   if (version == Version::v5) {
     size.properties = publish.properties.bytes.size();
+    if (publish.topic_alias != 0) size.properties += topic_alias_size;
     for (const std::uint32_t id : publish.subscription_ids) size.properties += 1 + varint_size(id);
     size.body += varint_size(size.properties) + size.properties;
   }
@@ -212,6 +214,11 @@ void encode_publish(Buffer& out, Version version, const OutgoingPublish& publish
   }
   if (version == Version::v5) {
     at = put_varint(at, size.properties);
+    if (publish.topic_alias != 0) {
+      *at++ = static_cast<std::byte>(PropertyId::topic_alias);
+      store_be<std::uint16_t>(at, publish.topic_alias);
+      at += 2;
+    }
     for (const std::uint32_t id : publish.subscription_ids) {
       *at++ = static_cast<std::byte>(PropertyId::subscription_id);
       at = put_varint(at, id);

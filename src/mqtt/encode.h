@@ -28,8 +28,8 @@ void encode_unsubscribe(Buffer& out, Version version, const Unsubscribe& unsubsc
 void append_subscription(Buffer& filters, const Subscription& subscription);
 void append_filter(Buffer& filters, std::string_view filter);
 
-// A PUBLISH to be written: its topic may come in two pieces, its properties beside the subscription
-// identifiers.
+// A PUBLISH to be written: its topic may come in two pieces, its properties beside the topic alias
+// and the subscription identifiers.
 struct OutgoingPublish {
   std::string_view topic_prefix{};
   std::string_view topic;
@@ -38,6 +38,7 @@ struct OutgoingPublish {
   std::uint8_t qos = 0;
   bool retain = false;
   bool dup = false;
+  std::uint16_t topic_alias = 0;  // 0: none
   PropertyBlock properties{};
   std::span<const std::uint32_t> subscription_ids{};
 };

@@ -2,10 +2,11 @@
 
 namespace sluice::mqtt {
 
-Decoded<void> read_message_properties(PropertyBlock block, hub::Message& message,
-                                      hub::Properties& scratch) {
+Decoded<std::optional<std::uint16_t>> read_message_properties(PropertyBlock block,
+                                                              hub::Message& message,
+                                                              hub::Properties& scratch) {
   scratch.clear();
-  Decoded<void> result;
+  Decoded<std::optional<std::uint16_t>> alias;
   for_each_property(block, [&](const Property& property) {
     switch (property.id) {
       case PropertyId::payload_format:
@@ -27,19 +28,18 @@ Decoded<void> read_message_properties(PropertyBlock block, hub::Message& message
         scratch.user.emplace_back(property.text, property.value);
         break;
       case PropertyId::topic_alias:
-        result =
-            std::unexpected(Refusal{Reason::topic_alias_invalid, "topic aliases are not offered"});
+        if (alias) alias = static_cast<std::uint16_t>(property.number);
         break;
       case PropertyId::subscription_id:
-        result = std::unexpected(
+        alias = std::unexpected(
             Refusal{Reason::protocol_error, "a client's PUBLISH has a subscription identifier"});
         break;
       default:
-        break;  // will_delay: wills are not delayed
+        break;  // will_delay: the session's to read
     }
   });
   if (!scratch.empty()) message.properties = &scratch;
-  return result;
+  return alias;
 }
 
 }  // namespace sluice::mqtt

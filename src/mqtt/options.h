@@ -8,9 +8,14 @@ namespace sluice::mqtt {
 
 struct Options {
   std::size_t packet_max = 16 << 20;  // bytes of one packet from a client; announced
-  std::uint16_t receive_maximum =
-      1024;  // QoS 1 publishes of one client that wait for their PUBACK; announced
+  // Publishes of one client at QoS 1 without PUBACK and at QoS 2 without PUBCOMP; announced.
+  std::uint16_t receive_maximum = 1024;
   std::uint16_t max_inflight = 1024;  // to a client of MQTT 3.1.1, or one of 5 that allows more
+  std::uint16_t topic_alias_max =
+      16;  // of a client, announced; and used towards one that allows it
+  std::uint32_t will_delay_max_s = 86'400;  // a longer will delay is cut to this
+  std::size_t wills_waiting_max = 100'000;  // of a shard; with more, a will does not wait
+  std::size_t wills_bytes_max = 64 << 20;   // the same
   std::uint16_t keep_alive_max_s =
       0;  // a longer one, or none, is cut to this (MQTT 5 only); 0: no maximum
   std::chrono::seconds connect_timeout{

@@ -14,7 +14,7 @@ std::uint8_t qos_of(const hub::Grant& grant, const log::Record& record) {
   std::uint8_t qos = grant.qos;
   if ((record.flags & log::Record::has_packed) != 0)
     qos = std::min(qos, static_cast<std::uint8_t>(record.flags & log::Record::qos_mask));
-  return std::min<std::uint8_t>(qos, 1);
+  return qos;
 }
 
 void encode_message_properties(const hub::Properties& properties, Buffer& out) {
@@ -31,52 +31,74 @@ void encode_message_properties(const hub::Properties& properties, Buffer& out) {
 
 }  // namespace
 
-void Outbound::configure(Version version, std::uint16_t receive_maximum, std::uint32_t packet_max) {
-  version_ = version;
-  window_.set_limit(receive_maximum);
-  packet_max_ = packet_max;
+void Outbound::configure(const Limits& limits) {
+  version_ = limits.version;
+  window_.set_limit(limits.receive_maximum);
+  packet_max_ = limits.packet_max;
+  if (limits.topic_aliases > 0)
+    aliases_ =
+        std::make_unique<SentAliases>(std::min(limits.topic_aliases, SentAliases::count_max));
 }
 
-std::size_t Outbound::deliver(std::string_view prefix, const log::Block& block,
-                              std::span<const hub::Delivery> deliveries, std::size_t out_max,
-                              Buffer& out, DeliveryContext& context) {
-  for (std::size_t i = 0; i < deliveries.size(); ++i) {
+std::size_t Outbound::deliver(const DeliveryBatch& batch, std::size_t out_max, Buffer& out,
+                              DeliveryContext& context) {
+  const bool retained = batch.origin == hub::Origin::retained;
+  for (std::size_t i = 0; i < batch.deliveries.size(); ++i) {
     if (out.size() >= out_max) return i;
-    const auto& [index, grant] = deliveries[i];
-    const log::Record& record = block.records()[index];
+    const auto& [index, grant] = batch.deliveries[i];
+    const log::Record& record = batch.block.records()[index];
+    const bool published_with_retain = (record.flags & log::Record::retain) != 0;
     OutgoingPublish publish{
-        .topic_prefix = prefix,
-        .topic = as_text(block.key(record)),
-        .payload = block.value(record),
+        .topic_prefix = batch.prefix,
+        .topic = as_text(batch.block.key(record)),
+        .payload = batch.block.value(record),
         .qos = qos_of(*grant, record),
-        .retain = grant->retain_as_published && (record.flags & log::Record::retain) != 0,
+        // [MQTT-3.3.1-8], [MQTT-3.3.1-12], [MQTT-3.3.1-13]
+        .retain = retained || (grant->retain_as_published && published_with_retain),
         .properties = {},
         .subscription_ids = grant->ids,
     };
     if ((record.flags & log::Record::has_properties) != 0 &&
-        !add_properties(publish, block, record, context)) {
+        !add_properties(publish, batch.block, record, context)) {
       context.counters.dropped_expired.add();
       continue;
     }
-    if (deliver_one(publish, out, context) == Outcome::full) return i;
+    if (deliver_one(publish, record.key_hash, out, context) == Outcome::full) return i;
   }
-  return deliveries.size();
+  return batch.deliveries.size();
 }
 
-Outbound::Outcome Outbound::deliver_one(OutgoingPublish& publish, Buffer& out,
-                                        DeliveryContext& context) {
-  const PublishSize size = measure_publish(version_, publish);
+Outbound::Outcome Outbound::deliver_one(OutgoingPublish& publish, std::uint32_t topic_hash,
+                                        Buffer& out, DeliveryContext& context) {
+  if (publish.qos > 0 && window_.full()) return Outcome::full;
+  const std::string_view prefix = publish.topic_prefix;
+  const std::string_view key = publish.topic;
+  PublishSize size = measure_publish(version_, publish);
+  const std::uint16_t new_alias = aliases_ ? use_alias(publish, topic_hash, size) : 0;
   if (packet_max_ != 0 && size.total > packet_max_) {
     context.counters.dropped_too_large.add();
     return Outcome::dropped;
   }
-  if (publish.qos > 0) {
-    if (window_.full()) return Outcome::full;
-    publish.packet_id = window_.take();
-  }
+  if (publish.qos > 0) publish.packet_id = window_.take(publish.qos);
   encode_publish(out, version_, publish, size);
+  if (new_alias != 0) aliases_->define(new_alias, prefix, key);
   context.counters.delivered[publish.qos]->add();
   return Outcome::written;
+}
+
+std::uint16_t Outbound::use_alias(OutgoingPublish& publish, std::uint32_t topic_hash,
+                                  PublishSize& size) {
+  const auto choice = aliases_->choose(publish.topic_prefix, publish.topic, topic_hash);
+  if (choice.alias == 0) return 0;
+  publish.topic_alias = choice.alias;
+  if (choice.known) publish.topic_prefix = publish.topic = {};
+  const PublishSize with_alias = measure_publish(version_, publish);
+  if (!choice.known && packet_max_ != 0 && with_alias.total > packet_max_) {
+    publish.topic_alias = 0;
+    return 0;
+  }
+  size = with_alias;
+  return choice.known ? 0 : choice.alias;
 }
 
 bool Outbound::add_properties(OutgoingPublish& publish, const log::Block& block,

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -10,6 +11,7 @@
 #include "mqtt/counters.h"
 #include "mqtt/encode.h"
 #include "mqtt/send_window.h"
+#include "mqtt/topic_aliases.h"
 
 namespace sluice::mqtt {
 
@@ -22,18 +24,31 @@ struct DeliveryContext {
   Buffer encoded;              // scratch
 };
 
+// Deliveries of one block to one subscriber, as hub::SubscriberSink is given them.
+struct DeliveryBatch {
+  std::string_view prefix;  // of the topics
+  const log::Block& block;
+  std::span<const hub::Delivery> deliveries;
+  hub::Origin origin = hub::Origin::log;
+};
+
 // The way out of one session: from records to PUBLISH packets, as far as the client may get more of
 // them.
 class Outbound {
  public:
-  // Values of the client's CONNECT. `packet_max` 0: it has no limit.
-  void configure(Version version, std::uint16_t receive_maximum, std::uint32_t packet_max);
+  // What the client said in CONNECT, and what is kept of it.
+  struct Limits {
+    Version version = Version::v5;
+    std::uint16_t receive_maximum = 65'535;
+    std::uint32_t packet_max = 0;  // 0: it has no limit
+    std::uint16_t topic_aliases = 0;
+  };
+  void configure(const Limits& limits);
 
   // Encodes deliveries behind each other into `out` until that holds `out_max` bytes or the window
   // is full. Returns how many are done with; what has expired or is too large for the client is
   // among them.
-  std::size_t deliver(std::string_view prefix, const log::Block& block,
-                      std::span<const hub::Delivery> deliveries, std::size_t out_max, Buffer& out,
+  std::size_t deliver(const DeliveryBatch& batch, std::size_t out_max, Buffer& out,
                       DeliveryContext& context);
 
   [[nodiscard]] SendWindow& window() { return window_; }
@@ -41,12 +56,18 @@ class Outbound {
 
  private:
   enum class Outcome : std::uint8_t { written, dropped, full };
-  Outcome deliver_one(OutgoingPublish& publish, Buffer& out, DeliveryContext& context);
+  // `topic_hash` chooses a topic alias.
+  Outcome deliver_one(OutgoingPublish& publish, std::uint32_t topic_hash, Buffer& out,
+                      DeliveryContext& context);
+  // Uses a topic alias if that makes the packet smaller, now or the next time. Returns one that is
+  // to be defined once the packet is written; 0: none.
+  std::uint16_t use_alias(OutgoingPublish& publish, std::uint32_t topic_hash, PublishSize& size);
   // False: it has expired.
   [[nodiscard]] bool add_properties(OutgoingPublish& publish, const log::Block& block,
                                     const log::Record& record, DeliveryContext& context) const;
 
   SendWindow window_;
+  std::unique_ptr<SentAliases> aliases_;  // none: the client takes none
   std::uint32_t packet_max_ = 0;
   Version version_ = Version::v5;
 };

@@ -38,6 +38,8 @@ std::string_view to_string(Reason reason) {
       return "not_authorized";
     case Reason::server_unavailable:
       return "server_unavailable";
+    case Reason::server_busy:
+      return "server_busy";
     case Reason::server_shutting_down:
       return "server_shutting_down";
     case Reason::bad_authentication_method:
@@ -50,6 +52,8 @@ std::string_view to_string(Reason reason) {
       return "topic_filter_invalid";
     case Reason::topic_name_invalid:
       return "topic_name_invalid";
+    case Reason::packet_id_not_found:
+      return "packet_id_not_found";
     case Reason::receive_maximum_exceeded:
       return "receive_maximum_exceeded";
     case Reason::topic_alias_invalid:
@@ -58,10 +62,6 @@ std::string_view to_string(Reason reason) {
       return "packet_too_large";
     case Reason::quota_exceeded:
       return "quota_exceeded";
-    case Reason::retain_not_supported:
-      return "retain_not_supported";
-    case Reason::qos_not_supported:
-      return "qos_not_supported";
     case Reason::shared_subscriptions_not_supported:
       return "shared_subscriptions_not_supported";
   }

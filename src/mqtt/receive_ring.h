@@ -9,14 +9,15 @@
 
 namespace sluice::mqtt {
 
-// The QoS 1 publishes of a client that wait for their PUBACK, in the order they came:
-// acknowledgements keep that order ([MQTT-4.6.0-2]). A ring that grows by doubling up to what the
-// receive maximum needs; the caller keeps to it.
+// The publishes of a client that wait for their PUBACK or PUBREC, in the order they came:
+// acknowledgements keep that order ([MQTT-4.6.0-2], [MQTT-4.6.0-3]). A ring that grows by doubling
+// up to what the receive maximum needs; the caller keeps to it.
 class ReceiveRing {
  public:
   struct Entry {
     std::uint64_t sequence;
     std::uint16_t packet_id;
+    std::uint8_t qos;  // 1 or 2
     Reason reason;
     bool decided;  // the reason is known before the sequence is durable
   };
@@ -24,6 +25,7 @@ class ReceiveRing {
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] Entry& front() { return at(0); }
+  [[nodiscard]] Entry& back() { return at(size_ - 1); }
   void push(const Entry& entry) {
     if (size_ == capacity_) grow();
     ++size_;

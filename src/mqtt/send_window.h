@@ -6,8 +6,16 @@
 
 namespace sluice::mqtt {
 
-// The packet ids of the QoS 1 messages on their way to a client. Ids are given one after the other,
-// 0 left out, so those in flight lie in a span of consecutive ids: one bit each, found by index,
+// How far a message of QoS 1 or 2 on its way to a client has come.
+enum class SendState : std::uint8_t {
+  none,       // there is none of this packet id
+  sent_qos1,  // waits for PUBACK
+  sent_qos2,  // waits for PUBREC
+  released,   // QoS 2, PUBREL was sent: waits for PUBCOMP
+};
+
+// The packet ids of the messages on their way to a client. Ids are given one after the other, 0
+// left out, so those in flight lie in a span of consecutive ids: two bits each, found by index,
 // whatever order the client acknowledges in. The bits grow with the span, up to all ids there are.
 class SendWindow {
  public:
@@ -21,45 +29,53 @@ class SendWindow {
     return in_flight_ <= limit_ / 2u && span_ <= ids_max / 2;
   }
 
-  // The id of the next message. Precondition: !full().
-  std::uint16_t take() {
+  // The id of the next message, which is sent at `qos` 1 or 2. Precondition: !full().
+  std::uint16_t take(std::uint8_t qos) {
     if (next_ == 0) skip_zero();
     const std::uint16_t id = next_;
     if (span_ == capacity_) grow();
-    word(id) |= bit(id);
+    put(id, qos == 2 ? SendState::sent_qos2 : SendState::sent_qos1);
     ++next_;
     ++span_;
     ++in_flight_;
     return id;
   }
 
-  // False: no message of that id is in flight.
-  bool release(std::uint16_t id) {
-    if (!holds(id)) return false;
-    word(id) &= ~bit(id);
+  [[nodiscard]] SendState state(std::uint16_t id) const {
+    const auto place = static_cast<std::uint16_t>(id - oldest());
+    return place < span_ ? get(id) : SendState::none;
+  }
+  // PUBREC has come. Precondition: state(id) is sent_qos2 or released.
+  void release(std::uint16_t id) { put(id, SendState::released); }
+  // The exchange is over. Precondition: state(id) is not none.
+  void finish(std::uint16_t id) {
+    put(id, SendState::none);
     --in_flight_;
-    drop_acknowledged();
-    return true;
+    while (span_ > 0 && get(oldest()) == SendState::none) --span_;
   }
 
-  void release_if_empty() {
+  void release_memory_if_empty() {
     if (in_flight_ > 0) return;
-    bits_.reset();
+    words_.reset();
     capacity_ = span_ = 0;
   }
 
  private:
   // One short of all 65,536, so that the place of id 0 is always free to be skipped.
   static constexpr std::uint32_t ids_max = 65'535;
+  static constexpr std::uint32_t ids_per_word = 32;
 
   [[nodiscard]] std::uint16_t oldest() const { return static_cast<std::uint16_t>(next_ - span_); }
   [[nodiscard]] std::uint64_t& word(std::uint16_t id) const {
-    return bits_[(id & (capacity_ - 1)) / 64];
+    return words_[(id & (capacity_ - 1)) / ids_per_word];
   }
-  static std::uint64_t bit(std::uint16_t id) { return std::uint64_t{1} << (id % 64); }
-  [[nodiscard]] bool holds(std::uint16_t id) const {
-    const auto place = static_cast<std::uint16_t>(id - oldest());
-    return place < span_ && (word(id) & bit(id)) != 0;
+  static unsigned shift(std::uint16_t id) { return id % ids_per_word * 2; }
+  [[nodiscard]] SendState get(std::uint16_t id) const {
+    return static_cast<SendState>(word(id) >> shift(id) & 3);
+  }
+  void put(std::uint16_t id, SendState state) {
+    word(id) = (word(id) & ~(std::uint64_t{3} << shift(id))) | static_cast<std::uint64_t>(state)
+                                                                   << shift(id);
   }
   // Id 0 takes a place in the span like one that has been acknowledged.
   void skip_zero() {
@@ -69,22 +85,20 @@ class SendWindow {
     }
     next_ = 1;
   }
-  void drop_acknowledged() {
-    while (span_ > 0 && (word(oldest()) & bit(oldest())) == 0) --span_;
-  }
   void grow() {
-    const std::uint32_t capacity = capacity_ == 0 ? 64 : 2 * capacity_;
-    auto bits = std::make_unique<std::uint64_t[]>(capacity / 64);
+    const std::uint32_t capacity = capacity_ == 0 ? ids_per_word : 2 * capacity_;
+    auto words = std::make_unique<std::uint64_t[]>(capacity / ids_per_word);
     for (std::uint32_t i = 0; i < span_; ++i) {
       const auto id = static_cast<std::uint16_t>(oldest() + i);
-      if ((word(id) & bit(id)) != 0) bits[(id & (capacity - 1)) / 64] |= bit(id);
+      words[(id & (capacity - 1)) / ids_per_word] |= static_cast<std::uint64_t>(get(id))
+                                                     << shift(id);
     }
-    bits_ = std::move(bits);
+    words_ = std::move(words);
     capacity_ = capacity;
   }
 
-  std::unique_ptr<std::uint64_t[]> bits_;
-  std::uint32_t capacity_ = 0;  // bits: 0 or a power of two, at least 64, at most 65,536
+  std::unique_ptr<std::uint64_t[]> words_;
+  std::uint32_t capacity_ = 0;  // ids: 0 or a power of two, at least 32, at most 65,536
   std::uint32_t span_ = 0;      // ids from the oldest in flight to the newest given
   std::uint32_t in_flight_ = 0;
   std::uint16_t limit_ = 65'535;

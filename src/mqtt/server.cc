@@ -31,6 +31,8 @@ void Server::stop() {
   listeners_.close();
   context_->connections.for_each([](std::uint32_t, auto& connection) { connection->stop(); });
   on_turn_end();
+  context_->wills.publish_all();
+  context_->hub.on_turn_end();  // the log may be stopped before this turn ends
   loop_.cancel(std::exchange(tick_, runtime::TimerId::none));
 }
 
@@ -60,6 +62,7 @@ void Server::on_turn_end() {
 void Server::start_ticking() {
   if (tick_ != runtime::TimerId::none) return;
   context_->wheel.start(context_->now_s());
+  context_->wills.start(context_->now_s());
   tick_ = loop_.run_after(std::chrono::seconds(1), [this] { on_tick(); });
 }
 
@@ -68,7 +71,9 @@ void Server::on_tick() {
   context_->wheel.advance(context_->now_s(), [this](hub::Handle handle, std::uint32_t second) {
     if (auto* connection = context_->connections.find(handle)) (*connection)->on_second(second);
   });
-  if (connections() > 0) tick_ = loop_.run_after(std::chrono::seconds(1), [this] { on_tick(); });
+  context_->wills.on_second(context_->now_s());
+  if (connections() > 0 || context_->wills.waiting())
+    tick_ = loop_.run_after(std::chrono::seconds(1), [this] { on_tick(); });
 }
 
 }  // namespace sluice::mqtt

@@ -36,8 +36,8 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook {
   // Returns the address really bound.
   Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint,
                                    net::Transport transport = net::Transport::tcp);
-  // Takes no more connections and closes those there are; clients of MQTT 5 are told why. Wills are
-  // not published.
+  // Takes no more connections and closes those there are; clients of MQTT 5 are told why. Their
+  // wills are not published, but those of clients that are gone already are, whatever their delay.
   void stop();
   [[nodiscard]] std::size_t connections() const;
 
@@ -51,7 +51,8 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook {
   runtime::Loop& loop_;
   std::shared_ptr<ConnectionContext> context_;
   Random random_;
-  runtime::TimerId tick_ = runtime::TimerId::none;  // runs each second while there are connections
+  runtime::TimerId tick_ =
+      runtime::TimerId::none;  // runs each second while there are connections, or wills that wait
   net::Listeners listeners_;
 };
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "mqtt/broker_test.h"
 
@@ -28,8 +29,9 @@ TEST(Server, ConnackSaysWhatIsOffered) {
   auto offered = numbers(connack.properties);
   EXPECT_EQ(offered.at(PropertyId::session_expiry), 0u);
   EXPECT_EQ(offered.at(PropertyId::receive_maximum), 1024u);
-  EXPECT_EQ(offered.at(PropertyId::maximum_qos), 1u);
-  EXPECT_EQ(offered.at(PropertyId::retain_available), 0u);
+  EXPECT_FALSE(offered.contains(PropertyId::maximum_qos)) << "left out: 2";
+  EXPECT_FALSE(offered.contains(PropertyId::retain_available)) << "left out: yes";
+  EXPECT_EQ(offered.at(PropertyId::topic_alias_maximum), 16u);
   EXPECT_EQ(offered.at(PropertyId::maximum_packet_size), 16u << 20);
   EXPECT_EQ(offered.at(PropertyId::shared_subscription_available), 0u);
   EXPECT_TRUE(offered.contains(PropertyId::assigned_client_id));
@@ -57,6 +59,45 @@ TEST(Server, EachMessageArrivesOnceAndInOrderAndIsAcknowledgedInOrder) {
       ASSERT_TRUE(as_text(message.payload).ends_with(std::to_string(i)))
           << as_text(message.payload);
       subscriber.ack(message.packet_id);
+    }
+  }
+}
+
+TEST(Server, AtQos2EachMessageArrivesOnceAndInOrder) {
+  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+    Broker broker(seed, {.max_inflight = 7});
+    auto subscriber = broker.client(both[seed % 2]);
+    ASSERT_EQ(subscriber.connect("s"), 0);
+    ASSERT_EQ(subscriber.subscribe({{.filter = "a/+", .qos = 2}}), std::vector<int>{2});
+    auto publisher = broker.client(both[seed / 2 % 2]);
+    ASSERT_EQ(publisher.connect("p"), 0);
+    constexpr int count = 200;
+    for (int i = 1; i <= count; ++i)
+      publisher.publish("a/b", std::to_string(i), 2, static_cast<std::uint16_t>(i));
+    std::set<std::uint16_t> received;
+    for (int completed = 0; completed < count;) {
+      ASSERT_TRUE(publisher.next());
+      const auto ack = decode_ack(publisher.frame().body, both[seed / 2 % 2]).value();
+      if (publisher.frame().type == PacketType::pubcomp) {
+        ++completed;
+        continue;
+      }
+      ASSERT_EQ(publisher.frame().type, PacketType::pubrec);
+      if (!received.insert(ack.packet_id).second) continue;
+      publisher.publish("a/b", "a repeat", 2, ack.packet_id);
+      publisher.ack(ack.packet_id, PacketType::pubrel);
+    }
+    for (int i = 1; i <= count;) {
+      ASSERT_TRUE(subscriber.next());
+      if (subscriber.frame().type == PacketType::pubrel) {
+        const auto released = decode_ack(subscriber.frame().body, both[seed % 2]).value();
+        subscriber.ack(released.packet_id, PacketType::pubcomp);
+        continue;
+      }
+      const auto message = decode_publish(subscriber.frame(), both[seed % 2]).value();
+      ASSERT_EQ(message.qos, 2);
+      ASSERT_EQ(as_text(message.payload), std::to_string(i++));
+      subscriber.ack(message.packet_id, PacketType::pubrec);
     }
   }
 }
@@ -205,9 +246,9 @@ TEST(Server, BadInputEndsOneConnectionWithAReasonAndIsCounted) {
   const std::vector<std::pair<std::string, int>> table = {
       {std::string("\x00\x00", 2), 0x81},                           // type 0
       {std::string("\x10\x00", 2), 0x82},                           // a second CONNECT
-      {std::string("\x34\x07\x00\x01t\x00\x01\x00x", 9), 0x9b},     // QoS 2
-      {std::string("\x31\x05\x00\x01t\x00x", 7), 0x9a},             // retain
-      {std::string("\x30\x07\x00\x01t\x03\x23\x00\x01", 9), 0x94},  // topic alias
+      {std::string("\x36\x07\x00\x01t\x00\x01\x00x", 9), 0x81},     // QoS 3
+      {std::string("\x30\x07\x00\x01t\x03\x23\x00\x00", 9), 0x94},  // topic alias 0
+      {std::string("\x30\x06\x00\x00\x03\x23\x00\x01", 8), 0x82},   // topic alias not known
       {std::string("\x30\x04\x00\x01+\x00", 6), 0x81},              // wildcard
       {std::string("\xf0\x00", 2), 0x82},                           // AUTH
       {std::string("\x20\x02\x00\x00", 4), 0x82},                   // CONNACK
@@ -225,7 +266,7 @@ TEST(Server, BadInputEndsOneConnectionWithAReasonAndIsCounted) {
   EXPECT_EQ(decode_connack(old.frame().body, Version::v3_1_1)->code, 1);
   bystander.publish("t", "x", 1, 1);
   EXPECT_EQ(bystander.next_ack().packet_id, 1);
-  EXPECT_NE(broker.metrics().find("sluice_mqtt_refusals_total{reason=\"qos_not_supported\"} 1"),
+  EXPECT_NE(broker.metrics().find("sluice_mqtt_refusals_total{reason=\"topic_alias_invalid\"} 1"),
             std::string::npos);
 }
 
@@ -235,10 +276,10 @@ TEST(Server, SubscriptionsAreRefusedOneByOne) {
   ASSERT_EQ(client.connect("c"), 0);
   const std::vector<Subscription> wanted = {
       {.filter = "a", .qos = 2}, {.filter = "a/#/b"}, {.filter = "$share/g/a"}, {.filter = "b"}};
-  EXPECT_EQ(client.subscribe(wanted), (std::vector<int>{1, 0x8f, 0x9e, 0}));
+  EXPECT_EQ(client.subscribe(wanted), (std::vector<int>{2, 0x8f, 0x9e, 0}));
   auto old = broker.client(Version::v3_1_1);
   ASSERT_EQ(old.connect("old"), 0);
-  EXPECT_EQ(old.subscribe(wanted), (std::vector<int>{1, 0x80, 0x80, 0}));
+  EXPECT_EQ(old.subscribe(wanted), (std::vector<int>{2, 0x80, 0x80, 0}));
 }
 
 TEST(Server, StoppingTellsTheClients) {

@@ -1,31 +1,16 @@
 #include "mqtt/session.h"
 
 #include <algorithm>
-#include <utility>
+#include <optional>
 
 #include "mqtt/decode.h"
-#include "mqtt/message_properties.h"
+#include "mqtt/property.h"
 #include "mqtt/session_state.h"
-#include "mqtt/text.h"
 #include "topic/topic.h"
 
 namespace sluice::mqtt {
 
 namespace {
-
-Reason reason_of(const Error& error) {
-  switch (error.code) {
-    case Errc::invalid:
-      return Reason::topic_name_invalid;
-    case Errc::disk_full:
-    case Errc::too_large:
-      return Reason::quota_exceeded;
-    case Errc::unauthorized:
-      return Reason::not_authorized;
-    default:
-      return Reason::implementation_specific;
-  }
-}
 
 Reason reason_of_subscribe(const Error& error) {
   const Reason reason = reason_of(error);
@@ -65,7 +50,10 @@ Session::Step Session::on_connected_packet(const Frame& frame) {
       break;
     }
     case PacketType::puback:
-      take(decode_ack(frame.body, version_), [this](const Ack& ack) { on_puback(ack); });
+    case PacketType::pubrec:
+    case PacketType::pubrel:
+    case PacketType::pubcomp:
+      take(decode_ack(frame.body, version_), [&](const Ack& ack) { on_ack(frame.type, ack); });
       break;
     case PacketType::subscribe:
       take(decode_subscribe(frame.body, version_),
@@ -91,127 +79,11 @@ Session::Step Session::on_connected_packet(const Frame& frame) {
     case PacketType::auth:
       refuse({Reason::protocol_error, "AUTH without an authentication method"});
       break;
-    case PacketType::pubrec:
-    case PacketType::pubrel:
-    case PacketType::pubcomp:
-      refuse({Reason::protocol_error, "a packet of QoS 2; the highest offered is 1"});
-      break;
     default:
       refuse({Reason::protocol_error, "a packet that only a server sends"});
       break;
   }
   return Step::taken;
-}
-
-// --- publishing
-
-Session::Step Session::on_publish(const Publish& packet) {
-  if (packet.qos == 1 && receive_ring_.size() >= context_.options.receive_maximum) {
-    if (is_v5()) {
-      refuse({Reason::receive_maximum_exceeded,
-              "more publishes without PUBACK than the receive maximum"});
-      return Step::taken;
-    }
-    waits_ |= wait_window;
-    return Step::later;
-  }
-  hub::Message message{.topic = packet.topic,
-                       .payload = packet.payload,
-                       .qos = packet.qos,
-                       .retain = packet.retain,
-                       .publisher = id_,
-                       .expiry_s = {}};
-  std::optional<Refusal> wrong;
-  if (packet.qos > 1)
-    wrong = {Reason::qos_not_supported, "PUBLISH with QoS 2; the highest offered is 1"};
-  if (is_v5() && packet.retain)
-    wrong = {Reason::retain_not_supported, "PUBLISH with retain, which is not offered"};
-  if (!packet.properties.bytes.empty()) {
-    if (auto read = read_message_properties(packet.properties, message, context_.properties); !read)
-      wrong = read.error();
-  }
-  if (packet.topic.empty()) wrong = {Reason::protocol_error, "PUBLISH without a topic"};
-  if (has_wildcard(packet.topic))
-    wrong = {Reason::malformed, "the topic of PUBLISH holds a wildcard"};
-  if (wrong) {
-    refuse(*wrong);
-    return Step::taken;
-  }
-  return publish(packet, message);
-}
-
-Session::Step Session::publish(const Publish& packet, const hub::Message& message) {
-  if (packet.topic.front() == '$') {
-    context_.counters.dropped_topic.add();
-    answer_unstored(packet, is_v5() ? Reason::topic_name_invalid : Reason::success);
-    return Step::taken;
-  }
-  if (!unrestricted_ && !host_.check(principal_, access::Action::publish, packet.topic)) {
-    context_.counters.dropped_not_authorized.add();
-    answer_unstored(packet, is_v5() ? Reason::not_authorized : Reason::success);
-    return Step::taken;
-  }
-  const std::uint64_t sequence = next_sequence_++;
-  if (auto result = host_.publish(sequence, message); !result) {
-    if (result.error().code == Errc::busy) {
-      waits_ |= wait_room;
-      return Step::later;
-    }
-    on_publish_error(packet, result.error());
-    return Step::taken;
-  }
-  context_.counters.received[packet.qos]->add();
-  if (packet.qos == 1) {
-    receive_ring_.push({sequence, packet.packet_id, Reason::success, false});
-    if (durable_up_to_ >= sequence) send_acks();
-  }
-  return Step::taken;
-}
-
-void Session::answer_unstored(const Publish& packet, Reason reason) {
-  if (packet.qos == 0) return;
-  receive_ring_.push({next_sequence_++, packet.packet_id, reason, true});
-  send_acks();
-}
-
-void Session::on_publish_error(const Publish& packet, const Error& error) {
-  context_.counters.dropped_not_stored.add();
-  if (packet.qos == 0) return;
-  // 3.1.1 has no negative PUBACK, and none that is positive may be sent for what is not stored.
-  if (!is_v5()) return end(reason_of(error), error.text);
-  answer_unstored(packet, reason_of(error));
-}
-
-void Session::on_published(std::uint64_t up_to) {
-  if (state_ != State::connected) return;
-  durable_up_to_ = std::max(durable_up_to_, up_to);
-  send_acks();
-}
-
-void Session::on_publish_failed(std::uint64_t sequence, const Error& error) {
-  if (state_ != State::connected) return;
-  context_.counters.dropped_not_stored.add();
-  ReceiveRing::Entry* entry = receive_ring_.find(sequence);
-  if (!entry) return;
-  if (!is_v5()) return end(reason_of(error), error.text);
-  entry->reason = reason_of(error);
-  entry->decided = true;
-  send_acks();
-}
-
-void Session::send_acks() {
-  if (receive_ring_.empty()) return;
-  Buffer& out = host_.control_output();
-  for (; !receive_ring_.empty(); receive_ring_.pop()) {
-    const ReceiveRing::Entry& entry = receive_ring_.front();
-    if (!entry.decided && entry.sequence > durable_up_to_) break;
-    encode_ack(out, version_, PacketType::puback,
-               {.packet_id = entry.packet_id,
-                .code = static_cast<std::uint8_t>(entry.reason),
-                .properties = {}});
-  }
-  if (receive_ring_.size() < context_.options.receive_maximum)
-    waits_ &= static_cast<std::uint8_t>(~wait_window);
 }
 
 // --- subscribing
@@ -228,20 +100,27 @@ void Session::on_subscribe(const Subscribe& packet) {
       std::make_unique<PendingSubscribe>(packet.packet_id, packet.count + 1, Buffer(packet.count));
   waits_ |= wait_subscribe;
   std::uint32_t index = 0;
-  for_each_subscription(packet, [&](const Subscription& subscription) {
-    const std::uint32_t place = index++;
-    const hub::SubscribeOptions options{.qos = std::min<std::uint8_t>(subscription.qos, 1),
-                                        .no_local = subscription.no_local,
-                                        .retain_as_published = subscription.retain_as_published,
-                                        .id = id};
-    pending_subscribe_->codes[place] = std::byte{options.qos};
-    const Reason reason = check_filter(subscription.filter);
-    if (reason == Reason::success) return host_.subscribe(place, subscription.filter, options);
-    pending_subscribe_->codes[place] =
-        static_cast<std::byte>(is_v5() ? reason : Reason::unspecified);
-    --pending_subscribe_->waiting;
-  });
+  for_each_subscription(
+      packet, [&](const Subscription& subscription) { subscribe_one(index++, subscription, id); });
   if (--pending_subscribe_->waiting == 0) send_suback();
+}
+
+void Session::subscribe_one(std::uint32_t index, const Subscription& subscription,
+                            std::uint32_t id) {
+  // Retain handling (3.8.3.1); what 3.1.1 does has the same code, 0.
+  const bool send_retained =
+      subscription.retain_handling == 0 ||
+      (subscription.retain_handling == 1 && !host_.has_filter(subscription.filter));
+  const hub::SubscribeOptions options{.qos = subscription.qos,
+                                      .no_local = subscription.no_local,
+                                      .retain_as_published = subscription.retain_as_published,
+                                      .send_retained = send_retained,
+                                      .id = id};
+  pending_subscribe_->codes[index] = std::byte{options.qos};
+  const Reason reason = check_filter(subscription.filter);
+  if (reason == Reason::success) return host_.subscribe(index, subscription.filter, options);
+  pending_subscribe_->codes[index] = static_cast<std::byte>(is_v5() ? reason : Reason::unspecified);
+  --pending_subscribe_->waiting;
 }
 
 Reason Session::check_filter(std::string_view filter) {
@@ -296,37 +175,35 @@ void Session::on_unsubscribe(const Unsubscribe& packet) {
                   {.packet_id = packet.packet_id, .properties = {}, .codes = codes});
 }
 
-std::size_t Session::deliver(std::string_view prefix, const log::Block& block,
-                             std::span<const hub::Delivery> deliveries, std::size_t out_max,
-                             Buffer& out) {
-  return outbound_.deliver(prefix, block, deliveries, out_max, out, context_.delivery);
-}
-
-// An id that is not in flight is ignored: the client may acknowledge twice.
-void Session::on_puback(const Ack& packet) { outbound_.window().release(packet.packet_id); }
-
 // --- ending
 
 void Session::on_disconnect(const Disconnect& packet) {
-  bool asks_for_session = false;
+  std::optional<std::uint32_t> session_expiry_s;
   for_each_property(packet.properties, [&](const Property& property) {
-    asks_for_session |= property.id == PropertyId::session_expiry && property.number > 0;
+    if (property.id == PropertyId::session_expiry) session_expiry_s = property.number;
   });
-  if (asks_for_session && !asked_for_session_)  // [MQTT-3.14.2-2]
+  if (session_expiry_s.value_or(0) > 0 && !asked_for_session_)  // [MQTT-3.14.2-2]
     return refuse(
         {Reason::protocol_error, "DISCONNECT asks for a session that CONNECT did not ask for"});
   if (packet.code == 0) will_.reset();
+  if (will_ && session_expiry_s) will_->session_expiry_s = *session_expiry_s;
   end(Reason::success, "DISCONNECT");
 }
 
-void Session::refuse(const Refusal& refusal) {
-  if (state_ == State::ended) return;
-  on_ended_by_server(refusal.reason, refusal.text);
-}
+void Session::refuse(const Refusal& refusal) { on_ended_by_server(refusal.reason, refusal.text); }
 
 void Session::on_ended_by_server(Reason reason, std::string_view text) {
+  if (state_ == State::ended) return;
   if (state_ == State::connected && is_v5()) send_disconnect(reason, text);
   end(reason, text);
+}
+
+// A session that is resumed within the will's delay has not lost its client; one that is begun anew
+// is over, which no will outlives (3.1.2.5, 3.1.4).
+void Session::on_taken_over(hub::Claim newer) {
+  if (will_ && newer == hub::Claim::resume && will_->wait_s() > 0) will_.reset();
+  if (will_) will_->delay_s = 0;
+  on_ended_by_server(Reason::session_taken_over, "another connection uses the client id");
 }
 
 void Session::on_lost(std::string_view text) { end(Reason::success, text); }
@@ -354,27 +231,10 @@ void Session::end(Reason reason, std::string_view text) {
   host_.end(reason, text);
 }
 
-bool Session::publish_will() {
-  if (!will_) return false;
-  hub::Message message{.topic = will_->topic,
-                       .payload = will_->payload,
-                       .qos = will_->qos,
-                       .retain = will_->retain,
-                       .publisher = id_,
-                       .expiry_s = {}};
-  const auto read = read_message_properties({will_->properties}, message, context_.properties);
-  SLUICE_ASSERT(
-      read.has_value());  // what is refused is not allowed in a will, so CONNECT was refused
-  if (!host_.publish(next_sequence_++, message)) context_.counters.dropped_will.add();
-  will_.reset();
-  return true;
-}
-
-void Session::drop_will() { will_.reset(); }
-
 void Session::release_idle_memory() {
   receive_ring_.release_if_empty();
-  outbound_.window().release_if_empty();
+  outbound_.window().release_memory_if_empty();
+  if (inbound_) inbound_->qos2.release_memory_if_empty();
 }
 
 }  // namespace sluice::mqtt

@@ -15,6 +15,7 @@
 #include "mqtt/outbound.h"
 #include "mqtt/packet.h"
 #include "mqtt/receive_ring.h"
+#include "mqtt/will.h"
 
 namespace sluice::mqtt {
 
@@ -24,11 +25,11 @@ class SessionHost {
  public:
   // Where packets to the client are written.
   virtual Buffer& control_output() = 0;
-  virtual Result<access::Principal> authenticate(const access::Login& login) = 0;
+  virtual void log_in(const access::Login& login) = 0;  // -> on_logged_in
   virtual Result<void> check(const access::Principal& principal, access::Action action,
                              std::string_view resource) = 0;
   virtual bool unrestricted(const access::Principal& principal) = 0;
-  virtual void claim(const std::string& client_id, std::uint64_t session) = 0;  // -> on_claimed
+  virtual void claim(const std::string& client_id, hub::Claim claim) = 0;  // -> on_claimed
   virtual Result<void> publish(std::uint64_t sequence,
                                const hub::Message& message) = 0;  // -> on_published
   virtual void subscribe(std::uint32_t index, std::string_view filter,
@@ -51,8 +52,8 @@ struct SessionContext {
 };
 
 // One MQTT session, as long as its connection: packets and completions in, actions out. No socket
-// and no clock. Acknowledges a publish when it is durable, in the order of arrival. Nothing of it
-// outlives the connection.
+// and no clock. Acknowledges a publish (PUBACK, PUBREC) when it is durable, in the order of
+// arrival. Nothing of it outlives the connection but its will, which is taken out at the end.
 class Session {
  public:
   enum class Step : std::uint8_t {
@@ -71,65 +72,89 @@ class Session {
   [[nodiscard]] bool waits_for_room() const { return (waits_ & wait_room) != 0; }
   [[nodiscard]] std::size_t packet_max() const;
 
+  // Before the packets of a read are shown: permissions may have changed.
+  void ask_permissions() { unrestricted_ = connected() && host_.unrestricted(principal_); }
   Step on_packet(const Frame& frame);
   // Bytes that are no packet, or anything else that breaks the protocol.
   void refuse(const Refusal& refusal);
 
+  void on_logged_in(Result<access::Principal> principal);
   void on_claimed(const Result<void>& result);
   void on_published(std::uint64_t up_to);
   void on_publish_failed(std::uint64_t sequence, const Error& error);
   void on_room() { waits_ &= static_cast<std::uint8_t>(~wait_room); }
   void on_subscribed(std::uint32_t index, const Result<void>& result);
-  // The server ends it: taken over, shutting down, silent for too long.
+  // Another connection has claimed the client id. What becomes of the will stands in
+  // docs/reference/mqtt.md.
+  void on_taken_over(hub::Claim newer);
+  // The server ends it: shutting down, silent for too long.
   void on_ended_by_server(Reason reason, std::string_view text);
   // The socket is gone.
   void on_lost(std::string_view text);
-  // After the end: publishes the will if there is one left. True: it did.
-  bool publish_will();
-  void drop_will();
+  // After the end, once: the will, if it is to be published.
+  std::unique_ptr<StoredWill> take_will() { return std::move(will_); }
+  void drop_will() { will_.reset(); }
 
   // What a subscription gives; as hub::SubscriberSink says.
-  std::size_t deliver(std::string_view prefix, const log::Block& block,
-                      std::span<const hub::Delivery> deliveries, std::size_t out_max, Buffer& out);
+  std::size_t deliver(const DeliveryBatch& batch, std::size_t out_max, Buffer& out) {
+    return outbound_.deliver(batch, out_max, out, context_.delivery);
+  }
   [[nodiscard]] bool has_room_again() { return outbound_.window().has_room_again(); }
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] Version version() const { return version_; }
-  [[nodiscard]] const std::string& client_id() const { return client_id_; }
+  [[nodiscard]] const std::string& client_id() const { return principal_.client_id; }
   // Seconds of silence that the client allows itself; 0: for ever.
   [[nodiscard]] std::uint16_t keep_alive_s() const { return keep_alive_s_; }
   void release_idle_memory();
 
  private:
-  enum class State : std::uint8_t { fresh, claiming, connected, ended };
+  enum class State : std::uint8_t { fresh, logging_in, claiming, connected, ended };
   // Why no packet may be shown, as bits.
-  static constexpr std::uint8_t wait_claim = 1;
+  static constexpr std::uint8_t wait_connect = 1;
   static constexpr std::uint8_t wait_subscribe = 2;
   static constexpr std::uint8_t wait_room = 4;
   static constexpr std::uint8_t wait_window = 8;
 
-  struct StoredWill;        // its own copy of what CONNECT said
+  struct Inbound;           // what only some publishers need: QoS 2, topic aliases
   struct PendingSubscribe;  // a SUBSCRIBE of which not all filters have been answered
 
   void on_first_packet(const Frame& frame);
   Decoded<void> on_connect(const Connect& connect);
   Decoded<void> read_connect_properties(const Connect& connect);
   Decoded<void> take_client_id(const Connect& connect);
-  Decoded<void> log_in(const Connect& connect);
-  Decoded<void> take_will(const Will& will);
+  Decoded<void> accept_will(const Will& will, std::uint32_t session_expiry_s);
+  Decoded<void> take_principal(Result<access::Principal> principal);
   void send_connack();
   void refuse_connect(Version version, const Refusal& refusal);
 
   Step on_connected_packet(const Frame& frame);
   template <class T, class Take>
   void take(const Decoded<T>& packet, Take take_packet);
+  void on_ack(PacketType type, const Ack& packet);
+
   Step on_publish(const Publish& packet);
-  Step publish(const Publish& packet, const hub::Message& message);
+  Decoded<void> read_publish(const Publish& packet, hub::Message& message);
+  Decoded<void> resolve_alias(std::uint16_t alias, hub::Message& message);
+  bool answer_repeat(const Publish& packet);
+  Step on_no_place();
+  Step publish(const Publish& packet, hub::Message& message);
+  Inbound& inbound();
+  void expect_ack(const Publish& packet, std::uint64_t sequence);
   // Answers a publish that is not stored; `reason` success: as if it were.
   void answer_unstored(const Publish& packet, Reason reason);
   void on_publish_error(const Publish& packet, const Error& error);
+  void on_pubrel(const Ack& packet);
+  void send_acks();
+  void send_ack(const ReceiveRing::Entry& entry, Buffer& out);
+
   void on_puback(const Ack& packet);
+  void on_pubrec(const Ack& packet);
+  void on_pubcomp(const Ack& packet);
+  void send_ack(PacketType type, std::uint16_t packet_id, Reason reason = Reason::success);
+
   void on_subscribe(const Subscribe& packet);
+  void subscribe_one(std::uint32_t index, const Subscription& subscription, std::uint32_t id);
   Reason check_filter(std::string_view filter);
   // Keeps count of the connection's filters; false: one more would be too many.
   bool take_place(std::string_view filter);
@@ -137,7 +162,6 @@ class Session {
   void on_unsubscribe(const Unsubscribe& packet);
   void on_disconnect(const Disconnect& packet);
 
-  void send_acks();
   void send_disconnect(Reason reason, std::string_view text);
   [[nodiscard]] bool has_room_for_reason_string(std::string_view text) const;
   void end(Reason reason, std::string_view text);
@@ -150,19 +174,23 @@ class Session {
   std::uint64_t durable_up_to_ = 0;
   ReceiveRing receive_ring_;
   Outbound outbound_;
-  std::string client_id_;
-  access::Principal principal_;
+  access::Principal principal_;       // its client id from CONNECT on, the rest from the login on
+  std::unique_ptr<Inbound> inbound_;  // made when it is needed
   std::unique_ptr<StoredWill> will_;
   std::unique_ptr<PendingSubscribe> pending_subscribe_;
   std::uint16_t keep_alive_s_ = 0;
+  std::uint16_t filters_ = 0;  // subscribed to, at most options.subscriptions_max
+  // Publishes of QoS 1 without PUBACK and of QoS 2 without PUBCOMP: what the receive maximum is of.
+  std::uint32_t open_publishes_ = 0;
   Version version_ = Version::v3_1_1;
   State state_ = State::fresh;
   std::uint8_t waits_ = 0;
-  std::uint16_t filters_ = 0;  // subscribed to, at most options.subscriptions_max
   bool assigned_client_id_ : 1 = false;
+  bool clean_start_ : 1 = true;
+  bool has_user_ : 1 = false;  // CONNECT named one
   bool keep_alive_cut_ : 1 = false;
   bool asked_for_session_ : 1 = false;  // MQTT 5: a session expiry interval above 0
-  bool unrestricted_ : 1 = false;
+  bool unrestricted_ : 1 = false;       // everything is permitted
 };
 
 }  // namespace sluice::mqtt

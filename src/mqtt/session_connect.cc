@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "mqtt/decode.h"
-#include "mqtt/message_properties.h"
+#include "mqtt/property.h"
 #include "mqtt/session.h"
 #include "mqtt/session_state.h"
 #include "topic/topic.h"
@@ -27,6 +27,7 @@ std::uint8_t return_code_3_1_1(Reason reason) {
     case Reason::client_id_invalid:
       return 2;
     case Reason::server_unavailable:
+    case Reason::server_busy:
       return 3;
     case Reason::bad_user_or_password:
       return 4;
@@ -35,6 +36,15 @@ std::uint8_t return_code_3_1_1(Reason reason) {
     default:
       return 0;
   }
+}
+
+// 0: none is wanted, which is all that MQTT 3.1.1 can say of it here.
+std::uint32_t session_expiry_of(const Connect& connect) {
+  std::uint32_t seconds = 0;
+  for_each_property(connect.properties, [&](const Property& property) {
+    if (property.id == PropertyId::session_expiry) seconds = property.number;
+  });
+  return seconds;
 }
 
 }  // namespace
@@ -54,36 +64,42 @@ void Session::on_first_packet(const Frame& frame) {
 Decoded<void> Session::on_connect(const Connect& connect) {
   if (auto valid = read_connect_properties(connect); !valid) return valid;
   if (auto valid = take_client_id(connect); !valid) return valid;
+  clean_start_ = connect.clean_start;
   keep_alive_s_ = connect.keep_alive_s;
   const std::uint16_t cut = context_.options.keep_alive_max_s;
   if (is_v5() && cut != 0 && (keep_alive_s_ == 0 || keep_alive_s_ > cut)) {
     keep_alive_s_ = cut;
     keep_alive_cut_ = true;
   }
-  if (auto valid = log_in(connect); !valid) return valid;
   if (connect.will) {
-    if (auto valid = take_will(*connect.will); !valid) return valid;
+    if (auto valid = accept_will(*connect.will, session_expiry_of(connect)); !valid) return valid;
   }
-  state_ = State::claiming;
-  waits_ |= wait_claim;
-  host_.claim(client_id_, id_);
+  has_user_ = connect.user.has_value();
+  state_ = State::logging_in;
+  waits_ |= wait_connect;
+  host_.log_in({.protocol = "mqtt",
+                .peer = {},
+                .client_id = client_id(),
+                .user = connect.user.value_or(""),
+                .password = as_text(connect.password.value_or(Bytes{}))});
   return {};
 }
 
 Decoded<void> Session::read_connect_properties(const Connect& connect) {
   std::uint16_t receive_maximum = 65'535;
   std::uint32_t packet_max = 0;
+  std::uint16_t topic_aliases = 0;
   bool authentication = false;
   for_each_property(connect.properties, [&](const Property& property) {
     switch (property.id) {
-      case PropertyId::session_expiry:
-        asked_for_session_ = property.number > 0;
-        break;
       case PropertyId::receive_maximum:
         receive_maximum = static_cast<std::uint16_t>(property.number);
         break;
       case PropertyId::maximum_packet_size:
         packet_max = property.number;
+        break;
+      case PropertyId::topic_alias_maximum:
+        topic_aliases = static_cast<std::uint16_t>(property.number);
         break;
       case PropertyId::authentication_method:
         authentication = true;
@@ -92,8 +108,12 @@ Decoded<void> Session::read_connect_properties(const Connect& connect) {
         break;
     }
   });
-  outbound_.configure(version_, std::min(receive_maximum, context_.options.max_inflight),
-                      packet_max);
+  asked_for_session_ = session_expiry_of(connect) > 0;
+  const Options& options = context_.options;
+  outbound_.configure({.version = version_,
+                       .receive_maximum = std::min(receive_maximum, options.max_inflight),
+                       .packet_max = packet_max,
+                       .topic_aliases = std::min(topic_aliases, options.topic_alias_max)});
   if (authentication)
     return refusal(Reason::bad_authentication_method, "no authentication method is offered");
   return {};
@@ -103,49 +123,57 @@ Decoded<void> Session::take_client_id(const Connect& connect) {
   if (connect.client_id.size() > context_.options.client_id_max)
     return refusal(Reason::client_id_invalid, "the client id is too long");
   if (!connect.client_id.empty()) {
-    client_id_ = connect.client_id;
+    principal_.client_id = connect.client_id;
     return {};
   }
   if (!is_v5() && !connect.clean_start)
     return refusal(Reason::client_id_invalid,
                    "no client id, and no clean session");  // [MQTT-3.1.3-8]
-  client_id_ = fmt::format("sluice-{:016x}", id_);
+  principal_.client_id = fmt::format("sluice-{:016x}", id_);
   assigned_client_id_ = true;
   return {};
 }
 
-Decoded<void> Session::log_in(const Connect& connect) {
-  auto principal = host_.authenticate({.protocol = "mqtt",
-                                       .peer = {},
-                                       .client_id = client_id_,
-                                       .user = connect.user.value_or(""),
-                                       .password = as_text(connect.password.value_or(Bytes{}))});
-  if (!principal) {
-    context_.counters.auth_failures.add();
-    return refusal(connect.user ? Reason::bad_user_or_password : Reason::not_authorized,
-                   "the login was refused");
-  }
-  principal_ = std::move(*principal);
-  unrestricted_ = host_.unrestricted(principal_);
+Decoded<void> Session::accept_will(const Will& will, std::uint32_t session_expiry_s) {
+  if (!topic::validate_topic_name(will.topic) || will.topic.starts_with('$'))
+    return refusal(Reason::topic_name_invalid, "the will's topic is not allowed");
+  will_ = std::make_unique<StoredWill>(will, id_);
+  will_->session_expiry_s = session_expiry_s;
+  for_each_property(will.properties, [&](const Property& property) {
+    if (property.id == PropertyId::will_delay)
+      will_->delay_s = std::min(property.number, context_.options.will_delay_max_s);
+  });
   return {};
 }
 
-Decoded<void> Session::take_will(const Will& will) {
-  if (will.qos > 1)
-    return refusal(Reason::qos_not_supported, "the will has QoS 2; the highest offered is 1");
-  if (is_v5() && will.retain)
-    return refusal(Reason::retain_not_supported, "the will is to be retained");
-  if (!topic::validate_topic_name(will.topic) || will.topic.starts_with('$'))
-    return refusal(Reason::topic_name_invalid, "the will's topic is not allowed");
-  if (!unrestricted_ && !host_.check(principal_, access::Action::publish, will.topic))
+void Session::on_logged_in(Result<access::Principal> principal) {
+  if (state_ != State::logging_in) return;
+  waits_ &= static_cast<std::uint8_t>(~wait_connect);
+  if (auto valid = take_principal(std::move(principal)); !valid)
+    return refuse_connect(version_, valid.error());
+  state_ = State::claiming;
+  waits_ |= wait_connect;
+  host_.claim(client_id(), clean_start_ ? hub::Claim::clean : hub::Claim::resume);
+}
+
+Decoded<void> Session::take_principal(Result<access::Principal> principal) {
+  if (!principal) {
+    if (principal.error().code == Errc::busy)
+      return refusal(Reason::server_busy, "too many logins are waiting");
+    return refusal(has_user_ ? Reason::bad_user_or_password : Reason::not_authorized,
+                   "the login was refused");
+  }
+  principal->client_id = client_id();
+  principal_ = std::move(*principal);
+  unrestricted_ = host_.unrestricted(principal_);
+  if (will_ && !unrestricted_ && !host_.check(principal_, access::Action::publish, will_->topic))
     return refusal(Reason::not_authorized, "the will's topic is not permitted");
-  will_ = std::make_unique<StoredWill>(will);
   return {};
 }
 
 void Session::on_claimed(const Result<void>& result) {
   if (state_ != State::claiming) return;
-  waits_ &= static_cast<std::uint8_t>(~wait_claim);
+  waits_ &= static_cast<std::uint8_t>(~wait_connect);
   if (!result)
     return refuse_connect(version_,
                           {Reason::server_unavailable, "the client id could not be claimed"});
@@ -162,10 +190,10 @@ void Session::send_connack() {
     const Options& options = context_.options;
     if (asked_for_session_) writer.number(PropertyId::session_expiry, 0);
     writer.number(PropertyId::receive_maximum, options.receive_maximum);
-    writer.number(PropertyId::maximum_qos, 1);
-    writer.number(PropertyId::retain_available, 0);
     writer.number(PropertyId::maximum_packet_size, static_cast<std::uint32_t>(options.packet_max));
-    if (assigned_client_id_) writer.text(PropertyId::assigned_client_id, client_id_);
+    if (options.topic_alias_max > 0)
+      writer.number(PropertyId::topic_alias_maximum, options.topic_alias_max);
+    if (assigned_client_id_) writer.text(PropertyId::assigned_client_id, client_id());
     writer.number(PropertyId::shared_subscription_available, 0);
     if (keep_alive_cut_) writer.number(PropertyId::server_keep_alive, keep_alive_s_);
   }

@@ -1,14 +1,13 @@
 // A session under random packets and random answers of the hub. The first byte chooses the version
 // and whether a valid CONNECT goes first; then each byte is a step: one of the hub's events, or a
-// packet, whose bytes follow. Laws: a PUBLISH is acknowledged once, in its turn, and positively
-// only when it is durable; the limits on waiting publishes and on filters hold; an ended session is
-// silent.
+// packet, whose bytes follow. Laws: those of SessionModel (QoS 0, 1, 2 and topic aliases in both
+// directions); the limit on filters holds; the end is told once, and an ended session is silent.
 
 #include <cstdint>
 #include <cstdlib>
-#include <deque>
+#include <optional>
 
-#include "mqtt/session_rig_test.h"
+#include "mqtt/session_model_test.h"
 
 namespace sluice::mqtt {
 namespace {
@@ -17,15 +16,23 @@ void check(bool law) {
   if (!law) std::abort();
 }
 
-constexpr Options small_limits{
-    .packet_max = 4096, .receive_maximum = 4, .filters_max = 8, .subscriptions_max = 4};
+constexpr Options small_limits{.packet_max = 4096,
+                               .receive_maximum = 4,
+                               .max_inflight = 3,
+                               .topic_alias_max = 3,
+                               .filters_max = 8,
+                               .subscriptions_max = 4};
 
 class Run {
  public:
   Run(Version version, bool connect_first) : rig_(version, small_limits) {
+    rig_.host.login_answer.reset();
     if (!connect_first) return;
+    rig_.host.login_answer = access::Principal{};
     rig_.connected();
     rig_.host.claimed.reset();
+    rig_.host.logging_in.reset();
+    model_.emplace(version, small_limits);
   }
 
   void steps(Bytes in) {
@@ -33,7 +40,7 @@ class Run {
       const auto step = std::to_integer<std::uint8_t>(in[0]);
       in = in.subspan(1);
       if (step % 8 < 6)
-        event(step);
+        event(step % 8, step / 8);
       else
         in = in.subspan(packet(in));
       check_output();
@@ -42,17 +49,9 @@ class Run {
   }
 
  private:
-  // A publish of QoS 1 that the session has taken, until its PUBACK.
-  struct Pending {
-    std::uint16_t packet_id;
-    std::uint64_t sequence;  // 0: never given to the hub
-    bool failed = false;
-  };
-
-  void event(std::uint8_t step) {
+  void event(int kind, std::uint8_t argument) {
     Session& session = rig_.session;
-    const std::uint8_t argument = step / 8;
-    switch (step % 8) {
+    switch (kind) {
       case 0:
         return publish_some(argument);
       case 1:
@@ -64,44 +63,64 @@ class Run {
       case 3:
         return rig_.answer_subscribes();
       case 4:
-        return answer_claim(argument < 31);
+        return answer_connect(argument < 31);
       default:
-        if (argument == 0) session.on_lost("fuzzed");
-        if (argument == 1) session.on_ended_by_server(Reason::keep_alive_timeout, "fuzzed");
-        return;
+        if (argument == 0) return session.on_lost("fuzzed");
+        if (argument == 1) return session.on_ended_by_server(Reason::keep_alive_timeout, "fuzzed");
+        return deliver(argument);
     }
   }
 
-  void answer_claim(bool granted) {
+  // The login, or else the claim.
+  void answer_connect(bool granted) {
+    if (rig_.host.logging_in) {
+      rig_.host.logging_in.reset();
+      if (granted) return rig_.session.on_logged_in(access::Principal{});
+      return rig_.session.on_logged_in(fail(Errc::unauthorized, "fuzzed"));
+    }
     if (!rig_.host.claimed) return;
     rig_.host.claimed.reset();
-    if (granted) return rig_.session.on_claimed({});
-    rig_.session.on_claimed(fail(Errc::closed, "fuzzed"));
+    if (!granted) return rig_.session.on_claimed(fail(Errc::closed, "fuzzed"));
+    rig_.session.on_claimed({});
+    if (rig_.session.connected()) model_.emplace(rig_.session.version(), small_limits);
   }
 
   // The hub says that all up to the `count`th that waits are durable.
   void publish_some(std::size_t count) {
-    for (const Pending& pending : pending_) {
-      if (count-- == 0) break;
-      durable_ = std::max(durable_, pending.sequence);
-    }
-    rig_.session.on_published(durable_);
+    if (!model_) return;
+    const auto waiting = model_->not_durable();
+    if (count = std::min(count, waiting.size()); count == 0) return;
+    model_->on_durable(waiting[count - 1]);
+    rig_.session.on_published(waiting[count - 1]);
   }
 
   // As the hub does: fails what is not durable, before it says more.
   void fail_one() {
-    for (Pending& pending : pending_) {
-      if (pending.sequence <= durable_ || pending.failed) continue;
-      pending.failed = true;
-      return rig_.session.on_publish_failed(pending.sequence, {Errc::disk_full, "fuzzed"});
-    }
+    if (!model_) return;
+    const auto waiting = model_->not_durable();
+    if (waiting.empty()) return;
+    model_->on_failed(waiting.front());
+    rig_.session.on_publish_failed(waiting.front(), {Errc::disk_full, "fuzzed"});
   }
 
-  // Shows the packet that `in` begins with; returns its size.
+  void deliver(std::uint8_t argument) {
+    if (!rig_.session.connected()) return;
+    const auto published = static_cast<std::uint8_t>(argument % 3);
+    const auto granted = static_cast<std::uint8_t>(argument / 3 % 3);
+    const std::string_view topic = argument < 18 ? "deliveries/one" : "deliveries/two";
+    const auto too_large = rig_.counters.dropped_too_large.value();
+    if (rig_.deliver(topic, published, granted) &&
+        rig_.counters.dropped_too_large.value() == too_large)
+      model_->on_delivered(topic, std::min(published, granted));
+  }
+
+  // Shows the packet that `in` begins with, or one that was to be shown again; returns how many
+  // bytes of `in` it took.
   std::size_t packet(Bytes in) {
     Session& session = rig_.session;
     if (!session.ready()) return 0;
-    const auto cut = decode_frame(in, session.packet_max());
+    const Bytes from = held_.empty() ? in : Bytes(held_);
+    const auto cut = decode_frame(from, session.packet_max());
     if (!cut) {
       session.refuse(cut.error());
       return 0;
@@ -109,25 +128,21 @@ class Run {
     const auto* frame = std::get_if<Frame>(&*cut);
     if (!frame) return in.size();
     const bool was_connected = session.connected();
-    const std::size_t stored = rig_.host.published.size();
-    const auto step = session.on_packet(*frame);
-    if (step == Session::Step::later) {
-      check(!session.ready() && rig_.host.published.size() == stored);
-      return 0;
+    const std::size_t before = rig_.host.published.size();
+    if (session.on_packet(*frame) == Session::Step::later) {
+      check(!session.ready() && rig_.host.published.size() == before);
+      if (!held_.empty()) return 0;
+      append(held_, in.first(frame->size));
+      return frame->size;
     }
-    if (was_connected && !session.ended()) note_publish(*frame, stored);
-    return frame->size;
-  }
-
-  void note_publish(const Frame& frame, std::size_t stored) {
-    if (frame.type != PacketType::publish) return;
-    const auto publish = decode_publish(frame, rig_.session.version()).value();
-    const auto& published = rig_.host.published;
-    check(published.size() <= stored + 1);
-    if (publish.qos == 0) return;
-    pending_.push_back({.packet_id = publish.packet_id,
-                        .sequence = published.size() > stored ? published.back().sequence : 0});
-    check(pending_.size() <= small_limits.receive_maximum);
+    const auto stored = std::span(rig_.host.published).subspan(before);
+    if (was_connected)
+      model_->on_packet(*frame, stored, session.ended());
+    else
+      check(stored.empty());
+    const std::size_t used = held_.empty() ? frame->size : 0;
+    held_.clear();
+    return used;
   }
 
   void check_output() {
@@ -135,46 +150,37 @@ class Run {
     if (ended_) check(rest.empty() && rig_.host.published.size() == published_at_end_);
     while (!rest.empty()) {
       const auto frame = std::get<Frame>(decode_frame(rest, 1 << 20).value());
-      if (frame.type == PacketType::puback)
-        check_puback(decode_ack(frame.body, rig_.session.version()).value());
+      if (model_) model_->on_output(frame);
       rest = rest.subspan(frame.size);
     }
     rig_.host.output.clear();
     ended_ = rig_.session.ended();
     published_at_end_ = rig_.host.published.size();
+    if (model_ && ended_) model_->forget();
+    if (model_) {
+      model_->on_step_end();
+      check(model_->broken.empty());
+    }
     check(rig_.host.filters.size() <= small_limits.subscriptions_max);
     check(rig_.host.ends == (ended_ ? 1 : 0));
     check(!ended_ || !rig_.session.ready());
   }
 
-  void check_puback(const Ack& ack) {
-    check(!pending_.empty() && pending_.front().packet_id == ack.packet_id);
-    const Pending& pending = pending_.front();
-    const bool durable = pending.sequence != 0 && pending.sequence <= durable_ && !pending.failed;
-    if (rig_.session.version() == Version::v5)
-      check(durable == (ack.code < 0x80));
-    else
-      check(durable || pending.sequence == 0);  // 3.1.1 acknowledges a reserved topic, and drops
-    pending_.pop_front();
-  }
-
-  // Nothing stays unanswered; then the will goes out, at most once.
+  // Nothing stays without PUBACK or PUBREC; then the will goes out, at most once.
   void finish() {
-    publish_some(pending_.size());
+    publish_some(small_limits.receive_maximum);
     check_output();
-    check(ended_ || pending_.empty());
+    if (model_) check(model_->not_durable().empty());
     rig_.session.on_lost("the input is over");
-    const std::size_t stored = rig_.host.published.size();
-    const bool will = rig_.session.publish_will();
-    check(rig_.host.published.size() <= stored + (will ? 1 : 0));
-    check(!rig_.session.publish_will());
+    rig_.session.take_will();
+    check(!rig_.session.take_will());
   }
 
   static constexpr Errc errors_[] = {Errc::busy, Errc::disk_full, Errc::invalid, Errc::too_large};
 
   SessionRig rig_;
-  std::deque<Pending> pending_;
-  std::uint64_t durable_ = 0;
+  std::optional<SessionModel> model_;  // since CONNACK
+  Buffer held_;                        // a packet that is to be shown again
   std::size_t published_at_end_ = 0;
   bool ended_ = false;
 };

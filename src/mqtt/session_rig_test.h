@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "base/hash.h"
+#include "log/record_batch.h"
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 #include "mqtt/property.h"
@@ -22,28 +24,40 @@ struct FakeHost final : SessionHost {
     std::uint64_t sequence;
     std::string topic;
     std::string payload;
+    std::uint8_t qos;
+    bool retain;
+    std::optional<log::Qos2Evidence> qos2;
+  };
+  struct Subscribed {
+    std::string filter;
+    hub::SubscribeOptions options;
   };
 
   Buffer& control_output() override { return output; }
-  Result<access::Principal> authenticate(const access::Login&) override {
-    if (login_refused) return fail(Errc::unauthorized, "no such user");
-    return access::Principal{};
+  void log_in(const access::Login& login) override {
+    logging_in = login.user;
+    if (login_answer) session->on_logged_in(*login_answer);
   }
   Result<void> check(const access::Principal&, access::Action, std::string_view what) override {
     if (what == forbidden) return fail(Errc::unauthorized, "{} is forbidden", what);
     return {};
   }
   bool unrestricted(const access::Principal&) override { return forbidden.empty(); }
-  void claim(const std::string& client_id, std::uint64_t) override { claimed = client_id; }
+  void claim(const std::string& client_id, hub::Claim how) override {
+    claimed = client_id;
+    claimed_how = how;
+  }
   Result<void> publish(std::uint64_t sequence, const hub::Message& message) override {
     if (publish_error) return std::unexpected(*publish_error);
-    published.push_back(
-        {sequence, std::string(message.topic), std::string(as_text(message.payload))});
+    published.push_back({sequence, std::string(message.topic),
+                         std::string(as_text(message.payload)), message.qos, message.retain,
+                         message.qos2});
     return {};
   }
   void subscribe(std::uint32_t index, std::string_view filter,
-                 const hub::SubscribeOptions&) override {
+                 const hub::SubscribeOptions& options) override {
     asked.push_back(index);
+    subscribed.push_back({std::string(filter), options});
     if (!has_filter(filter)) filters.emplace_back(filter);
   }
   bool has_filter(std::string_view filter) override {
@@ -57,13 +71,17 @@ struct FakeHost final : SessionHost {
     reason = why;
   }
 
+  Session* session = nullptr;
   Buffer output;
-  bool login_refused = false;
-  std::string forbidden;  // topic or filter
+  std::optional<Result<access::Principal>> login_answer = access::Principal{};  // none: not yet
+  std::optional<std::string> logging_in;                                        // the user
+  std::string forbidden;                                                        // topic or filter
   std::optional<Error> publish_error;
   std::optional<std::string> claimed;
+  hub::Claim claimed_how{};
   std::vector<Published> published;
   std::vector<std::uint32_t> asked;  // indexes of filters whose on_subscribed is due
+  std::vector<Subscribed> subscribed;
   std::vector<std::string> filters;
   int ends = 0;
   Reason reason = Reason::success;
@@ -79,9 +97,20 @@ inline std::string describe(const Frame& frame, Version version) {
   switch (frame.type) {
     case PacketType::connack:
       return fmt::format("connack {:02x}", decode_connack(frame.body, version).value().code);
-    case PacketType::puback: {
+    case PacketType::puback:
+    case PacketType::pubrec:
+    case PacketType::pubrel:
+    case PacketType::pubcomp: {
       const auto ack = decode_ack(frame.body, version).value();
-      return fmt::format("puback {} {:02x}", ack.packet_id, ack.code);
+      std::string name(to_string(frame.type));
+      std::ranges::transform(name, name.begin(),
+                             [](char c) { return static_cast<char>(c | 0x20); });
+      return fmt::format("{} {} {:02x}", name, ack.packet_id, ack.code);
+    }
+    case PacketType::publish: {
+      const auto publish = decode_publish(frame, version).value();
+      return fmt::format("publish {} q{} {}{}", publish.packet_id, publish.qos, publish.topic,
+                         publish.retain ? " retain" : "");
     }
     case PacketType::suback: {
       const auto ack = decode_subscribe_ack(frame.body, version).value();
@@ -104,7 +133,9 @@ class SessionRig {
   using Step = Session::Step;
   using Packets = std::vector<std::string>;
 
-  explicit SessionRig(Version version, Options with = {}) : options(with), version_(version) {}
+  explicit SessionRig(Version version, Options with = {}) : options(with), version_(version) {
+    host.session = &session;
+  }
 
   // What the session has sent since the last call, in the words of describe().
   Packets sent() {
@@ -134,17 +165,19 @@ class SessionRig {
     session.on_claimed({});
     SLUICE_ASSERT(sent() == Packets{"connack 00"});
   }
-  Step publish(std::string_view topic, std::uint16_t id, std::uint8_t qos = 1,
-               bool retain = false) {
-    const OutgoingPublish publish{.topic = topic,
-                                  .payload = as_bytes("x"),
-                                  .packet_id = id,
-                                  .qos = qos,
-                                  .retain = retain,
-                                  .properties = {}};
+  Step publish(const OutgoingPublish& publish) {
     Buffer wire;
     encode_publish(wire, version_, publish, measure_publish(version_, publish));
     return send(wire);
+  }
+  Step publish(std::string_view topic, std::uint16_t id, std::uint8_t qos = 1,
+               bool retain = false) {
+    return publish({.topic = topic,
+                    .payload = as_bytes("x"),
+                    .packet_id = id,
+                    .qos = qos,
+                    .retain = retain,
+                    .properties = {}});
   }
   void subscribe(const std::vector<Subscription>& subscriptions, std::uint16_t id = 1) {
     Buffer filters;
@@ -161,16 +194,35 @@ class SessionRig {
     encode_unsubscribe(wire, version_, {.packet_id = id, .properties = {}, .filters = filters});
     send(wire);
   }
-  void puback(std::uint16_t id) {
+  void ack(PacketType type, std::uint16_t id, Reason reason = Reason::success) {
     Buffer wire;
-    encode_ack(wire, version_, PacketType::puback, {.packet_id = id, .properties = {}});
+    encode_ack(wire, version_, type,
+               {.packet_id = id, .code = static_cast<std::uint8_t>(reason), .properties = {}});
     send(wire);
   }
+  void puback(std::uint16_t id) { ack(PacketType::puback, id); }
   void disconnect(Reason reason = Reason::success) {
     Buffer wire;
     encode_disconnect(wire, version_,
                       {.code = static_cast<std::uint8_t>(reason), .properties = {}});
     send(wire);
+  }
+  // The `index`th publish that the hub has taken is durable, and all before it.
+  void durable(std::size_t index) { session.on_published(host.published.at(index).sequence); }
+  // A message for the client, as the hub offers it. False: the session does not take it now.
+  bool deliver(std::string_view topic, std::uint8_t publisher_qos = 2, std::uint8_t granted_qos = 2,
+               hub::Origin origin = hub::Origin::log) {
+    log::BatchBuilder builder;
+    builder.add(0, {.key = as_bytes(topic),
+                    .value = as_bytes("x"),
+                    .headers = {},
+                    .headers_count = 0,
+                    .flags = static_cast<std::uint8_t>(log::Record::has_packed | publisher_qos),
+                    .key_hash = static_cast<std::uint32_t>(hash64(as_bytes(topic)))});
+    const auto block = builder.finish();
+    const hub::Grant grant{.qos = granted_qos, .retain_as_published = false, .ids = {}};
+    const hub::Delivery delivery{0, &grant};
+    return session.deliver({"", *block, {&delivery, 1}, origin}, 1 << 20, host.output) == 1;
   }
   // The hub answers all subscribes that were asked.
   void answer_subscribes() {

@@ -1,26 +1,19 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
+#include "mqtt/received_ids.h"
 #include "mqtt/session.h"
+#include "mqtt/topic_aliases.h"
 
 namespace sluice::mqtt {
 
-// What CONNECT said of the will, copied: it outlives the packet.
-struct Session::StoredWill {
-  explicit StoredWill(const Will& will)
-      : topic(will.topic),
-        payload(will.payload.begin(), will.payload.end()),
-        properties(will.properties.bytes.begin(), will.properties.bytes.end()),
-        qos(will.qos),
-        retain(will.retain) {}
+// The reason code for what the hub could not do.
+Reason reason_of(const Error& error);
 
-  std::string topic;
-  Buffer payload;
-  Buffer properties;
-  std::uint8_t qos;
-  bool retain;
+struct Session::Inbound {
+  ReceivedIds qos2;
+  ReceivedAliases aliases;
 };
 
 // A SUBSCRIBE of which not all filters have been answered. There is one at a time: no packet is

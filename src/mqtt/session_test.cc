@@ -119,45 +119,23 @@ TEST(Session, BeyondTheReceiveMaximumV5IsRefusedAnd311IsNotRead) {
   EXPECT_EQ(v3.publish("a", 3), Step::taken);
 }
 
-TEST(Session, APubackForAnUnknownPacketIdIsIgnored) {
-  for (const Version version : both) {
-    SessionRig rig(version);
-    rig.connected();
-    rig.puback(4711);
-    EXPECT_TRUE(rig.session.ready());
-    EXPECT_EQ(rig.sent(), Packets{});
-  }
-}
-
 // --- what is not taken
 
-TEST(Session, PublishesThatAreNotOfferedEndIt) {
-  struct Case {
-    std::string topic;
-    std::uint8_t qos;
-    bool retain;
-    std::string v5;  // empty: it goes on
-    bool v3_ends;
-  };
-  const std::vector<Case> table = {
-      {"a", 2, false, "disconnect 9b", true}, {"a", 1, true, "disconnect 9a", false},
-      {"", 1, false, "disconnect 82", true},  {"a/+", 1, false, "disconnect 81", true},
-      {"#", 1, false, "disconnect 81", true},
-  };
-  for (const Case& one : table) {
-    SessionRig v5(Version::v5);
-    v5.connected();
-    v5.publish(one.topic, 1, one.qos, one.retain);
-    EXPECT_EQ(v5.sent(), Packets{one.v5}) << one.topic;
-    EXPECT_TRUE(v5.session.ended());
-    EXPECT_TRUE(v5.host.published.empty());
-
-    SessionRig v3(Version::v3_1_1);
-    v3.connected();
-    v3.publish(one.topic, 1, one.qos, one.retain);
-    EXPECT_EQ(v3.sent(), Packets{}) << "3.1.1 has no DISCONNECT of the server";
-    EXPECT_EQ(v3.session.ended(), one.v3_ends) << one.topic;
-    EXPECT_EQ(v3.host.published.empty(), one.v3_ends);
+TEST(Session, APublishWithoutAProperTopicEndsIt) {
+  const std::vector<std::pair<std::string, std::string>> table = {
+      {"", "disconnect 82"}, {"a/+", "disconnect 81"}, {"#", "disconnect 81"}};
+  for (const auto& [topic, answer] : table) {
+    for (const Version version : both) {
+      for (const std::uint8_t qos : {std::uint8_t{0}, std::uint8_t{1}, std::uint8_t{2}}) {
+        SessionRig rig(version);
+        rig.connected();
+        rig.publish(topic, qos == 0 ? 0 : 1, qos);
+        // 3.1.1 has no DISCONNECT of the server.
+        EXPECT_EQ(rig.sent(), version == Version::v5 ? Packets{answer} : Packets{}) << topic;
+        EXPECT_TRUE(rig.session.ended());
+        EXPECT_TRUE(rig.host.published.empty());
+      }
+    }
   }
 }
 
@@ -189,123 +167,6 @@ TEST(Session, PacketsThatOnlyAServerSendsEndIt) {
   }
 }
 
-// --- CONNECT
-
-TEST(Session, TheFirstPacketMustBeConnect) {
-  SessionRig rig(Version::v5);
-  Buffer wire;
-  encode_pingreq(wire);
-  rig.send(wire);
-  EXPECT_TRUE(rig.session.ended());
-  EXPECT_EQ(rig.sent(), Packets{});
-}
-
-TEST(Session, ASecondConnectEndsIt) {
-  for (const Version version : both) {
-    SessionRig rig(version);
-    rig.connected();
-    rig.connect();
-    EXPECT_TRUE(rig.session.ended());
-    EXPECT_EQ(rig.sent(), version == Version::v5 ? Packets{"disconnect 82"} : Packets{});
-  }
-}
-
-TEST(Session, ProtocolLevel3IsRefusedInItsOwnWords) {
-  SessionRig rig(Version::v3_1_1);
-  rig.send(as_bytes(std::string_view("\x10\x0e\x00\x06MQIsdp\x03\x02\x00\x00\x00\x00", 16)));
-  EXPECT_EQ(rig.sent(), Packets{"connack 01"});
-  EXPECT_TRUE(rig.session.ended());
-}
-
-TEST(Session, AnEmptyClientIdIsReplacedButFor311WithoutCleanSession) {
-  for (const Version version : both) {
-    for (const bool clean : {true, false}) {
-      SessionRig rig(version);
-      rig.connect({.clean_start = clean, .client_id = ""});
-      if (version == Version::v3_1_1 && !clean) {
-        EXPECT_EQ(rig.sent(), Packets{"connack 02"});
-        EXPECT_TRUE(rig.session.ended());
-        EXPECT_FALSE(rig.host.claimed);
-      } else {
-        ASSERT_TRUE(rig.host.claimed);
-        EXPECT_TRUE(rig.host.claimed->starts_with("sluice-"));
-      }
-    }
-  }
-}
-
-TEST(Session, AV5ClientIsToldTheIdThatItWasAssigned) {
-  SessionRig rig(Version::v5);
-  rig.connect({.client_id = ""});
-  rig.session.on_claimed({});
-  const auto frame = std::get<Frame>(decode_frame(rig.host.output, 1 << 20).value());
-  std::string assigned;
-  for_each_property(decode_connack(frame.body, Version::v5).value().properties,
-                    [&](const Property& property) {
-                      if (property.id == PropertyId::assigned_client_id) assigned = property.text;
-                    });
-  EXPECT_EQ(assigned, rig.host.claimed);
-}
-
-TEST(Session, ARefusedConnectSaysWhy) {
-  struct Case {
-    std::string v3;
-    std::string v5;
-    Connect connect;
-  };
-  const std::string long_id(2000, 'c');
-  const std::vector<Case> table = {
-      {"connack 02", "connack 85", {.client_id = long_id}},
-      {"", "connack 9b", {.client_id = "c", .will = Will{.topic = "w", .qos = 2}}},
-      {"", "connack 90", {.client_id = "c", .will = Will{.topic = "w/#"}}},
-      {"", "connack 90", {.client_id = "c", .will = Will{.topic = "$w"}}},
-      {"connack 05", "connack 87", {.client_id = "c", .will = Will{.topic = "secret"}}},
-  };
-  for (const Case& one : table) {
-    for (const Version version : both) {
-      const std::string& answer = version == Version::v5 ? one.v5 : one.v3;
-      SessionRig rig(version);
-      rig.host.forbidden = "secret";
-      rig.connect(one.connect);
-      EXPECT_EQ(rig.sent(), answer.empty() ? Packets{} : Packets{answer});
-      EXPECT_TRUE(rig.session.ended());
-      EXPECT_FALSE(rig.host.claimed);
-      EXPECT_FALSE(rig.session.publish_will());
-    }
-  }
-}
-
-TEST(Session, ARefusedLoginIsToldApartByWhetherThereWasAUser) {
-  for (const Version version : both) {
-    for (const bool with_user : {true, false}) {
-      SessionRig rig(version);
-      rig.host.login_refused = true;
-      rig.connect({.client_id = "c",
-                   .user = with_user ? std::optional<std::string_view>("u") : std::nullopt});
-      if (version == Version::v5)
-        EXPECT_EQ(rig.sent(), Packets{with_user ? "connack 86" : "connack 87"});
-      else
-        EXPECT_EQ(rig.sent(), Packets{with_user ? "connack 04" : "connack 05"});
-    }
-  }
-}
-
-TEST(Session, ConnackWaitsUntilTheClientIdIsClaimed) {
-  SessionRig rig(Version::v5);
-  rig.connect();
-  EXPECT_FALSE(rig.session.ready());
-  EXPECT_EQ(rig.sent(), Packets{});
-  rig.session.on_claimed({});
-  EXPECT_TRUE(rig.session.ready());
-  EXPECT_EQ(rig.sent(), Packets{"connack 00"});
-
-  SessionRig failing(Version::v5);
-  failing.connect();
-  failing.session.on_claimed(fail(Errc::closed, "stopping"));
-  EXPECT_EQ(failing.sent(), Packets{"connack 88"});
-  EXPECT_TRUE(failing.session.ended());
-}
-
 // --- SUBSCRIBE
 
 TEST(Session, SubackHasACodeForEachFilterAndWaitsForAllOfThem) {
@@ -325,8 +186,8 @@ TEST(Session, SubackHasACodeForEachFilterAndWaitsForAllOfThem) {
     EXPECT_EQ(rig.sent(), Packets{});
     rig.session.on_subscribed(6, {});
     EXPECT_TRUE(rig.session.ready());
-    EXPECT_EQ(rig.sent(), Packets{version == Version::v5 ? "suback 5 01 8f 9e 8f 87 8f 01 83"
-                                                         : "suback 5 01 80 80 80 80 80 01 80"});
+    EXPECT_EQ(rig.sent(), Packets{version == Version::v5 ? "suback 5 02 8f 9e 8f 87 8f 01 83"
+                                                         : "suback 5 02 80 80 80 80 80 01 80"});
   }
 }
 
@@ -354,6 +215,33 @@ TEST(Session, TheFiltersOfAConnectionAndTheirLevelsAreBounded) {
   }
 }
 
+TEST(Session, RetainHandlingDecidesWhetherRetainedMessagesAreAskedFor) {
+  const auto asks = [](SessionRig& rig, std::uint8_t retain_handling) {
+    rig.subscribe({{.filter = "a", .retain_handling = retain_handling}});
+    rig.answer_subscribes();
+    return rig.host.subscribed.back().options.send_retained;
+  };
+  SessionRig v5(Version::v5);
+  v5.connected();
+  EXPECT_FALSE(asks(v5, 2));
+  EXPECT_FALSE(asks(v5, 1)) << "the filter is there";
+  EXPECT_TRUE(asks(v5, 0));
+  v5.unsubscribe("a");
+  EXPECT_TRUE(asks(v5, 1)) << "the filter is new";
+  EXPECT_FALSE(asks(v5, 1));
+
+  SessionRig twice(Version::v5);
+  twice.connected();
+  twice.subscribe({{.filter = "a", .retain_handling = 1}, {.filter = "a", .retain_handling = 1}});
+  EXPECT_TRUE(twice.host.subscribed[0].options.send_retained);
+  EXPECT_FALSE(twice.host.subscribed[1].options.send_retained);
+
+  SessionRig v3(Version::v3_1_1);
+  v3.connected();
+  EXPECT_TRUE(asks(v3, 0));
+  EXPECT_TRUE(asks(v3, 0)) << "each SUBSCRIBE of 3.1.1 asks";
+}
+
 TEST(Session, UnsubackSaysInV5WhatThereWas) {
   for (const Version version : both) {
     SessionRig rig(version);
@@ -369,36 +257,6 @@ TEST(Session, UnsubackSaysInV5WhatThereWas) {
 }
 
 // --- the end
-
-TEST(Session, TheWillGoesOutUnlessTheClientSaidGoodbye) {
-  const Connect with_will{.client_id = "c",
-                          .will = Will{.topic = "gone", .payload = as_bytes("bye")}};
-  const auto publishes_will = [&](Version version, auto end_it) {
-    SessionRig rig(version);
-    rig.connected(with_will);
-    EXPECT_TRUE(rig.host.published.empty());
-    end_it(rig);
-    EXPECT_TRUE(rig.session.ended());
-    const bool published = rig.session.publish_will();
-    EXPECT_FALSE(rig.session.publish_will()) << "once";
-    EXPECT_EQ(rig.host.published.size(), published ? 1u : 0u);
-    if (published) {
-      EXPECT_EQ(rig.host.published[0].topic, "gone");
-      EXPECT_EQ(rig.host.published[0].payload, "bye");
-    }
-    return published;
-  };
-  for (const Version version : both) {
-    EXPECT_FALSE(publishes_will(version, [](SessionRig& rig) { rig.disconnect(); }));
-    EXPECT_TRUE(publishes_will(version, [](SessionRig& rig) { rig.session.on_lost("reset"); }));
-    EXPECT_TRUE(publishes_will(version, [](SessionRig& rig) { rig.publish("a/+", 1); }));
-    EXPECT_TRUE(publishes_will(version, [](SessionRig& rig) {
-      rig.session.on_ended_by_server(Reason::session_taken_over, "taken over");
-    }));
-  }
-  EXPECT_TRUE(publishes_will(
-      Version::v5, [](SessionRig& rig) { rig.disconnect(Reason::disconnect_with_will); }));
-}
 
 TEST(Session, AnEndedSessionStaysSilent) {
   for (const Version version : both) {

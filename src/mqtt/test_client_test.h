@@ -63,9 +63,9 @@ class TestClient {
     return codes;
   }
 
-  void ack(std::uint16_t id) {
+  void ack(std::uint16_t id, PacketType type = PacketType::puback) {
     Buffer out;
-    encode_ack(out, version_, PacketType::puback, {.packet_id = id});
+    encode_ack(out, version_, type, {.packet_id = id});
     send(out);
   }
 
@@ -91,8 +91,8 @@ class TestClient {
     SLUICE_ASSERT(next() && frame().type == PacketType::publish);
     return decode_publish(frame(), version_).value();
   }
-  Ack next_ack() {
-    SLUICE_ASSERT(next() && frame().type == PacketType::puback);
+  Ack next_ack(PacketType type = PacketType::puback) {
+    SLUICE_ASSERT(next() && frame().type == type);
     return decode_ack(frame().body, version_).value();
   }
   // The code of the DISCONNECT that the server sends before it closes.
