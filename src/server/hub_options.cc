@@ -65,6 +65,9 @@ mqtt::Options mqtt_options(const Config& config) {
   options.packet_max = config.mqtt.packet_max;
   options.receive_maximum = static_cast<std::uint16_t>(config.mqtt.receive_maximum);
   options.max_inflight = static_cast<std::uint16_t>(config.mqtt.max_inflight);
+  options.topic_alias_max = static_cast<std::uint16_t>(config.mqtt.topic_alias_max);
+  const auto will_delay = std::chrono::floor<std::chrono::seconds>(config.mqtt.will_delay_max);
+  options.will_delay_max_s = static_cast<std::uint32_t>(will_delay.count());
   const auto keep_alive = std::chrono::ceil<std::chrono::seconds>(config.mqtt.keep_alive_max);
   options.keep_alive_max_s = static_cast<std::uint16_t>(keep_alive.count());
   options.connect_timeout = std::chrono::ceil<std::chrono::seconds>(config.mqtt.connect_timeout);

@@ -110,17 +110,18 @@ const std::array table{
            [](Config& c) -> Field { return SizeField{&c.mqtt.packet_max, KiB, 256 * MiB}; }},
     Option{
         "mqtt.max_inflight", "1024",
-        "Messages of QoS 1 sent to a client and not yet acknowledged; a client may ask for less.",
+        "Messages of QoS 1 and 2 sent to a client and not yet acknowledged; a client may ask for "
+        "less.",
         [](Config& c) -> Field { return IntegerField{&c.mqtt.max_inflight, 1, 65535}; }},
     Option{"mqtt.receive_maximum", "1024",
-           "Messages of QoS 1 that a client may have sent before the first is acknowledged "
+           "Messages of QoS 1 and 2 that a client may have under way, until PUBACK or PUBCOMP "
            "(Receive Maximum).",
            [](Config& c) -> Field { return IntegerField{&c.mqtt.receive_maximum, 1, 65535}; }},
     Option{"mqtt.topic_alias_max", "16",
            "Topic aliases that a client of MQTT 5 may use, and that are used towards it if it "
            "allows some. `0`: none.",
            [](Config& c) -> Field { return IntegerField{&c.mqtt.topic_alias_max, 0, 65535}; }},
-    Option{"mqtt.will_delay_max", "1d", "A longer will delay is cut to this.",
+    Option{"mqtt.will_delay_max", "1d", "A longer will delay is cut to this. `0s`: no delays.",
            [](Config& c) -> Field {
              return DurationField{&c.mqtt.will_delay_max, seconds(0), days(365)};
            }},
