@@ -9,6 +9,7 @@ namespace sluice::cli {
 
 // The commands that talk to a running hub, over the public protocols.
 std::vector<Command> stream_commands();  // stream list|create|show|delete
+std::vector<Command> group_commands();   // group list|show|reset
 std::vector<Command> user_commands();    // user add|list|passwd|remove; work on the file of users
 Command tail_command();
 Command pub_command();

@@ -14,14 +14,6 @@ constexpr int timeout_ms = 10'000;
 
 using ErrorText = std::array<char, 512>;
 
-std::unexpected<Error> kafka_error(std::string_view what, rd_kafka_resp_err_t code,
-                                   std::string_view text = {}) {
-  const Errc errc = code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS    ? Errc::exists
-                    : code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? Errc::not_found
-                                                                      : Errc::io;
-  return fail(errc, "{}: {}", what, text.empty() ? rd_kafka_err2str(code) : text);
-}
-
 // The single answer of a CreateTopics or DeleteTopics request for one topic.
 Result<void> check_topic_results(std::string_view what, const rd_kafka_topic_result_t** topics,
                                  std::size_t count) {
@@ -59,6 +51,14 @@ TailedRecord to_record(const rd_kafka_message_t& message) {
 }
 
 }  // namespace
+
+std::unexpected<Error> kafka_error(std::string_view what, rd_kafka_resp_err_t code,
+                                   std::string_view text) {
+  const Errc errc = code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS    ? Errc::exists
+                    : code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? Errc::not_found
+                                                                      : Errc::io;
+  return fail(errc, "{}: {}", what, text.empty() ? rd_kafka_err2str(code) : text);
+}
 
 KafkaClient::KafkaClient(rd_kafka_t* client)
     : client_(client), queue_(rd_kafka_queue_new(client)) {}

@@ -51,6 +51,30 @@ struct TailEvent {
   TailedRecord record;
 };
 
+struct GroupMember {
+  std::string id;
+  std::string instance_id;  // empty: not a static member
+  std::string client_id;
+  std::string host;
+  std::vector<std::pair<std::string, std::int32_t>> partitions;  // of which stream
+};
+
+struct GroupSummary {
+  std::string name;
+  std::string state;  // "Stable", "Empty", "Dead": there is none of that name
+  std::string assignor;
+  std::vector<GroupMember> members;
+};
+
+struct GroupOffset {
+  std::string stream;
+  std::int32_t partition = 0;
+  std::int64_t offset = 0;
+};
+
+std::unexpected<Error> kafka_error(std::string_view what, rd_kafka_resp_err_t code,
+                                   std::string_view text = {});
+
 // What the commands need of a hub's Kafka listener, by librdkafka. Calls block, for at most some
 // seconds.
 class KafkaClient {
@@ -67,6 +91,12 @@ class KafkaClient {
   // The first offset whose record is not older than `when_ms`; the end if there is none.
   Result<std::int64_t> offset_at(const std::string& name, std::int32_t partition,
                                  std::int64_t when_ms);
+
+  // kafka_client_groups.cc: consumer groups
+  Result<std::vector<GroupSummary>> groups();
+  Result<GroupSummary> group(const std::string& name);  // not_found with the nearest name
+  Result<std::vector<GroupOffset>> group_offsets(const std::string& group);
+  Result<void> set_group_offsets(const std::string& group, std::span<const GroupOffset> offsets);
 
   // Reads partitions of one stream, from the offsets given, as one sequence.
   Result<void> start_tail(const std::string& name,
@@ -88,6 +118,8 @@ class KafkaClient {
   explicit KafkaClient(rd_kafka_t* client);
   // The answer to an admin request whose result goes to `queue_`.
   Result<Event> wait_for(std::string_view what);
+  Result<std::vector<std::string>> group_names();
+  Result<std::vector<GroupSummary>> describe_groups(const std::vector<std::string>& names);
 
   // In this order: the queues and the topic go before the client.
   Handle<rd_kafka_t, rd_kafka_destroy> client_;

@@ -31,7 +31,7 @@ Result<StartPoint> parse_start_point(std::string_view text, std::int64_t now_ms)
   if (const auto ago = parse_duration(text)) return StartPoint{Kind::time, now_ms - ago->count()};
   if (const auto time = parse_utc(text)) return StartPoint{Kind::time, *time};
   return fail(Errc::invalid,
-              "--from: '{}' is none of: earliest, latest, an offset, a time such as "
+              "'{}' is none of: earliest, latest, an offset, a time such as "
               "2024-05-01T12:00:00Z, how long ago "
               "such as 10m",
               text);

@@ -8,7 +8,7 @@
 
 namespace sluice::cli {
 
-// Where `sluice tail` begins, as --from says it.
+// A place in a stream, as `sluice tail --from` and `sluice group reset --to` say it.
 struct StartPoint {
   enum class Kind : std::uint8_t { earliest, latest, offset, time } kind = Kind::latest;
   std::int64_t value = 0;  // the offset, or milliseconds since 1970-01-01 UTC

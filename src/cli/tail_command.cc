@@ -72,7 +72,9 @@ Result<Plan> plan_from(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(plan.output, output_of(arguments));
   constexpr std::int64_t all = std::numeric_limits<std::int64_t>::max();
   if (const auto from = arguments.last("from")) {
-    SLUICE_TRY_ASSIGN(plan.from, parse_start_point(*from, wall_ms()));
+    auto start = parse_start_point(*from, wall_ms());
+    if (!start) return std::unexpected(start.error().context("--from"));
+    plan.from = *start;
   }
   SLUICE_TRY_ASSIGN(plan.records,
                     arguments.integer_or("lines", plan.from ? all : last_records_default, 0, all));
