@@ -137,8 +137,8 @@ Result<void> Registry::look() {
   SLUICE_TRY(find_new(cluster, change));
   compare(cluster, change);
   for (const auto& [id, address] : cluster.brokers) brokers_seen_[id] = address;
+  announce_(std::move(change), [] {});
   set_trouble(trouble_of(cluster));
-  if (!change.empty()) announce_(std::move(change), [] {});
   const std::lock_guard lock(mutex_);
   notes_loaded_ = true;
   for (Task& job : std::exchange(waiting_, {})) jobs_.push_back(std::move(job));

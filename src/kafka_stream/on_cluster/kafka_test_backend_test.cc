@@ -35,6 +35,11 @@ void KafkaTestBackend::start() {
   SLUICE_ASSERT(opened);
   backend_ = std::move(*opened);
   SLUICE_ASSERT(run_until([this] { return backend_->health({}).writable; }));
+  // The streams that it has found were posted to the shards before that.
+  std::size_t turned = 0;
+  for (std::uint32_t i = 0; i < shards(); ++i)
+    loops_[i]->post_from_outside([&turned] { ++turned; });
+  SLUICE_ASSERT(run_until([&] { return turned == shards(); }));
 }
 
 void KafkaTestBackend::end() {
