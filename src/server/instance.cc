@@ -138,8 +138,8 @@ void Instance::build_kafka(ShardId shard, const std::string& cluster_id) {
   unit.groups =
       std::make_unique<kafka::Coordinator>(*coordinators_, table_context(shard), options.groups);
   coordinators_->add(*unit.groups);
-  unit.kafka = std::make_unique<kafka::Server>(unit.loop, stream, *unit.access, unit.metrics,
-                                               options, unit.groups.get());
+  unit.kafka = std::make_unique<kafka::Server>(unit.loop, stream, *unit.access, *unit.groups,
+                                               unit.metrics, options);
 }
 
 Result<std::unique_ptr<stream::Backend>> Instance::open_backend() {
@@ -183,8 +183,6 @@ Result<void> Instance::start() {
   SLUICE_TRY(listen_everywhere(false));
   SLUICE_TRY(replace_file(*disk_, std::string(listeners_file), as_bytes(cli::to_json(listeners_))));
   phase_ = Phase::serving;
-  for (const auto& [name, address] : listeners_)
-    logger.info("listening", {{"protocol", name}, {"address", address}});
   return {};
 }
 
@@ -263,6 +261,7 @@ Result<void> Instance::listen(const ListenerPlan& plan) {
     at = *bound;
   }
   listeners_[std::string(plan.name)] = runtime::to_string(at);
+  logger.info("listening", {{"protocol", plan.name}, {"address", runtime::to_string(at)}});
   return {};
 }
 
