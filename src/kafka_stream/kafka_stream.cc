@@ -32,6 +32,9 @@ KafkaStream::KafkaStream(const Shards& shards, Cluster& cluster, ShardId shard, 
       loop_(loop),
       failures_(metrics.counter("sluice_cluster_append_failures_total",
                                 "Batches that the Kafka cluster did not take")),
+      streams_known_(
+          metrics.gauge("sluice_cluster_streams",
+                        "Topics of the Kafka cluster that are streams here, times shards")),
       follows_({&loop, cluster.readers.get(), cluster.tails.get(), &catalogue_, shard, count}) {}
 
 template <class Work>
@@ -122,6 +125,7 @@ void KafkaStream::take_over(const Change& change) {
     catalogue_.add(now);
     for (auto* const sink : sinks_) sink->on_stream_changed(before, now);
   }
+  streams_known_.set(static_cast<std::int64_t>(catalogue_.all().size()));
 }
 
 void KafkaStream::forget(const stream::StreamInfo& stream) {

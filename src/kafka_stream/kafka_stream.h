@@ -122,6 +122,7 @@ class KafkaStream final : public stream::Stream, public FollowTarget {
   const std::uint32_t count_;
   runtime::Loop& loop_;
   Counter& failures_;
+  Gauge& streams_known_;
   stream::Catalogue catalogue_;
   std::vector<stream::CatalogueSink*> sinks_;
   AppendQueue appends_;
