@@ -15,15 +15,6 @@ constexpr Logger logger("hub");
 constexpr std::size_t read_size = 256 << 10;  // of the log, per step of a sweep
 constexpr runtime::Duration retry_delay = std::chrono::seconds(1);
 
-std::uint64_t publisher_of(const log::Block& block, const log::Record& record) {
-  std::uint64_t publisher = 0;
-  log::for_each_header(block, record, [&](const log::RecordHeader& header) {
-    if (header.name != log::PackedHeader::name) return;
-    if (const auto packed = log::decode_packed_header(header.value)) publisher = packed->publisher;
-  });
-  return publisher;
-}
-
 Offset offset_of(const log::Block& block, const log::Record& record) {
   return block.from() + record.offset_delta;
 }
@@ -31,10 +22,13 @@ Offset offset_of(const log::Block& block, const log::Record& record) {
 }  // namespace
 
 Distributor::Distributor(runtime::Loop& loop, stream::Stream& stream, Router& router,
-                         Metrics& metrics)
+                         latest::Latest& latest, Metrics& metrics)
     : loop_(loop),
       stream_(stream),
       router_(router),
+      latest_(latest),
+      snapshots_(loop, stream, router, subscriptions_, latest,
+                 [this](Handle handle) { kick_sweeps(handle); }),
       undeliverable_(metrics.counter("sluice_messages_dropped_total",
                                      "Messages not delivered to a subscriber, by reason",
                                      "reason=\"no_topic\"")),
@@ -57,6 +51,7 @@ void Distributor::remove(Handle handle) {
   if (subscriber->lag)
     for (const Lag::At& at : subscriber->lag->at)
       if (Source* source = find(at.partition)) std::erase(source->lagging, handle);
+  subscriber->lag.reset();
   std::vector<std::string> filters;
   for (const Filter& filter : subscriber->filters)
     if (!filter.text.empty()) filters.push_back(filter.text);
@@ -70,25 +65,56 @@ void Distributor::subscribe(Handle handle, const std::string& text, const Subscr
   SLUICE_ASSERT(subscriber);
   const bool is_new = !subscriber->find(text);
   Filter& filter = subscriptions_.set_filter(handle, text, options);
-  auto subscribing = std::make_shared<Subscribing>(Subscribing{1, std::move(done)});
+  auto subscribing = std::make_shared<Subscribing>(
+      Subscribing{.tails = 1, .handle = handle, .done = std::move(done)});
+  if (options.send_retained) subscribing->snapshot = snapshots_.add(handle, text);
+  const auto only = partition_of(text);
   for (const auto& [name, stream] : stream_.catalogue().all()) {
     if (!router_.covers(text, stream)) continue;
+    const bool wants_retained = options.send_retained && latest_.may_have(stream);
     for (std::uint32_t i = 0; i < stream.config.partitions; ++i) {
       Source& source = cover({stream.id, i}, stream, is_new ? 1 : 0);
       if (is_new && subscriber->lag && subscriber->lag->find(source.partition))
         filter.since.push_back({source.partition, source.next});
-      if (source.tailing) continue;
+      const bool has_place = wants_retained && (!only || *only == source.partition);
+      if (source.tailing) {
+        if (has_place) add_place(source, *subscribing);
+        continue;
+      }
       ++subscribing->tails;
-      source.waiting.push_back(subscribing);
+      source.waiting.push_back({subscribing, has_place});
       if (source.waiting.size() == 1) start_tail(source.partition, false);
     }
   }
   filters_.set(static_cast<std::int64_t>(subscriptions_.filter_count()));
-  if (--subscribing->tails == 0) subscribing->done({});
+  finish_tail(*subscribing);
+}
+
+// The one partition that has the messages a filter covers, if it names a topic.
+std::optional<Partition> Distributor::partition_of(const std::string& filter) {
+  if (filter.find_first_of("+#") != std::string::npos) return std::nullopt;
+  const auto partition = router_.partition_of(filter);
+  return partition ? std::optional(*partition) : std::nullopt;
+}
+
+// Takes the snapshot of a partition where its tail is now; the subscriber waits there.
+void Distributor::add_place(Source& source, const Subscribing& subscribing) {
+  if (const Subscriber* subscriber = subscriptions_.find(subscribing.handle)) {
+    const bool lags = subscriber->lag && subscriber->lag->find(source.partition);
+    if (!lags) start_lag(source, subscribing.handle, source.next, false);
+  }
+  snapshots_.add_place(subscribing.handle, subscribing.snapshot, source.partition, source.next);
+}
+
+void Distributor::finish_tail(Subscribing& subscribing) {
+  if (--subscribing.tails > 0) return;
+  subscribing.done({});
+  if (subscribing.snapshot != 0) snapshots_.start(subscribing.handle, subscribing.snapshot);
 }
 
 bool Distributor::unsubscribe(Handle handle, std::string_view text) {
   if (!subscriptions_.erase_filter(handle, text)) return false;
+  snapshots_.remove(handle, text);
   for (const auto& [name, stream] : stream_.catalogue().all())
     if (router_.covers(text, stream)) uncover(stream);
   filters_.set(static_cast<std::int64_t>(subscriptions_.filter_count()));
@@ -104,8 +130,8 @@ void Distributor::resume(Handle handle) {
   Subscriber* subscriber = subscriptions_.find(handle);
   if (!subscriber || !subscriber->lag || !subscriber->lag->blocked) return;
   subscriber->lag->blocked = false;
-  for (const Lag::At& at : subscriber->lag->at)
-    if (Source* source = find(at.partition)) kick_sweep(*source);
+  if (!subscriber->lag->snapshots.empty()) snapshots_.wake(handle);
+  kick_sweeps(handle);
 }
 
 // --- which partitions are followed
@@ -156,13 +182,13 @@ void Distributor::drop_source(Source& source) {
   for (const Handle handle : std::vector(source.lagging)) join_tail(source, handle);
   const auto waiting = std::move(source.waiting);
   sources_.erase(source.partition);
-  for (const auto& subscribing : waiting)
-    if (--subscribing->tails == 0) subscribing->done({});
+  for (const auto& [subscribing, has_place] : waiting) finish_tail(*subscribing);
 }
 
 void Distributor::on_stream_added(const stream::StreamInfo& stream) {
   const std::uint64_t filters = count_filters(stream);
   if (filters == 0) return;
+  snapshots_.extend(stream);
   for (std::uint32_t i = 0; i < stream.config.partitions; ++i) {
     cover({stream.id, i}, stream, filters);
     start_tail({stream.id, i}, true);
@@ -174,6 +200,7 @@ void Distributor::on_stream_added(const stream::StreamInfo& stream) {
 void Distributor::on_stream_changed(const stream::StreamInfo& before,
                                     const stream::StreamInfo& now) {
   const std::uint64_t filters = count_filters(now);
+  if (now.config.partitions > before.config.partitions) snapshots_.extend(now);
   if (before.config.wildcard != now.config.wildcard) subscriptions_.clear_cache();
   for (std::uint32_t i = 0; i < now.config.partitions; ++i) {
     Source* source = find({now.id, i});
@@ -209,22 +236,30 @@ void Distributor::on_tail(Partition partition, Result<Offset> next, bool from_st
   if (next && !source->tailing) {
     source->tailing = true;
     source->next = *next;
-    // Nobody has missed anything of a stream that has just been made: those who cover it read it
-    // from its start.
-    if (from_start && *next > Offset{0})
-      subscriptions_.for_each([&](std::uint32_t index, const Subscriber& subscriber) {
-        const auto* stream = stream_.catalogue().find(partition.stream);
-        const bool covers =
-            stream && std::ranges::any_of(subscriber.filters, [&](const Filter& filter) {
-              return !filter.text.empty() && router_.covers(filter.text, *stream);
-            });
-        if (covers) start_lag(*source, subscriptions_.handle(index), Offset{0}, false);
-      });
+    if (from_start) start_lags_from_start(*source);
   } else if (next && source->behind) {
     catch_up(partition);
   }
-  for (const auto& subscribing : std::exchange(source->waiting, {}))
-    if (--subscribing->tails == 0) subscribing->done({});
+  for (const auto& [subscribing, has_place] : std::exchange(source->waiting, {})) {
+    if (source = find(partition); has_place && source && source->tailing)
+      add_place(*source, *subscribing);
+    finish_tail(*subscribing);
+  }
+}
+
+// Nobody has missed anything of a partition that has just been made: those who cover it read it
+// from its start.
+void Distributor::start_lags_from_start(Source& source) {
+  const auto* stream = stream_.catalogue().find(source.partition.stream);
+  if (!stream) return;
+  subscriptions_.for_each([&](std::uint32_t index, const Subscriber& subscriber) {
+    const bool covers = std::ranges::any_of(subscriber.filters, [&](const Filter& filter) {
+      return !filter.text.empty() && router_.covers(filter.text, *stream);
+    });
+    const bool has_snapshots = subscriber.lag && !subscriber.lag->snapshots.empty();
+    if (covers && (source.next > Offset{0} || has_snapshots))
+      start_lag(source, subscriptions_.handle(index), Offset{0}, false);
+  });
 }
 
 void Distributor::on_block(Partition partition, const stream::BlockRef& block) {
@@ -309,7 +344,8 @@ const Target* Distributor::narrow(const Source& source, const log::Block& block,
   if (readers == Readers::at_tail) {
     if (lag || offset < source.next) return nullptr;
   } else {
-    if (!lag || subscriber.lag->blocked || offset < lag->next || lag->next < source.swept)
+    if (!lag || subscriber.lag->blocked || offset < lag->next || lag->next < source.swept ||
+        offset >= lag->stop)
       return nullptr;
     const bool has_new_filters = std::ranges::any_of(
         subscriber.filters, [](const Filter& filter) { return !filter.since.empty(); });
@@ -366,123 +402,5 @@ void Distributor::note_undeliverable(Source& source) {
 }
 
 // --- those who lag
-
-void Distributor::start_lag(Source& source, Handle handle, Offset next, bool blocked) {
-  Subscriber* subscriber = subscriptions_.find(handle);
-  if (!subscriber) return;
-  if (!subscriber->lag) {
-    subscriber->lag = std::make_unique<Lag>();
-    subscriber->lag->blocked = blocked;
-    lags_.add();
-  }
-  subscriber->lag->blocked = subscriber->lag->blocked || blocked;
-  if (Lag::At* at = subscriber->lag->find(source.partition)) {
-    at->next = next;
-  } else {
-    subscriber->lag->at.push_back({source.partition, next});
-    source.lagging.push_back(handle);
-  }
-  kick_sweep(source);
-}
-
-void Distributor::join_tail(Source& source, Handle handle) {
-  std::erase(source.lagging, handle);
-  Subscriber* subscriber = subscriptions_.find(handle);
-  if (!subscriber || !subscriber->lag) return;
-  std::erase_if(subscriber->lag->at,
-                [&](const Lag::At& at) { return at.partition == source.partition; });
-  for (Filter& filter : subscriber->filters)
-    std::erase_if(filter.since,
-                  [&](const Filter::Since& since) { return since.partition == source.partition; });
-  if (subscriber->lag->at.empty()) subscriber->lag.reset();
-}
-
-void Distributor::kick_sweep(Source& source) {
-  if (source.sweeping || !source.tailing) return;
-  const bool anybody = std::ranges::any_of(source.lagging, [&](Handle handle) {
-    const Subscriber* subscriber = subscriptions_.find(handle);
-    return subscriber && !subscriber->lag->blocked;
-  });
-  if (!anybody) return;
-  source.sweeping = true;
-  loop_.post([this, partition = source.partition] { sweep(partition); });
-}
-
-void Distributor::sweep(Partition partition) {
-  Source* source = find(partition);
-  if (!source) return;
-  Offset from = source->next;
-  bool anybody = false;
-  for (const Handle handle : std::vector(source->lagging)) {
-    Subscriber* subscriber = subscriptions_.find(handle);
-    SLUICE_ASSERT(subscriber && subscriber->lag);
-    if (subscriber->lag->blocked) continue;
-    const Offset next = subscriber->lag->find(partition)->next;
-    if (next >= source->next) {
-      join_tail(*source, handle);
-    } else {
-      from = std::min(from, next);
-      anybody = true;
-    }
-  }
-  source->sweeping = anybody;
-  if (!anybody) return;
-  source->swept = from;
-  stream_.read(
-      partition, from, read_size, stream::Want::records,
-      [this, partition](Result<stream::ReadAnswer> answer) { on_swept(partition, answer); });
-}
-
-void Distributor::on_swept(Partition partition, const Result<stream::ReadAnswer>& answer) {
-  Source* source = find(partition);
-  if (!source) return;
-  if (!answer) {
-    if (answer.error().code == Errc::out_of_range) skip_lost(partition);
-    loop_.run_after(retry_delay, [this, partition] { sweep(partition); });
-    return;
-  }
-  for (const auto& block : answer->blocks) {
-    if (block->from() >= source->next)
-      break;  // not handed out at the tail yet: it comes from there
-    hand_out(*source, block, Readers::lagging);
-    if (source = find(partition); !source) return;
-    advance(*source, block->until());
-  }
-  // Beyond what was read there are holes only, up to answer->next.
-  const bool nothing = answer->blocks.empty() && answer->next <= source->swept;
-  advance(*source, nothing ? source->next : std::min(answer->next, source->next));
-  loop_.post([this, partition] { sweep(partition); });
-}
-
-// Everybody who took part in the sweep has what lies below `reached`.
-void Distributor::advance(Source& source, Offset reached) {
-  for (const Handle handle : source.lagging) {
-    Subscriber* subscriber = subscriptions_.find(handle);
-    if (!subscriber || subscriber->lag->blocked) continue;
-    Lag::At* at = subscriber->lag->find(source.partition);
-    if (at->next >= source.swept) at->next = std::max(at->next, reached);
-  }
-  source.swept = std::max(source.swept, reached);
-}
-
-// Retention has overtaken somebody: counted, said, and on from the start of the log.
-void Distributor::skip_lost(Partition partition) {
-  stream_.bounds(partition, [this, partition](Result<stream::Bounds> bounds) {
-    Source* source = find(partition);
-    if (!source || !bounds) return;
-    const auto skip = [&](Offset& next) {
-      if (next >= bounds->start) return;
-      lost_.add(static_cast<std::uint64_t>(bounds->start - next));
-      if (log_limit_.allow(loop_.wall_ms()))
-        logger.warn("a subscriber was overtaken by retention",
-                    {{"stream", source->stream}, {"lost_offsets", bounds->start - next}});
-      next = bounds->start;
-    };
-    if (source->behind) skip(source->next);
-    for (const Handle handle : source->lagging)
-      if (Subscriber* subscriber = subscriptions_.find(handle))
-        skip(subscriber->lag->find(partition)->next);
-  });
-}
 
 }  // namespace sluice::hub

@@ -3,13 +3,16 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/logger.h"
 #include "base/metrics.h"
 #include "hub/router.h"
+#include "hub/snapshots.h"
 #include "hub/subscriptions.h"
+#include "latest/latest.h"
 #include "runtime/loop.h"
 #include "stream/stream.h"
 
@@ -25,10 +28,12 @@ namespace sluice::hub {
 // no tail gives it anything until it is there again. All lagging subscribers of a source are served
 // by one sweep: the log is read from the lowest offset that anybody waits for, each block once,
 // matched once; whoever can't take more stays behind with its offset and boards the next sweep
-// after resume().
+// after resume(). A subscriber that waits for retained messages lags in the same way, up to a stop
+// (snapshots.h).
 class Distributor final : public stream::TailSink, public stream::CatalogueSink {
  public:
-  Distributor(runtime::Loop& loop, stream::Stream& stream, Router& router, Metrics& metrics);
+  Distributor(runtime::Loop& loop, stream::Stream& stream, Router& router, latest::Latest& latest,
+              Metrics& metrics);
 
   Handle add(SubscriberSink& sink, std::uint64_t session);
   void remove(Handle handle);
@@ -48,7 +53,13 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   // A subscribe() that waits for tails.
   struct Subscribing {
     std::uint32_t tails = 0;
+    Handle handle;
+    std::uint64_t snapshot = 0;  // of the retained messages; 0: none
     Done<void> done;
+  };
+  struct Waiting {
+    std::shared_ptr<Subscribing> subscribing;
+    bool has_place;  // in the snapshot
   };
   struct Source {
     Partition partition;
@@ -65,7 +76,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
     bool warned = false;  // that it holds records without a topic
     Offset swept;         // the sweep under way has handed out everything below
     std::vector<Handle> lagging;
-    std::vector<std::shared_ptr<Subscribing>> waiting;  // for `tailing`
+    std::vector<Waiting> waiting;  // for `tailing`
   };
   enum class Readers : std::uint8_t { at_tail, lagging };
 
@@ -74,7 +85,11 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void uncover(const stream::StreamInfo& stream);
   std::uint64_t count_filters(const stream::StreamInfo& stream);
   void drop_source(Source& source);
+  [[nodiscard]] std::optional<Partition> partition_of(const std::string& filter);
+  void add_place(Source& source, const Subscribing& subscribing);
+  void finish_tail(Subscribing& subscribing);
   void start_tail(Partition partition, bool from_start);
+  void start_lags_from_start(Source& source);
   void on_tail(Partition partition, Result<Offset> next, bool from_start);
   void catch_up(Partition partition);
   void on_caught_up(Partition partition, const Result<stream::ReadAnswer>& answer);
@@ -91,6 +106,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void start_lag(Source& source, Handle handle, Offset next, bool blocked);
   void join_tail(Source& source, Handle handle);
   void kick_sweep(Source& source);
+  void kick_sweeps(Handle handle);
   void sweep(Partition partition);
   void on_swept(Partition partition, const Result<stream::ReadAnswer>& answer);
   void advance(Source& source, Offset reached);
@@ -99,7 +115,9 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   runtime::Loop& loop_;
   stream::Stream& stream_;
   Router& router_;
+  latest::Latest& latest_;
   Subscriptions subscriptions_;
+  Snapshots snapshots_;
   std::map<Partition, Source> sources_;
 
   // One block's deliveries, gathered per subscriber. Reused.

@@ -16,14 +16,15 @@ constexpr Logger logger("hub");
 
 class Hub::Impl final : public stream::CatalogueSink {
  public:
-  Impl(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
-       const Options& options)
+  Impl(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream,
+       latest::Latest& latest, Metrics& metrics, const Options& options)
       : shard_(shard),
         stream_(stream),
+        latest_(latest),
         options_(options),
         router_(stream.catalogue(), options.default_stream),
         publishing_(loop, stream, metrics, options.publish_batch_max, options.publish_pending_max),
-        distributor_(loop, stream, router_, metrics),
+        distributor_(loop, stream, router_, latest, metrics),
         directory_(group, shard, [&group](ShardId other) -> Directory& {
           return group.hub(other).impl_->directory_;
         }) {
@@ -41,7 +42,7 @@ class Hub::Impl final : public stream::CatalogueSink {
     if (shard_ != ShardId{0}) return;
     stream_.create(options_.default_stream, options_.default_stream_config,
                    [](const Result<stream::StreamInfo>& made) {
-                     if (!made)
+                     if (!made && made.error().code != Errc::exists)
                        logger.error("the default stream could not be made",
                                     {{"reason", made.error().text}});
                    });
@@ -49,6 +50,7 @@ class Hub::Impl final : public stream::CatalogueSink {
 
   ShardId shard_;
   stream::Stream& stream_;
+  latest::Latest& latest_;
   Options options_;
   Router router_;
   PublishPipeline publishing_;
@@ -56,13 +58,16 @@ class Hub::Impl final : public stream::CatalogueSink {
   Directory directory_;
 };
 
-Hub::Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
-         const Options& options)
-    : loop_(loop), impl_(std::make_unique<Impl>(group, shard, loop, stream, metrics, options)) {
+Hub::Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream,
+         latest::Latest& latest, Metrics& metrics, const Options& options)
+    : loop_(loop),
+      impl_(std::make_unique<Impl>(group, shard, loop, stream, latest, metrics, options)) {
   loop_.add_turn_hook(*this);
 }
 
 Hub::~Hub() { loop_.remove_turn_hook(*this); }
+
+void Hub::open(Done<void> done) { impl_->latest_.open(impl_->router_, std::move(done)); }
 
 stream::Stream& Hub::stream() { return impl_->stream_; }
 

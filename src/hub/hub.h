@@ -15,6 +15,7 @@
 #include "base/task.h"
 #include "hub/handle.h"
 #include "hub/message.h"
+#include "latest/latest.h"
 #include "runtime/loop.h"
 #include "runtime/mailbox.h"
 #include "stream/stream.h"
@@ -98,9 +99,14 @@ class Group;
 // filters and, while it lags, its positions; messages are never queued for it.
 class Hub final : public runtime::TurnHook {
  public:
-  Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
-      const Options& options);
+  // `latest` is that of the same shard, not opened yet.
+  Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream,
+      latest::Latest& latest, Metrics& metrics, const Options& options);
   ~Hub();
+
+  // Makes the retained messages ready; until `done` nobody publishes or subscribes. Errors: those
+  // of latest::Latest::open.
+  void open(Done<void> done);
 
   [[nodiscard]] stream::Stream& stream();
 
@@ -121,7 +127,7 @@ class Hub final : public runtime::TurnHook {
   Handle add_subscriber(SubscriberSink& sink, std::uint64_t session);
   void remove_subscriber(Handle subscriber);
   // Adds or replaces. `done` runs when every message that is published from then on will be
-  // delivered.
+  // delivered; then come the retained messages, if they are asked for, and then what is published.
   void subscribe(Handle subscriber, const std::string& filter, const SubscribeOptions& options,
                  Done<void> done);
   bool unsubscribe(Handle subscriber, std::string_view filter);  // false: there was none

@@ -5,101 +5,12 @@
 #include <map>
 #include <set>
 
+#include "hub/clients_test.h"
 #include "hub/sim_hub_test.h"
 #include "topic/topic.h"
 
 namespace sluice::hub {
 namespace {
-
-class TestPublisher final : public PublisherSink {
- public:
-  TestPublisher(SimHub& sim, std::uint64_t id, std::uint32_t shard = 0)
-      : loop_(sim.world.loop(shard)),
-        hub_(*sim.hubs[shard]),
-        id_(id),
-        handle_(hub_.add_publisher(*this)) {}
-  ~TestPublisher() { hub_.remove_publisher(handle_); }
-
-  // As from a socket: there is a turn of the loop, which ends.
-  Result<void> publish(const std::string& topic, const std::string& payload, std::uint8_t qos = 1) {
-    loop_.post([] {});
-    return hub_.publish(handle_, ++sequence_,
-                        {.topic = topic,
-                         .payload = as_bytes(payload),
-                         .qos = qos,
-                         .publisher = id_,
-                         .expiry_s = {}});
-  }
-  void wait_for_room() { hub_.wait_for_room(handle_); }
-
-  void on_published(std::uint64_t up_to) override {
-    EXPECT_GT(up_to, durable);
-    durable = up_to;
-  }
-  void on_publish_failed(std::uint64_t, const Error& error) override { failures.push_back(error); }
-  void on_room() override { ++rooms; }
-
-  std::uint64_t durable = 0;
-  int rooms = 0;
-  std::vector<Error> failures;
-
- private:
-  runtime::Loop& loop_;
-  Hub& hub_;
-  std::uint64_t id_;
-  Handle handle_;
-  std::uint64_t sequence_ = 0;
-};
-
-class TestSubscriber final : public SubscriberSink {
- public:
-  explicit TestSubscriber(Hub& hub, std::uint64_t session = 0)
-      : hub_(hub), handle_(hub.add_subscriber(*this, session)) {}
-  ~TestSubscriber() { hub_.remove_subscriber(handle_); }
-
-  void subscribe(sim::SimWorld& world, const std::string& filter, SubscribeOptions options = {}) {
-    bool done = false;
-    hub_.subscribe(handle_, filter, options, [&](const Result<void>&) { done = true; });
-    ASSERT_TRUE(world.run_until([&] { return done; }));
-  }
-  bool unsubscribe(const std::string& filter) { return hub_.unsubscribe(handle_, filter); }
-  void stop() { room_ = 0; }
-  // Takes that many more, then no more until the next call.
-  void take(std::size_t more) {
-    room_ += more;
-    hub_.resume(handle_);
-  }
-
-  std::size_t on_records(std::string_view prefix, const log::BlockRef& block,
-                         std::span<const Delivery> deliveries, Origin) override {
-    std::size_t taken = 0;
-    for (; taken < deliveries.size() && room_ > 0; ++taken, --room_) {
-      const log::Record& record = block->records()[deliveries[taken].record];
-      got.push_back({std::string(prefix) + std::string(as_text(block->key(record))),
-                     std::string(as_text(block->value(record))),
-                     deliveries[taken].grant->qos,
-                     {deliveries[taken].grant->ids.begin(), deliveries[taken].grant->ids.end()}});
-    }
-    return taken;
-  }
-
-  struct Got {
-    std::string topic, payload;
-    std::uint8_t qos;
-    std::vector<std::uint32_t> ids;
-  };
-  [[nodiscard]] std::vector<std::string> payloads() const {
-    std::vector<std::string> all;
-    for (const Got& one : got) all.push_back(one.payload);
-    return all;
-  }
-  std::vector<Got> got;
-
- private:
-  Hub& hub_;
-  Handle handle_;
-  std::size_t room_ = 1'000'000;
-};
 
 using Strings = std::vector<std::string>;
 

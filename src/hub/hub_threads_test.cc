@@ -9,6 +9,7 @@
 #include "runtime/mailbox.h"
 #include "runtime/shard.h"
 #include "stream/embedded.h"
+#include "table/rocks_store.h"
 
 namespace sluice::hub {
 namespace {
@@ -94,17 +95,36 @@ TEST(HubThreads, ShardsExchangeMessagesWithoutLossOrRepeat) {
       **disk, options, {{&shards.loop(0), metrics.data()}, {&shards.loop(1), &metrics[1]}},
       mailboxes);
   ASSERT_TRUE(backend);
+  const auto store = std::make_shared<table::RocksStore>(root + "/tables");
+  latest::Group latest_group(mailboxes);
+  std::vector<std::unique_ptr<latest::Latest>> latests;
   Group group(mailboxes);
   std::vector<std::unique_ptr<Hub>> hubs;
   std::vector<std::unique_ptr<Client>> clients;
   for (std::uint32_t i = 0; i < shards_count; ++i) {
+    latests.push_back(std::make_unique<latest::Latest>(
+        latest_group, table::Table::Context{.loop = &shards.loop(i),
+                                            .stream = &(*backend)->stream(ShardId{i}),
+                                            .store = store,
+                                            .metrics = &metrics[i],
+                                            .shard = {i},
+                                            .shards = shards_count}));
+    latest_group.add(*latests.back());
     hubs.push_back(std::make_unique<Hub>(group, ShardId{i}, shards.loop(i),
-                                         (*backend)->stream(ShardId{i}), metrics[i], Options{}));
+                                         (*backend)->stream(ShardId{i}), *latests.back(),
+                                         metrics[i], Options{}));
     group.add(*hubs.back());
     clients.push_back(std::make_unique<Client>(shards.loop(i), *hubs.back(), i));
   }
 
   shards.start();
+  for (std::uint32_t i = 0; i < shards_count; ++i)
+    on(shards.loop(i), [&](auto done) {
+      hubs[i]->open([done](const Result<void>& opened) {
+        EXPECT_TRUE(opened);
+        done();
+      });
+    });
   on(shards.loop(1), [&](auto done) {
     (*backend)
         ->stream(ShardId{1})

@@ -103,6 +103,15 @@ bool Properties::empty() const {
   return !content_type && !response_topic && !correlation_data && !payload_is_utf8 && user.empty();
 }
 
+std::uint64_t publisher_of(const log::Block& block, const log::Record& record) {
+  std::uint64_t publisher = 0;
+  log::for_each_header(block, record, [&](const log::RecordHeader& header) {
+    if (header.name != log::PackedHeader::name) return;
+    if (const auto packed = log::decode_packed_header(header.value)) publisher = packed->publisher;
+  });
+  return publisher;
+}
+
 std::uint32_t encode_headers(const Message& message, Buffer& out) {
   out.clear();
   append_packed(message, out);

@@ -48,6 +48,9 @@ struct Message {
   const Properties* properties = nullptr;   // none: nothing but payload
 };
 
+// The session that published a record; 0: not known.
+std::uint64_t publisher_of(const log::Block& block, const log::Record& record);
+
 // The record headers of a message, encoded into `out` (cleared first); returns their count.
 std::uint32_t encode_headers(const Message& message, Buffer& out);
 

@@ -54,6 +54,11 @@ std::string Router::prefix_of(const stream::StreamInfo& stream) const {
   return is_default(stream) ? std::string() : stream.name + '/';
 }
 
+Result<Partition> Router::partition_of(std::string_view topic) {
+  SLUICE_TRY_ASSIGN(const Route found, route(topic));
+  return found.partition;
+}
+
 bool Router::is_default(const stream::StreamInfo& stream) const {
   return stream.name == default_stream_;
 }

@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "latest/latest.h"
 #include "stream/stream.h"
 
 namespace sluice::hub {
@@ -26,7 +27,7 @@ struct Route {
 // A name alone ("sensors") is plain. The default stream and internal streams have no named topics.
 // Filters: a literal first level covers the default stream and the stream of that name; one that
 // begins with a wildcard covers the default stream and those marked `wildcard`.
-class Router {
+class Router final : public latest::Topics {
  public:
   Router(const stream::Catalogue& catalogue, std::string default_stream);
 
@@ -34,7 +35,8 @@ class Router {
   Result<Route> route(std::string_view topic);
 
   // What stands before the key in the topics of a stream: "" or "<name>/".
-  [[nodiscard]] std::string prefix_of(const stream::StreamInfo& stream) const;
+  [[nodiscard]] std::string prefix_of(const stream::StreamInfo& stream) const override;
+  [[nodiscard]] Result<Partition> partition_of(std::string_view topic) override;
   [[nodiscard]] bool is_default(const stream::StreamInfo& stream) const;
   [[nodiscard]] bool covers(std::string_view filter, const stream::StreamInfo& stream) const;
 

@@ -6,30 +6,56 @@
 
 #include "base/assert.h"
 #include "hub/hub.h"
+#include "latest/latest.h"
 #include "sim/disk.h"
 #include "sim/world.h"
 #include "stream/embedded.h"
+#include "table/memory_store_test.h"
+#include "table/table.h"
 
 namespace sluice::hub {
 
+// What outlives a hub that crashes.
+struct SimMachine {
+  explicit SimMachine(std::uint64_t seed)
+      : disk(seed), store(std::make_shared<table::MemoryStore>()) {}
+  void crash() {
+    disk.crash();
+    store->crash();
+  }
+  sim::SimDisk disk;
+  std::shared_ptr<table::MemoryStore> store;
+};
+
 // A whole hub but for its front ends, on a simulated machine: for tests of this module and of the
-// front ends.
+// front ends. To crash: world.power_off(), destroy this, SimMachine::crash().
 class SimHub {
  public:
   explicit SimHub(std::uint64_t seed, std::uint32_t shards = 1,
-                  log::Options log_options = small_log())
-      : world(seed, shards), disk(seed), metrics(shards), group(mailboxes_of(shards)) {
+                  log::Options log_options = small_log(),
+                  std::shared_ptr<SimMachine> its_machine = nullptr)
+      : world(seed, shards),
+        machine(its_machine ? std::move(its_machine) : std::make_shared<SimMachine>(seed)),
+        disk(machine->disk),
+        metrics(shards),
+        latest_group(mailboxes_of(shards)),
+        group(*mailboxes_) {
     std::vector<stream::EmbeddedBackend::Shard> parts;
     for (std::uint32_t i = 0; i < shards; ++i) parts.push_back({&world.loop(i), &metrics[i]});
-    auto opened = stream::EmbeddedBackend::open(disk, log_options, parts, *mailboxes_);
+    stream::EmbeddedTuning tuning;
+    tuning.ids = Random(seed);
+    auto opened =
+        stream::EmbeddedBackend::open(disk, log_options, parts, *mailboxes_, std::move(tuning));
     SLUICE_ASSERT(opened);
     backend = std::move(*opened);
-    for (std::uint32_t i = 0; i < shards; ++i) {
-      hubs.push_back(std::make_unique<Hub>(group, ShardId{i}, world.loop(i), backend->stream({i}),
-                                           metrics[i], Options{}));
-      group.add(*hubs.back());
-    }
-    world.run_until([&] { return default_stream_is_there(); });
+    for (std::uint32_t i = 0; i < shards; ++i) add_shard(i, shards);
+    std::uint32_t ready = 0;
+    for (auto& hub : hubs)
+      hub->open([&](const Result<void>& done) {
+        SLUICE_ASSERT(done);
+        ++ready;
+      });
+    SLUICE_ASSERT(world.run_until([&] { return ready == shards && default_stream_is_there(); }));
   }
 
   static log::Options small_log() {
@@ -60,10 +86,24 @@ class SimHub {
   }
 
   sim::SimWorld world;
-  sim::SimDisk disk;
+  std::shared_ptr<SimMachine> machine;
+  sim::SimDisk& disk;
   std::vector<Metrics> metrics;
 
  private:
+  void add_shard(std::uint32_t i, std::uint32_t shards) {
+    latests.push_back(std::make_unique<latest::Latest>(
+        latest_group, table::Table::Context{.loop = &world.loop(i),
+                                            .stream = &backend->stream({i}),
+                                            .store = machine->store,
+                                            .metrics = &metrics[i],
+                                            .shard = {i},
+                                            .shards = shards}));
+    latest_group.add(*latests.back());
+    hubs.push_back(std::make_unique<Hub>(group, ShardId{i}, world.loop(i), backend->stream({i}),
+                                         *latests.back(), metrics[i], Options{}));
+    group.add(*hubs.back());
+  }
   runtime::Mailboxes& mailboxes_of(std::uint32_t shards) {
     std::vector<runtime::Loop*> loops;
     for (std::uint32_t i = 0; i < shards; ++i) loops.push_back(&world.loop(i));
@@ -79,6 +119,8 @@ class SimHub {
 
  public:
   std::unique_ptr<stream::EmbeddedBackend> backend;
+  latest::Group latest_group;
+  std::vector<std::unique_ptr<latest::Latest>> latests;
   Group group;
   std::vector<std::unique_ptr<Hub>> hubs;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,15 +29,36 @@ struct Filter {
   std::vector<Since> since;
 };
 
-// Where a subscriber that could not take more reads on. It gets nothing from the tails of these
-// partitions.
+// The retained messages that a filter gets (snapshots.h).
+struct Snapshot {
+  struct Place {
+    Partition partition;
+    Offset before;  // where it is taken: later messages come by the log
+  };
+  std::uint64_t id = 0;
+  std::string filter;
+  std::vector<Place> places{};
+  std::size_t done = 0;  // places that are through
+  std::string from{};    // in the next one
+  std::size_t portion_size = 256 << 10;
+  bool started = false;  // the places are complete
+  bool settled = false;  // so are they on their shards
+  bool asked = false;    // an answer is under way
+};
+
+// Where a subscriber that could not take more, or waits for retained messages, reads on. It gets
+// nothing from the tails of these partitions.
 struct Lag {
+  static constexpr Offset no_stop{std::numeric_limits<std::int64_t>::max()};
   struct At {
     Partition partition;
     Offset next;
+    Offset stop = no_stop;  // not beyond it, until a snapshot is through
+    [[nodiscard]] bool stopped() const { return next >= stop; }
   };
   std::vector<At> at;
-  bool blocked = true;  // until resume()
+  bool blocked = false;             // until resume()
+  std::vector<Snapshot> snapshots;  // the first one runs
 
   [[nodiscard]] At* find(Partition partition) {
     for (At& place : at)

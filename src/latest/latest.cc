@@ -248,9 +248,10 @@ void Latest::Impl::on_live(Partition partition) {
 // --- snapshots
 
 bool Latest::Impl::may_have(const stream::StreamInfo& stream) const {
+  if (group_.size() > 1 || !rehoming_.idle()) return true;  // they may be on their way to it
   for (std::uint32_t i = 0; i < stream.config.partitions; ++i) {
     const Partition partition{stream.id, i};
-    if (!is_home(partition) || !folds_.live(partition) || folds_.has_rows(partition)) return true;
+    if (!folds_.live(partition) || folds_.has_rows(partition)) return true;
   }
   return false;
 }

@@ -87,8 +87,8 @@ class Latest {
   // may be called. Errors: those of Table::open and Table::scan.
   void open(Topics& topics, Done<void> done);
 
-  // False: certainly no partition of the stream has retained messages; at once, and only known
-  // where all of them are at home here.
+  // False: certainly no partition of the stream has retained messages. Known at once, where all of
+  // them are on this shard.
   [[nodiscard]] bool may_have(const stream::StreamInfo& stream) const;
   // Runs `done` when every shard has its partitions of the streams in place: it knows all of them,
   // and has moved away what belongs elsewhere. A snapshot begins with this.

@@ -42,6 +42,7 @@ class Rehoming {
   void on_row(Partition partition, std::string_view record_key);
   // Nothing of this stream waits to be looked through or moved.
   [[nodiscard]] bool idle(StreamId stream) const;
+  [[nodiscard]] bool idle() const { return checks_.empty(); }
   void forget(StreamId stream);
   // Runs whenever a check has ended.
   void on_progress(Task callback) { progressed_ = std::move(callback); }
