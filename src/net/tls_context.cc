@@ -40,9 +40,9 @@ Result<std::vector<CertificatePtr>> read_certificates(const PemFile& file) {
     certificates.emplace_back(next);
   const bool at_end = ERR_GET_REASON(ERR_peek_error()) == PEM_R_NO_START_LINE;
   if (certificates.empty() && at_end)
-    return fail(Errc::invalid, "{}: no certificate in PEM format", file.name);
+    return fail(Errc::malformed, "{}: no certificate in PEM format", file.name);
   if (!at_end)
-    return fail(Errc::invalid, "{}: certificate {} is damaged: {}", file.name,
+    return fail(Errc::malformed, "{}: certificate {} is damaged: {}", file.name,
                 certificates.size() + 1, take_openssl_error());
   ERR_clear_error();
   return certificates;
@@ -55,8 +55,8 @@ Result<KeyPtr> read_key(const PemFile& file) {
   if (key) return key;
   const std::string reason = take_openssl_error();
   if (asked)
-    return fail(Errc::invalid, "{}: the key needs a passphrase; store it without one", file.name);
-  return fail(Errc::invalid, "{}: no private key in PEM format: {}", file.name, reason);
+    return fail(Errc::malformed, "{}: the key needs a passphrase; store it without one", file.name);
+  return fail(Errc::malformed, "{}: no private key in PEM format: {}", file.name, reason);
 }
 
 WallMs to_wall_ms(const ASN1_TIME* time) {
@@ -146,16 +146,16 @@ Result<void> TlsContext::use_credentials(ssl_ctx_st& context, const Credentials&
   X509* own = chain.front().get();
   if (X509_check_private_key(own, key.get()) != 1) {
     ERR_clear_error();
-    return fail(Errc::invalid, "{}: the key does not belong to the certificate {}",
+    return fail(Errc::malformed, "{}: the key does not belong to the certificate {}",
                 credentials.key.name, name);
   }
   if (SSL_CTX_use_certificate(&context, own) != 1)
-    return fail(Errc::invalid, "{}: {}", name, take_openssl_error());
+    return fail(Errc::malformed, "{}: {}", name, take_openssl_error());
   if (SSL_CTX_use_PrivateKey(&context, key.get()) != 1)
-    return fail(Errc::invalid, "{}: {}", credentials.key.name, take_openssl_error());
+    return fail(Errc::malformed, "{}: {}", credentials.key.name, take_openssl_error());
   for (std::size_t i = 1; i < chain.size(); ++i)
     if (SSL_CTX_add1_chain_cert(&context, chain[i].get()) != 1)
-      return fail(Errc::invalid, "{}: certificate {}: {}", name, i + 1, take_openssl_error());
+      return fail(Errc::malformed, "{}: certificate {}: {}", name, i + 1, take_openssl_error());
 
   const WallMs expires = to_wall_ms(X509_get0_notAfter(own));
   expires_ = std::min(expires_, expires);
@@ -172,12 +172,12 @@ Result<void> TlsContext::use_client_ca(ssl_ctx_st& context, const TlsOptions& op
   SSL_CTX_set_verify(&context, verify_mode(options.client_certificates), nullptr);
   if (options.client_certificates == ClientCertificates::off) return {};
   if (!options.client_ca)
-    return fail(Errc::invalid, "client certificates are asked for, without an authority for them");
+    return fail(Errc::malformed, "client certificates are asked for, without an authority for them");
   SLUICE_TRY_ASSIGN(const auto authorities, read_certificates(*options.client_ca));
   for (const auto& authority : authorities) {
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(&context), authority.get()) != 1 ||
         SSL_CTX_add_client_CA(&context, authority.get()) != 1)
-      return fail(Errc::invalid, "{}: {}", options.client_ca->name, take_openssl_error());
+      return fail(Errc::malformed, "{}: {}", options.client_ca->name, take_openssl_error());
   }
   return {};
 }

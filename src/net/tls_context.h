@@ -47,7 +47,7 @@ struct TlsOptions {
 // Thread-safe; shared by all shards.
 class TlsContext {
  public:
-  // Errors (invalid) name the file and what is wrong with it.
+  // Errors (malformed) name the file and what is wrong with it.
   static Result<std::shared_ptr<const TlsContext>> make(const TlsOptions& options, WallMs now);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;

@@ -4,6 +4,7 @@
 #include "kafka_stream/options.h"
 #include "runtime/loop.h"
 #include "server/listener_plan.h"
+#include "server/tls_files.h"
 #include "server/users_file.h"
 
 namespace sluice::server {
@@ -32,7 +33,10 @@ Result<void> check_listener(const Config& config, bool has_users, const Listener
 Result<void> check_certificate(const Config::Tls& tls, const ListenerPlan& plan) {
   if (!net::has_tls(plan.transport)) return {};
   const bool has_certificate = !tls.certificate.empty();
-  if (has_certificate && !tls.key.empty()) return {};
+  if (has_certificate && !tls.key.empty()) {
+    SLUICE_TRY(load_tls(tls, 0));  // dates are looked at when it is put to use
+    return {};
+  }
   return fail(Errc::malformed, "{} needs a {}: add {} = \"{}\" to the section [tls]", plan.setting,
               has_certificate ? "key" : "certificate", has_certificate ? "key" : "certificate",
               has_certificate ? "/path/to/server.key" : "/path/to/server.crt");
@@ -73,11 +77,11 @@ Result<void> check_config(const Config& config) {
   if (config.server.data_dir.empty()) return fail(Errc::malformed, "server.data_dir is empty");
   SLUICE_TRY_ASSIGN(const auto users, load_users(config));
   const bool has_users = users != nullptr && !users->empty();
+  SLUICE_TRY(check_client_certificates(config.tls));
   for (const ListenerPlan& plan : planned_listeners(config)) {
     SLUICE_TRY(check_listener(config, has_users, plan));
     SLUICE_TRY(check_certificate(config.tls, plan));
   }
-  SLUICE_TRY(check_client_certificates(config.tls));
   if (config.stream.backend == "kafka") SLUICE_TRY(check_cluster(config.kafka_cluster));
   if (!config.kafka.advertised.empty() && config.kafka.advertised.rfind(':') == std::string::npos)
     return fail(Errc::malformed, "kafka.advertised: '{}' is no HOST:PORT", config.kafka.advertised);

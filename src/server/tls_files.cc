@@ -16,11 +16,11 @@ constexpr std::uintmax_t file_max = 4 << 20;  // bundles of authorities are some
 Result<net::PemFile> read_pem(std::string_view setting, const std::string& path) {
   std::error_code error;
   const auto size = fs::file_size(path, error);
-  if (error) return fail(Errc::invalid, "{}: {}: {}", setting, path, error.message());
-  if (size > file_max) return fail(Errc::invalid, "{}: {} is larger than 4 MiB", setting, path);
+  if (error) return fail(Errc::malformed, "{}: {}: {}", setting, path, error.message());
+  if (size > file_max) return fail(Errc::malformed, "{}: {} is larger than 4 MiB", setting, path);
   std::ifstream file(path, std::ios::binary);
   std::string content(std::istreambuf_iterator<char>(file), {});
-  if (!file) return fail(Errc::invalid, "{}: {}: {}", setting, path, std::strerror(errno));
+  if (!file) return fail(Errc::malformed, "{}: {}: {}", setting, path, std::strerror(errno));
   return net::PemFile{path, std::move(content)};
 }
 
@@ -38,7 +38,7 @@ Result<std::map<std::string, net::Credentials>> read_hosts(const std::string& di
   std::map<std::string, net::Credentials> hosts;
   std::error_code error;
   fs::directory_iterator entries(dir, error);
-  if (error) return fail(Errc::invalid, "{}: {}: {}", setting, dir, error.message());
+  if (error) return fail(Errc::malformed, "{}: {}: {}", setting, dir, error.message());
   for (const auto& entry : entries) {
     fs::path path = entry.path();
     if (path.extension() != ".crt") continue;

@@ -11,7 +11,8 @@
 
 namespace sluice::server {
 
-// Reads and checks the files that [tls] names. Errors name the setting and the file. Blocks.
+// Reads and checks the files that [tls] names. Errors (malformed) name the setting or the
+// file. Blocks.
 Result<std::shared_ptr<const net::TlsContext>> load_tls(const Config::Tls& config, WallMs now);
 
 // The paths whose change means that load_tls gives something else.

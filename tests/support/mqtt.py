@@ -25,8 +25,23 @@ def properties(packet, **values):
 class MqttClient:
     """A connected paho client. Each call waits for the hub's answer; messages are taken from it one by one."""
 
-    def __init__(self, hub, version=V5, client_id="", keepalive=60, connect_properties=None, clean=True):
+    def __init__(
+        self,
+        hub,
+        version=V5,
+        client_id="",
+        keepalive=60,
+        connect_properties=None,
+        clean=True,
+        listener="mqtt",
+        tls=None,
+        will=None,
+        manual_ack=False,
+    ):
+        """listener: its name in listeners.json; tls, will: what paho's tls_set() and will_set() are to be told."""
         options = {"clean_session": clean} if version == V311 else {}
+        if listener in ("ws", "wss"):
+            options["transport"] = "websockets"
         self.client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version, reconnect_on_failure=False, **options
         )
@@ -41,8 +56,13 @@ class MqttClient:
         self.client.on_publish = lambda _c, _u, mid, reason, _p: self._published.put((mid, reason))
         self.client.on_message = lambda _c, _u, message: self.messages.put(message)
         self.client.on_disconnect = lambda _c, _u, _flags, reason, _p: self.disconnected.put(reason)
+        if will:
+            self.client.will_set(**will)
+        self.client.manual_ack_set(manual_ack)
+        if tls:
+            self.client.tls_set(**{name: str(value) for name, value in tls.items()})
         starts = {"clean_start": clean} if version == V5 else {}
-        self.client.connect(*hub.address("mqtt"), keepalive=keepalive, properties=connect_properties, **starts)
+        self.client.connect(*hub.address(listener), keepalive=keepalive, properties=connect_properties, **starts)
         self.client.loop_start()
         self.connack_flags, self.connack_reason, self.connack_properties = self._connacks.get(timeout=DEADLINE_S)
 
@@ -55,6 +75,11 @@ class MqttClient:
     def close(self):
         self.client.disconnect()
         self.client.loop_stop()
+
+    def vanish(self):
+        """Closes the socket without a DISCONNECT."""
+        self.client.loop_stop()
+        self.client.socket().close()
 
     def subscribe(self, topic_filter, qos=0, **options):
         """The reason code of the SUBACK as a number."""
@@ -73,7 +98,7 @@ class MqttClient:
         return self._subacks.get(timeout=DEADLINE_S)
 
     def publish(self, topic, payload, qos=1, retain=False, **props):
-        """Waits for the PUBACK at QoS 1; returns its reason code."""
+        """Waits for the PUBACK or PUBCOMP; returns its reason code."""
         sent = self.client.publish(topic, payload, qos, retain, properties("PUBLISH", **props) if props else None)
         while True:
             packet_id, reason = self._published.get(timeout=DEADLINE_S)
