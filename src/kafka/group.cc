@@ -29,14 +29,15 @@ bool same_protocols(const std::vector<GroupRow::Protocol>& known, const JoinGrou
 }
 
 std::size_t bytes_of(const JoinGroupRequest& request) {
-  std::size_t sum = bytes_per_entry;
+  std::size_t sum = bytes_per_entry + request.group_instance_id.value_or("").size();
   for (const auto& [name, metadata] : request.protocols)
     sum += bytes_per_entry + name.size() + metadata.size();
   return sum;
 }
 
 std::size_t bytes_of(const GroupRow::Member& member) {
-  std::size_t sum = bytes_per_entry + member.assignment.size();
+  std::size_t sum = bytes_per_entry + member.assignment.size() + member.client_id.size();
+  if (member.instance_id) sum += member.instance_id->size();
   for (const auto& [name, metadata] : member.protocols)
     sum += bytes_per_entry + name.size() + metadata.size();
   return sum;
@@ -182,9 +183,9 @@ void Group::add(std::string member_id, const Arrival& arrival) {
     leader_ = member_id;
   }
   Member& member = members_[member_id];
-  bytes_ += bytes_of(member.data);
   member.data.id = std::move(member_id);
   member.data.instance_id = text_of(arrival.request.group_instance_id);
+  bytes_ += bytes_of(member.data);
   if (member.data.instance_id) statics_[*member.data.instance_id] = member.data.id;
   renew(member, arrival);
   newcomer_ = true;

@@ -36,7 +36,7 @@ struct Collected {
 template <class T, class Question, class Take>
 void ask_each(Call& call, const std::vector<std::string_view>& groups, const T& refused,
               Question question, Take take) {
-  Coordinator& here = *call.services.coordinator;
+  Coordinator& here = call.services.coordinator;
   std::vector<std::vector<std::size_t>> by_shard(here.shards());
   for (std::size_t i = 0; i < groups.size(); ++i) {
     if (call.may(access::Action::use_group, groups[i])) {
@@ -141,7 +141,7 @@ bool passes(const std::vector<std::string_view>& filter, std::string_view word) 
 
 void handle(Call& call, const ListGroupsRequest& request, Reply<ListGroupsResponse> reply) {
   const Split split(request, reply);
-  Coordinator& here = *call.services.coordinator;
+  Coordinator& here = call.services.coordinator;
   for (std::uint32_t shard = 0; shard < here.shards(); ++shard) {
     split.gathered->begin();
     here.ask<ListGroupsResponse>(

@@ -20,7 +20,7 @@ void ask_home(Call& call, const Request& request, Reply<Response> reply, Questio
       return reply.send(std::move(refused));
     }
   }
-  Coordinator& here = *call.services.coordinator;
+  Coordinator& here = call.services.coordinator;
   here.ask<Response>(
       here.home_of(request.group_id),
       [kept = Kept<Request>(request, reply), question = std::move(question)](
@@ -33,7 +33,7 @@ void ask_home(Call& call, const Request& request, Reply<Response> reply, Questio
 // A ticket for a request that may wait long: it is taken back when the connection goes.
 template <class Request>
 Ticket ticket_for(Call& call, const Request& request, ReplyPath& reply) {
-  Coordinator& here = *call.services.coordinator;
+  Coordinator& here = call.services.coordinator;
   const Ticket ticket = here.new_ticket();
   reply.on_cancel([&here, ticket, group = std::string(request.group_id)] {
     here.tell(here.home_of(group),

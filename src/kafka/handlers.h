@@ -15,8 +15,8 @@ struct Services {
   runtime::Loop& loop;
   stream::Stream& stream;
   access::Access& access;
+  Coordinator& coordinator;  // of this shard
   const Options& options;
-  Coordinator* coordinator = nullptr;  // of this shard
   std::int64_t next_producer_id = 0;
   std::int64_t auto_creations = 0;  // under way
 };

@@ -34,10 +34,10 @@ std::int64_t random_producer_id() {
 }  // namespace
 
 Server::Server(runtime::Loop& loop, stream::Stream& stream, access::Access& access,
-               Metrics& metrics, Options options, Coordinator* coordinator)
+               Coordinator& coordinator, Metrics& metrics, Options options)
     : loop_(loop),
       options_(std::move(options)),
-      services_{loop, stream, access, options_, coordinator, random_producer_id(), 0},
+      services_{loop, stream, access, coordinator, options_, random_producer_id(), 0},
       traffic_(metrics, loop),
       read_buffer_(read_buffer_size),
       listeners_(loop, *this, metrics,

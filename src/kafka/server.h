@@ -17,8 +17,8 @@ namespace sluice::kafka {
 // destroyed before it; destroying closes what is open.
 class Server final : public net::ChannelHandler, public runtime::TurnHook, public ConnectionHost {
  public:
-  Server(runtime::Loop& loop, stream::Stream& stream, access::Access& access, Metrics& metrics,
-         Options options, Coordinator* coordinator = nullptr);
+  Server(runtime::Loop& loop, stream::Stream& stream, access::Access& access,
+         Coordinator& coordinator, Metrics& metrics, Options options);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

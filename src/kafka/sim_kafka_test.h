@@ -195,7 +195,7 @@ class SimKafka {
   }
   void start_server() {
     server = std::make_unique<Server>(world().loop(0), backend.stream(ShardId{0}), *access_,
-                                      metrics, options_, coordinators[0].get());
+                                      *coordinators[0], metrics, options_);
     const auto listening = server->listen({"10.0.0.1", 9092});
     SLUICE_ASSERT(listening);
     address_ = *listening;
