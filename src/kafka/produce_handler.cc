@@ -149,7 +149,9 @@ class ProduceJob : public std::enable_shared_from_this<ProduceJob> {
     if (appended) {
       answer.base_offset = appended->first.value;
     } else {
-      set_fault(answer, {to_error_code(appended.error().code), appended.error().text});
+      const Errc code = appended.error().code;
+      const auto error = code == Errc::invalid ? ErrorCode::invalid_record : to_error_code(code);
+      set_fault(answer, {error, appended.error().text});
     }
   }
 

@@ -166,6 +166,24 @@ TEST(CompactedBatch, HasTheLargestTimestampOfWhatIsLeft) {
             1005);
 }
 
+TEST(RecordWithoutAKey, IsSeenInEveryBatchThatIsNotCompressed) {
+  const TestBatch keyed{.values = {"1", "2"}, .keys = {"a", ""}};
+  const TestBatch keyless{.values = {"1", "2"}, .keys = {"a"}};
+  EXPECT_FALSE(has_record_without_key(*make_block(keyed)));
+  EXPECT_TRUE(has_record_without_key(*make_block(keyless)));
+  const auto as_received = [](const TestBatch& batch) { return Block(batch_of(batch)); };
+  EXPECT_FALSE(has_record_without_key(as_received(keyed)));
+  EXPECT_TRUE(has_record_without_key(as_received(keyless)));
+  TestBatch compressed = keyless;
+  compressed.codec = Compression::lz4;
+  EXPECT_FALSE(has_record_without_key(as_received(compressed)));
+  Buffer cut = batch_of(keyless);
+  while (cut.size() > batch_header_size) {
+    cut.resize(cut.size() - 1);
+    EXPECT_FALSE(has_record_without_key(Block(Buffer(cut)))) << cut.size() << " bytes";
+  }
+}
+
 PartitionLog partition_of(std::vector<Segment> segments, Offset end) {
   PartitionLog partition;
   partition.options.compact = true;

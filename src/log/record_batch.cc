@@ -177,6 +177,25 @@ Bytes headers_of(const Block& block, const Record& record) {
   return from.first(reader.position());
 }
 
+bool has_record_without_key(const Block& block) {
+  if (block.indexed()) {
+    return std::ranges::any_of(block.records(),
+                               [](const Record& record) { return record.key_at == Record::none; });
+  }
+  const auto header = decode_batch_header(block.bytes());
+  if (!header || header->compression_bits() != 0) return false;
+  Reader records(block.bytes().subspan(batch_header_size));
+  while (records.left() > 0) {
+    const auto size = records.read_varint();
+    Reader record(records.take(size < 0 ? SIZE_MAX : static_cast<std::size_t>(size)));
+    record.skip(1);        // attributes
+    record.read_varint();  // timestamp delta
+    record.read_varint();  // offset delta
+    if (record.read_varint() < 0 && record.ok()) return true;
+  }
+  return false;
+}
+
 void append_header(Buffer& out, std::string_view name, Bytes value) {
   Writer writer(out);
   writer.write_varint(static_cast<std::int64_t>(name.size()));

@@ -122,6 +122,10 @@ class BatchBuilder {
   WallMs max_timestamp_ = 0;
 };
 
+// Whether a record is seen to have no key. Compressed batches are not looked into; what is
+// malformed counts as having keys.
+bool has_record_without_key(const Block& block);
+
 // Appends one encoded record header.
 void append_header(Buffer& out, std::string_view name, Bytes value);
 

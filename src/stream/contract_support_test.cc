@@ -13,6 +13,18 @@ std::shared_ptr<Block> batch(const std::vector<std::string>& values, WallMs time
   return builder.finish();
 }
 
+std::shared_ptr<Block> keyed_batch(const std::vector<KeyValue>& records, WallMs timestamp) {
+  log::BatchBuilder builder;
+  for (const auto& [key, value] : records) {
+    builder.add(timestamp, {.key = as_bytes(key.value_or("")),
+                            .value = as_bytes(value.value_or("")),
+                            .headers = {},
+                            .null_key = !key,
+                            .null_value = !value});
+  }
+  return builder.finish();
+}
+
 Result<StreamInfo> create(TestBackend& backend, const std::string& name, StreamConfig config,
                           ShardId shard) {
   return await<StreamInfo>(backend, shard, [=](Stream& stream, Done<StreamInfo> done) {
@@ -61,6 +73,28 @@ std::vector<std::string> values_of(const Block& block, Offset from) {
     values.emplace_back(as_text(block.value(record)));
   }
   return values;
+}
+
+std::map<std::string, std::string> read_map(TestBackend& backend, ShardId shard,
+                                            Partition partition, Offset from) {
+  std::map<std::string, std::string> map;
+  while (true) {
+    const auto answer = read(backend, shard, partition, from, 1000);
+    if (!answer) {
+      ADD_FAILURE() << answer.error().text;
+      return map;
+    }
+    for (const auto& block : answer->blocks) {
+      for (const auto& record : block->records()) {
+        if (block->from() + record.offset_delta < from) continue;
+        const std::string key(as_text(block->key(record)));
+        map.erase(key);
+        if (record.value_at != log::Record::none) map[key] = as_text(block->value(record));
+      }
+    }
+    if (answer->next == from) return map;
+    from = answer->next;
+  }
 }
 
 std::vector<std::string> read_values(TestBackend& backend, ShardId shard, Partition partition,

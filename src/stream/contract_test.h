@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -54,6 +55,10 @@ Result<T> await(TestBackend& backend, ShardId shard,
   return std::move(**answer);
 }
 
+struct KeyValue {
+  std::optional<std::string> key, value;  // nothing: null
+};
+std::shared_ptr<Block> keyed_batch(const std::vector<KeyValue>& records, WallMs timestamp = 1000);
 // One batch, a record per value.
 std::shared_ptr<Block> batch(const std::vector<std::string>& values, WallMs timestamp = 1000);
 
@@ -70,6 +75,9 @@ Result<ReadAnswer> read(TestBackend& backend, ShardId shard, Partition partition
 
 // The values of an indexed block from an offset on.
 std::vector<std::string> values_of(const Block& block, Offset from = {});
+// What is left when the visible records from `from` on are folded: the newest value of each key.
+std::map<std::string, std::string> read_map(TestBackend& backend, ShardId shard,
+                                            Partition partition, Offset from = {});
 // All visible values from `from` on, read in small portions.
 std::vector<std::string> read_values(TestBackend& backend, ShardId shard, Partition partition,
                                      Offset from = {});

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "log/record_batch.h"
 #include "stream/catalogue_record.h"
 #include "stream/settings.h"
 
@@ -175,6 +176,10 @@ void EmbeddedStream::append(Partition partition, std::shared_ptr<Block> block,
   if (std::cmp_greater(block->bytes().size(), stream->config.max_message_bytes)) {
     return done(fail(Errc::too_large, "a batch of {} bytes for stream \"{}\": at most {}",
                      block->bytes().size(), stream->name, stream->config.max_message_bytes));
+  }
+  if (stream->config.compact && log::has_record_without_key(*block)) {
+    return done(fail(Errc::invalid, "a record without a key for stream \"{}\", which is compacted",
+                     stream->name));
   }
   const auto owner = owner_of(partition);
   if (owner == shard_) return log_.append(partition, std::move(block), std::move(done));

@@ -74,6 +74,72 @@ TEST(EmbeddedBackend, ARestartKeepsWhatWasAltered) {
   EXPECT_TRUE(append(backend, {}, {made->id, 1}, {"b"}));
 }
 
+// Appends a record of 2 KB, which a small log has no room for at any time.
+void append_large(SimBackend& backend, Partition partition, const std::string& key,
+                  const std::string& value) {
+  ASSERT_TRUE(backend.run_until([&] { return backend.stream({}).has_room(partition); }));
+  ASSERT_TRUE(await<Appended>(backend, {}, [=](Stream& stream, Done<Appended> done) {
+    stream.append(partition, keyed_batch({{key, value + std::string(2000, '.')}}), std::move(done));
+  }));
+}
+
+// A stream whose sealed segments have been compacted: `count` values of seven keys in turn.
+StreamInfo make_compacted(SimBackend& backend, int count) {
+  const auto made =
+      create(backend, "table", {.segment_bytes = 1 << 16, .compact = true, .expire = false});
+  EXPECT_TRUE(made);
+  const Partition partition{made->id, 0};
+  for (int i = 0; i < count; ++i) {
+    append_large(backend, partition, fmt::format("k{}", i % 7), std::to_string(i));
+  }
+  backend.world->run_for(std::chrono::minutes(2));  // retention looks around each minute
+  return *made;
+}
+
+TEST(EmbeddedBackend, ReadersAndTailsPassOverTheHolesThatCompactionLeaves) {
+  constexpr int count = 200;
+  SimBackend backend(12, 2);
+  const Partition partition{make_compacted(backend, count).id, 0};
+  for (const ShardId shard : {ShardId{0}, ShardId{1}}) {
+    Follower follower(backend, shard, partition);
+    ASSERT_TRUE(append(backend, {}, partition, {"last"}));
+    ASSERT_TRUE(backend.run_until(
+        [&] { return !follower.values.empty() && follower.values.back() == "last"; }));
+    EXPECT_LT(follower.values.size(), 100u) << "of 200; segments are compacted";
+    const auto map = read_map(backend, shard, partition);
+    EXPECT_EQ(map.size(), 8u);
+    for (int i = count - 7; i < count; ++i)
+      EXPECT_TRUE(map.at(fmt::format("k{}", i % 7)).starts_with(std::to_string(i)));
+    for (std::int64_t from = 0; from < count; from += 11) {
+      const auto answer = read(backend, shard, partition, {from}, 1);
+      ASSERT_TRUE(answer) << answer.error().text;
+      EXPECT_GT(answer->next, Offset{from});
+    }
+    EXPECT_TRUE(await<Bounds>(backend, shard, [&](Stream& stream, Done<Bounds> done) {
+      stream.untail(partition);
+      stream.bounds(partition, std::move(done));
+    }));
+  }
+}
+
+TEST(EmbeddedBackend, AStreamAlteredToBeCompactedIsAndOneAlteredBackIsNot) {
+  SimBackend backend(13, 1);
+  auto info = make_compacted(backend, 120);
+  const Partition partition{info.id, 0};
+  const auto before = read_values(backend, {}, partition).size();
+  EXPECT_LT(before, 60u);
+  info.config.compact = false;
+  info.config.expire = true;
+  ASSERT_TRUE(alter(backend, "table", info.config));
+  for (int i = 0; i < 120; ++i) append_large(backend, partition, "key", "x");
+  backend.world->run_for(std::chrono::minutes(3));
+  EXPECT_EQ(read_values(backend, {}, partition).size(), before + 120);
+  info.config.compact = true;
+  ASSERT_TRUE(alter(backend, "table", info.config));
+  backend.world->run_for(std::chrono::minutes(3));
+  EXPECT_LT(read_values(backend, {}, partition).size(), before + 60);
+}
+
 TEST(EmbeddedBackend, TheNumberOfShardsMayChangeBetweenStarts) {
   SimBackend backend(2, 3);
   const auto made = create(backend, "sensors", {.partitions = 5});

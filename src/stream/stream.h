@@ -148,8 +148,9 @@ class Stream {
 
   // Calls for one partition are appended in call order; `done` runs when durable or failed, in that
   // order too. Errors: busy (full: said within the call, nothing was taken; see on_room),
-  // disk_full, not_found, closed, io, sequence_gap, producer_fenced, too_large. `block` is a
-  // validated batch that nobody else changes.
+  // disk_full, not_found, closed, io, sequence_gap, producer_fenced, too_large; invalid for a
+  // record without a key in a compacted stream (a compressed batch need not be looked into).
+  // `block` is a validated batch that nobody else changes.
   virtual void append(Partition partition, std::shared_ptr<Block> block, Done<Appended> done) = 0;
   [[nodiscard]] virtual bool has_room(Partition partition) const = 0;
   virtual void on_room(Partition partition, Task callback) = 0;
