@@ -80,8 +80,7 @@ void Folder::begin_anew() {
   ++refolded_;
   continues_ = false;
   next_ = start_;
-  writer_.add(
-      {.partition = partition(), .from = start_, .until = start_, .block = nullptr, .clear = true});
+  writer_.add({.partition = partition(), .until = start_, .block = nullptr, .clear = true});
   stream_.hold(partition(), next_);
   read();
 }
@@ -104,11 +103,11 @@ void Folder::take(const stream::ReadAnswer& answer) {
     return fail({Errc::corrupt, "the log ends before its visible end"}, nullptr);
   if (may_lack_tombstones(answer)) return begin_anew();
   for (const auto& block : answer.blocks) {
-    writer_.add({.partition = partition(), .from = next_, .until = block->until(), .block = block});
+    writer_.add({.partition = partition(), .until = block->until(), .block = block});
   }
   // Holes at the end are folded, too.
   if (answer.blocks.empty() || answer.blocks.back()->until() < answer.next) {
-    writer_.add({.partition = partition(), .from = next_, .until = answer.next, .block = nullptr});
+    writer_.add({.partition = partition(), .until = answer.next, .block = nullptr});
   }
   next_ = answer.next;
   read();

@@ -15,11 +15,10 @@ std::size_t size_of(const StoreWriter::Item& item) {
   return item.block ? item.block->footprint() : 0;
 }
 
-void add_rows(SlotChange& change, const StoreWriter::Item& item) {
-  const auto& block = *item.block;
+// A block that was folded in part goes in again as a whole: its later records win once more.
+void add_rows(SlotChange& change, const log::Block& block) {
   for (const auto& record : block.records()) {
-    if (record.key_at == log::Record::none || block.from() + record.offset_delta < item.from)
-      continue;
+    if (record.key_at == log::Record::none) continue;
     RowChange row{.key = as_text(block.key(record)), .value = {}};
     if (record.value_at != log::Record::none) row.value = block.value(record);
     change.rows.push_back(row);
@@ -37,7 +36,7 @@ Result<void> write_items(Store& store, std::string_view table,
       change.clear = true;
       change.rows.clear();
     }
-    if (item.block) add_rows(change, item);
+    if (item.block) add_rows(change, *item.block);
     change.fold = {item.partition.stream, item.until, now};
   }
   std::vector<SlotChange> changes;

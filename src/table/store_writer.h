@@ -35,7 +35,6 @@ class StoreWriter {
 
   struct Item {
     Partition partition;  // of the table's stream: its index is the slot
-    Offset from;          // records of `block` below it are left out
     Offset until;         // where the fold stands afterwards
     log::BlockRef block;
     bool clear = false;  // all rows of the slot go first; then there may be no block

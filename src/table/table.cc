@@ -185,8 +185,7 @@ void Table::Impl::on_commit(Partition partition, const std::shared_ptr<stream::B
                   {"error", indexed.error().text}});
   }
   slots_[partition.index].commit(*block);
-  writer_.add(
-      {.partition = partition, .from = block->from(), .until = block->until(), .block = block});
+  writer_.add({.partition = partition, .until = block->until(), .block = block});
 }
 
 void Table::Impl::on_stored(std::uint32_t slot, Offset until) {
