@@ -79,7 +79,11 @@ Result<void> fold_block(const Block& stored, Catalogue& catalogue) {
 }  // namespace
 
 const StreamInfo catalogue_stream{"__catalogue", StreamId{1},
-                                  StreamConfig{.partitions = 1, .internal = true}};
+                                  StreamConfig{.partitions = 1,
+                                               .segment_bytes = 1 << 16,
+                                               .compact = true,
+                                               .expire = false,
+                                               .internal = true}};
 
 std::shared_ptr<Block> encode_stream(const StreamInfo& stream, WallMs now) {
   return encode(stream.name, encode_value(stream), false, now);

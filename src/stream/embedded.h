@@ -26,8 +26,8 @@ struct EmbeddedTuning {
 
 // The embedded backend: streams on our own log, the partitions spread over the shards.
 //
-// The catalogue is the fold of the internal stream `__catalogue` (id 1, one partition, kept for
-// ever), which is written by its owning shard alone; a change is told to all shards once it is
+// The catalogue is the fold of the internal stream `__catalogue` (id 1, one partition, compacted),
+// which is written by its owning shard alone; a change is told to all shards once it is
 // durable there. Life: construct before the loops run (recovery blocks); stream(i) is used on shard
 // i only; stop() on shard 0; destroy after the loops have stopped, before the mailboxes and the
 // loops.

@@ -158,6 +158,38 @@ TEST(EmbeddedBackend, TheNumberOfShardsMayChangeBetweenStarts) {
   }
 }
 
+TEST(EmbeddedBackend, ACatalogueThatHasChangedOftenIsCompactedAndReadAgain) {
+  SimBackend backend(3, 1);
+  const auto kept = create(backend, "kept", {.retention_ms = 1});
+  ASSERT_TRUE(kept);
+  for (int i = 0; i < 300; ++i) {
+    const auto name = fmt::format("s{}", i % 5);
+    if (i >= 5) {
+      ASSERT_TRUE(remove(backend, name));
+    }
+    ASSERT_TRUE(create(backend, name));
+    ASSERT_TRUE(alter(backend, name, {.partitions = 2, .retention_ms = i}));
+  }
+  backend.world->run_for(std::chrono::minutes(3));
+  ASSERT_TRUE(backend.stop());
+  std::uint64_t size = 0;
+  const std::string dir = "streams/0000000000000001/0/";
+  const auto files = backend.disk.list(dir);
+  for (const auto& file : files.value()) {
+    if (file.ends_with(".log")) size += *(*backend.disk.open(dir + file, OpenMode::read))->size();
+  }
+  EXPECT_LT(size, 70'000u) << "the active segment, and next to nothing";
+  backend.start(1);
+  const auto& catalogue = backend.stream({}).catalogue();
+  EXPECT_EQ(catalogue.all().size(), 7u) << "with the catalogue itself";
+  EXPECT_EQ(catalogue.find("kept")->id, kept->id);
+  for (int i = 295; i < 300; ++i) {
+    const auto* const stream = catalogue.find(fmt::format("s{}", i % 5));
+    ASSERT_NE(stream, nullptr);
+    EXPECT_EQ(stream->config, (StreamConfig{.partitions = 2, .retention_ms = i}));
+  }
+}
+
 TEST(EmbeddedBackend, TheCatalogueItselfIsAnInternalStreamThatStays) {
   SimBackend backend(3, 1);
   const auto* const catalogue = backend.stream({}).catalogue().find("__catalogue");
