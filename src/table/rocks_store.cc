@@ -21,6 +21,7 @@ namespace {
 constexpr Logger logger("table");
 
 constexpr std::size_t block_cache_size = 32 << 20;
+constexpr int block_cache_shard_bits = 2;  // few threads read, and a block may be large
 constexpr std::size_t write_buffer_size = 8 << 20;
 constexpr int open_files_max = 128;
 
@@ -62,6 +63,9 @@ rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
+  // In small blocks: a filter of a whole file would fill a part of the cache on its own.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
   table.format_version = 5;
   rocksdb::ColumnFamilyOptions options;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
@@ -153,7 +157,8 @@ class RocksStore::Impl {
   std::mutex mutex_;           // for all below
   bool looked_ = false;        // it was not there
   bool reported_ = false;      // that it is damaged
-  std::shared_ptr<rocksdb::Cache> cache_ = rocksdb::NewLRUCache(block_cache_size);
+  std::shared_ptr<rocksdb::Cache> cache_ =
+      rocksdb::NewLRUCache(block_cache_size, block_cache_shard_bits);
   std::unique_ptr<rocksdb::DB> db_;
   std::map<std::string, rocksdb::ColumnFamilyHandle*, std::less<>> families_;
 };
