@@ -1,5 +1,6 @@
 """TLS for both faces, with the clients that people use."""
 
+import re
 import shutil
 import signal
 import socket
@@ -10,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from support.hub import sluice
+from support.hub import ROOT, sluice
 from support.kafka import QUIET
 from support.mqtt import MqttClient
 from support.tls import Authority, Pair
@@ -218,3 +219,12 @@ def test_a_wrong_setting_is_told(own, tmp_path, broken, told):
     values |= {"tls.certificate": own.certificate, "tls.key": own.key, **broken}
     sets = [f"--set={key}={value}" for key, value in values.items()]
     assert told in sluice("server", "--data", tmp_path / "data", *sets, expect=1).stderr
+
+
+def test_the_lines_of_the_manual_make_certificates_that_work(new_hub, tmp_path, name):
+    manual = (ROOT / "docs/reference/tls.md").read_text()
+    lines = re.search(r"```sh\n(.*?)```", manual, re.DOTALL)[1]
+    subprocess.run(["sh", "-e", "-c", lines], cwd=tmp_path, check=True, capture_output=True, timeout=DEADLINE_S)
+    hub = new_hub(settings(Pair(tmp_path / "hub.crt", tmp_path / "hub.key")))
+    with MqttClient(hub, listener="mqtts", tls={"ca_certs": tmp_path / "ca.crt"}) as client:
+        assert client.publish(f"{name}/a", "x") in (0, 0x10)
