@@ -23,15 +23,20 @@ std::string path_of(const Arguments& arguments) {
       .string();
 }
 
-Result<std::vector<access::Credential>> credentials_of(const Arguments& arguments,
-                                                       std::string_view password) {
-  SLUICE_TRY_ASSIGN(const auto iterations,
+// Asked before a password is typed for nothing.
+Result<std::uint32_t> iterations_of(const Arguments& arguments) {
+  SLUICE_TRY_ASSIGN(const auto count,
                     arguments.integer_or("iterations", access::iterations_default,
                                          access::iterations_min, access::iterations_max));
+  return static_cast<std::uint32_t>(count);
+}
+
+std::vector<access::Credential> credentials_of(std::string_view password,
+                                               std::uint32_t iterations) {
   std::vector<access::Credential> out;
   for (const auto digest : {access::Digest::sha256, access::Digest::sha512})
-    out.push_back(access::make_credential(digest, password, access::random_bytes(salt_size),
-                                          static_cast<std::uint32_t>(iterations)));
+    out.push_back(
+        access::make_credential(digest, password, access::random_bytes(salt_size), iterations));
   return out;
 }
 
@@ -63,7 +68,7 @@ Result<void> add(const Arguments& arguments) {
   const std::string path = path_of(arguments);
   SLUICE_TRY(access::validate_user_name(name));
   SLUICE_TRY_ASSIGN(access::Rules rules, rules_of(arguments));
-  // Before a password is typed for nothing.
+  SLUICE_TRY_ASSIGN(const auto iterations, iterations_of(arguments));
   SLUICE_TRY_ASSIGN(const auto users, read_users(path));
   if (users.find(name) != nullptr)
     return fail(Errc::exists, "{}: there is a user '{}'", path, name);
@@ -72,7 +77,7 @@ Result<void> add(const Arguments& arguments) {
   NewPassword password;
   if (name != access::anonymous_name && !arguments.has("no-password")) {
     SLUICE_TRY_ASSIGN(password, new_password(arguments, name));
-    SLUICE_TRY_ASSIGN(user.credentials, credentials_of(arguments, password.text));
+    user.credentials = credentials_of(password.text, iterations);
   }
   const auto change = [&](access::UserTable& table) -> Result<void> {
     if (table.find(name) != nullptr) return fail(Errc::exists, "there is a user '{}'", name);
@@ -100,8 +105,9 @@ Result<void> change_password(const Arguments& arguments) {
     return fail(Errc::invalid, "'{}' stands for those who log in without a password", name);
   SLUICE_TRY_ASSIGN(const auto users, read_users(path));
   SLUICE_TRY(find_user(users, path, name));
+  SLUICE_TRY_ASSIGN(const auto iterations, iterations_of(arguments));
   SLUICE_TRY_ASSIGN(const NewPassword password, new_password(arguments, name));
-  SLUICE_TRY_ASSIGN(const auto credentials, credentials_of(arguments, password.text));
+  const auto credentials = credentials_of(password.text, iterations);
   const auto change = [&](access::UserTable& table) -> Result<void> {
     SLUICE_TRY_ASSIGN(access::User user, find_user(table, path, name));
     user.credentials = credentials;

@@ -37,8 +37,10 @@ class MqttClient:
         tls=None,
         will=None,
         manual_ack=False,
+        login=None,
     ):
-        """listener: its name in listeners.json; tls, will: what paho's tls_set() and will_set() are to be told."""
+        """listener: its name in listeners.json; tls, will: what paho's tls_set() and will_set() are to be told;
+        login: user and password."""
         options = {"clean_session": clean} if version == V311 else {}
         if listener in ("ws", "wss"):
             options["transport"] = "websockets"
@@ -59,6 +61,8 @@ class MqttClient:
         if will:
             self.client.will_set(**will)
         self.client.manual_ack_set(manual_ack)
+        if login:
+            self.client.username_pw_set(*login)
         if tls:
             self.client.tls_set(**{name: str(value) for name, value in tls.items()})
         starts = {"clean_start": clean} if version == V5 else {}
