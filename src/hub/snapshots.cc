@@ -125,12 +125,11 @@ void Snapshots::run(Handle handle) {
 }
 
 void Snapshots::settle(Handle handle, Snapshot& snapshot) {
+  // Also those without a place: messages may be on their way from there.
   std::vector<latest::Extent> extents;
-  for (const Snapshot::Place& place : snapshot.places) {
-    const auto* stream = stream_.catalogue().find(place.partition.stream);
-    if (!stream || (!extents.empty() && extents.back().stream == stream->id)) continue;
-    extents.push_back({stream->id, stream->config.partitions});
-  }
+  for (const auto& [name, stream] : stream_.catalogue().all())
+    if (router_.covers(snapshot.filter, stream))
+      extents.push_back({stream.id, stream.config.partitions});
   snapshot.asked = true;
   snapshot.settled = true;  // unless places are added meanwhile
   latest_.settle(std::move(extents), [this, handle, id = snapshot.id] {

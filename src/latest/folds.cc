@@ -209,12 +209,13 @@ bool Folds::fold_rows(Partition partition, Part& part, const log::Block& block) 
     topic_.resize(key_at);
     topic_ += as_text(block.key(record));
     if (!topic::validate_topic_name(topic_)) continue;
-    const Row row{.version = block.from() + record.offset_delta,
-                  .timestamp = std::clamp<WallMs>(block.timestamp(record), 0, Row::timestamp_max),
-                  .flags = record.flags,
-                  .headers_count = record.headers_count,
-                  .headers = log::headers_of(block, record),
-                  .value = block.value(record)};
+    Row row{.version = block.from() + record.offset_delta,
+            .timestamp = std::clamp<WallMs>(block.timestamp(record), 0, Row::timestamp_max),
+            .flags = record.flags,
+            .headers_count = record.headers_count,
+            .headers = log::headers_of(block, record),
+            .value = block.value(record)};
+    if (row.cleared()) row.timestamp = place_.loop->wall_ms();  // its age counts, not the message's
     const std::string_view record_key = std::string_view(topic_).substr(key_at);
     std::optional<Partition> elsewhere;
     if (const auto home = place_.topics->partition_of(topic_); home && *home != partition)

@@ -88,8 +88,8 @@ bool Housekeeping::outdated(const table::Row& row) const {
   const auto message = decode_row(row.value);
   if (!message) return false;
   const WallMs now = place_.loop->wall_ms();
-  if (message->cleared())
-    return message->timestamp > now || message->timestamp + keep_cleared / 1ms < now;
+  if (message->cleared())  // a clock that went back a little is no reason
+    return message->timestamp > now + 24h / 1ms || message->timestamp + keep_cleared / 1ms < now;
   const auto expiry = expires_at(*message);
   return expiry && *expiry <= now;
 }
