@@ -5,6 +5,14 @@
 
 namespace sluice::stream {
 
+std::vector<ShardId> all_shards(const TestBackend& backend) {
+  std::vector<ShardId> shards;
+  for (std::uint32_t i = 0; i < backend.shards(); ++i) shards.push_back({i});
+  return shards;
+}
+
+Partition only_partition(const Result<StreamInfo>& stream) { return {stream.value().id, 0}; }
+
 std::shared_ptr<Block> batch(const std::vector<std::string>& values, WallMs timestamp) {
   log::BatchBuilder builder;
   for (const auto& value : values) {

@@ -29,8 +29,8 @@ class TestBackend {
   virtual std::uint64_t random(std::uint64_t bound) = 0;
 };
 
-// Every backend runs the tests of contract_test.cc: INSTANTIATE_TEST_SUITE_P(Name, StreamContract,
-// makers...).
+// Every backend runs the tests of contract_test.cc and contract_state_test.cc:
+// INSTANTIATE_TEST_SUITE_P(Name, StreamContract, makers...).
 struct BackendMaker {
   std::string name;
   std::function<std::unique_ptr<TestBackend>()> make;
@@ -40,6 +40,9 @@ struct BackendMaker {
 class StreamContract : public testing::TestWithParam<BackendMaker> {};
 
 // --- what tests of all backends say
+
+std::vector<ShardId> all_shards(const TestBackend& backend);
+Partition only_partition(const Result<StreamInfo>& stream);
 
 // `call(stream, done)` on a shard, and its answer. Nothing: it never came.
 template <class T>
