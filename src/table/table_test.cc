@@ -201,5 +201,23 @@ TEST(Table, AFullDiskFailsPutsAndDelaysRowsPutBehind) {
   EXPECT_EQ(machine.get(0, "late"), "v");
 }
 
+TEST(Table, AStopTellsOfRowsThatCouldNotBeStoredAndTheNextStartFoldsThem) {
+  Machine machine(14, 2);
+  machine.put_behind(0, "k", "v");
+  machine.store->fail_next(1);
+  EXPECT_EQ(machine.stop().error().code, Errc::io);
+  machine.start(2);
+  EXPECT_EQ(machine.get(0, "k"), "v");
+}
+
+TEST(Table, AStopOnAFullDiskTellsSoAndEnds) {
+  Machine machine(15, 1);
+  machine.backend.disk.set_capacity(0);
+  while (machine.put(0, "filler", std::string(50'000, 'x'))) {
+  }
+  machine.put_behind(0, "k", "v");
+  EXPECT_EQ(machine.stop_tables().error().code, Errc::disk_full);
+}
+
 }  // namespace
 }  // namespace sluice::table
