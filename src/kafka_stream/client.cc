@@ -98,6 +98,7 @@ Error error_of(rd_kafka_resp_err_t code, std::string_view what) {
     case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
     case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
     case RD_KAFKA_RESP_ERR_INVALID_REQUEST:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
     case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
       return as(Errc::invalid);
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:

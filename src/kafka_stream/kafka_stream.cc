@@ -151,39 +151,31 @@ void KafkaStream::append(Partition partition, std::shared_ptr<log::Block> block,
     return done(fail(Errc::busy, "the buffer for records on their way to the cluster is full"));
   if (auto indexed = block->index_records(expanded_max); !indexed)
     return done(std::unexpected(std::move(indexed.error())));
-  const bool folds = block->may_have_packed();
   const std::uint64_t number = appends_.push(partition, loop_.now(), std::move(done));
   cluster_.producer->produce(topic_of(stream->name), partition.index, std::move(block),
-                             [this, partition, number, folds](Result<Stored> stored) {
-                               on_stored(partition, number, folds, std::move(stored));
+                             [this, partition, number](Result<Stored> stored) {
+                               on_stored(partition, number, std::move(stored));
                              });
 }
 
-// On the producer's thread. Who reads retained messages after an acknowledgement must find them: so
-// what may be one waits on the partition's home until the fold there has seen it.
-void KafkaStream::on_stored(Partition partition, std::uint64_t number, bool folds,
-                            Result<Stored> stored) {
-  auto answer = [this, partition, number](Result<stream::Appended> result) {
-    if (!result) failures_.add();
-    appends_.answer(partition, number, std::move(result));
-  };
+// On the producer's thread. Who has seen an acknowledgement finds in the state what was folded from
+// it: so the answer goes by the partition's home, and waits there for the fold, if there is one.
+void KafkaStream::on_stored(Partition partition, std::uint64_t number, Result<Stored> stored) {
   if (!stored) {
-    loop_.post_from_outside([answer, error = std::move(stored.error())]() mutable {
-      answer(std::unexpected(std::move(error)));
+    loop_.post_from_outside([this, partition, number, error = std::move(stored.error())]() mutable {
+      failures_.add();
+      appends_.answer(partition, number, std::unexpected(std::move(error)));
     });
-  } else if (!folds) {
-    loop_.post_from_outside(
-        [answer, first = stored->first]() mutable { answer(stream::Appended{first}); });
-  } else {
-    KafkaStream& home = *shards_[this->home(partition).value];
-    home.loop_.post_from_outside([this, &home, partition, answer, stored = *stored] {
-      home.follows_.after_fold(
-          partition, stored.last, [this, &home, answer, first = stored.first]() mutable {
-            home.on(shard_,
-                    [answer, first](KafkaStream&) mutable { answer(stream::Appended{first}); });
-          });
-    });
+    return;
   }
+  KafkaStream& home = *shards_[this->home(partition).value];
+  home.loop_.post_from_outside([this, &home, partition, number, stored = *stored] {
+    home.follows_.after_fold(partition, stored.last, [this, &home, partition, number, stored] {
+      home.on(shard_, [partition, number, stored](KafkaStream& asker) {
+        asker.appends_.answer(partition, number, stream::Appended{stored.first});
+      });
+    });
+  });
 }
 
 bool KafkaStream::has_room(Partition /*partition*/) const { return cluster_.producer->has_room(); }

@@ -114,7 +114,7 @@ class KafkaStream final : public stream::Stream, public FollowTarget {
   void run_room_waiters();
   void take_answer(Partition partition, std::uint64_t tail, Offset next);
   void take_block(Partition partition, std::uint64_t tail, const log::BlockRef& block);
-  void on_stored(Partition partition, std::uint64_t number, bool folds, Result<Stored> stored);
+  void on_stored(Partition partition, std::uint64_t number, Result<Stored> stored);
 
   const Shards& shards_;
   Cluster& cluster_;

@@ -5,7 +5,6 @@
 #include "kafka_stream/admin.h"
 #include "kafka_stream/names.h"
 #include "kafka_stream/on_cluster/kafka_test_backend_test.h"
-#include "log/packed_header.h"
 #include "log/record_batch.h"
 
 namespace sluice::kafka_stream {
@@ -124,20 +123,6 @@ class Seen final : public log::CommitSink {
   std::vector<std::string> values;
 };
 
-std::shared_ptr<log::Block> retained(const std::string& value) {
-  std::array<std::byte, log::packed_header_size_max> packed{};
-  const auto size = log::encode_packed_header({.qos = 1, .retain = true}, packed.data());
-  Buffer headers;
-  log::append_header(headers, log::PackedHeader::name, Bytes(packed).first(size));
-  log::BatchBuilder builder;
-  builder.add(1000, {.key = as_bytes("key"),
-                     .value = as_bytes(value),
-                     .headers = headers,
-                     .headers_count = 1,
-                     .flags = log::Record::has_packed | log::Record::retain});
-  return builder.finish();
-}
-
 TEST(KafkaBackend, AFoldHasSeenWhatIsAcknowledgedToAnyShard) {
   KafkaTestBackend backend(3);
   const auto made = stream::create(backend, "sensors");
@@ -156,7 +141,7 @@ TEST(KafkaBackend, AFoldHasSeenWhatIsAcknowledgedToAnyShard) {
       for (int i = 0; i < 20; ++i) {
         const auto value = fmt::format("{}/{}", shard, i);
         backend.stream({shard}).append(
-            partition, retained(value), [&, value](const Result<stream::Appended>& result) {
+            partition, stream::batch({value}), [&, value](const Result<stream::Appended>& result) {
               ASSERT_TRUE(result) << result.error().text;
               EXPECT_NE(std::ranges::find(seen.values, value), seen.values.end()) << value;
               ++acknowledged;
@@ -223,6 +208,7 @@ TEST(KafkaBackend, ATailGoesOnWhenRecordsBelowItAreDeleted) {
   stream::Follower follower(backend, {}, partition);
   for (const auto& value : {"a", "b", "c"})
     ASSERT_TRUE(stream::append(backend, {}, partition, {value}));
+  ASSERT_TRUE(backend.run_until([&] { return follower.values.size() == 3; }));
   const auto start =
       stream::await<Offset>(backend, {}, [&](stream::Stream& stream, Done<Offset> done) {
         stream.delete_records(partition, Offset{2}, std::move(done));
