@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from support.hub import BINARY, Hub
+from support.cluster import KafkaCluster
+from support.hub import BINARY, Hub, on_cluster
 
 _names = itertools.count(1)
 
@@ -18,10 +19,39 @@ def pytest_sessionstart(session):
         pytest.exit(f"{BINARY} is missing: run ./dev build release", returncode=2)
 
 
-@pytest.fixture(scope="session", params=[1, 2], ids=["one-shard", "two-shards"])
+ON_CLUSTER = "on-kafka"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "both_backends: runs on a hub whose streams lie on a Kafka cluster as well")
+
+
+def pytest_collection_modifyitems(items):
+    """What a test says of the hub's own Kafka does not hold for a hub without one."""
+
+    def runs(item):
+        parameters = getattr(item, "callspec", None) and item.callspec.params or {}
+        return parameters.get("hub") != ON_CLUSTER or item.get_closest_marker("both_backends")
+
+    items[:] = filter(runs, items)
+
+
+@pytest.fixture(scope="session")
+def kafka_cluster(tmp_path_factory):
+    """One broker of Apache Kafka for all tests, started when the first of them needs it."""
+    cluster = KafkaCluster(tmp_path_factory.mktemp("cluster")).start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session", params=["one-shard", "two-shards", ON_CLUSTER])
 def hub(request, tmp_path_factory):
-    """A hub that all tests share which need nothing special; they run on one shard and on two."""
-    yield from _serve(Hub(tmp_path_factory.mktemp("hub"), {"server.shards": request.param}))
+    """A hub that all tests share which need nothing special; they run on one shard and on two, and those marked
+    both_backends on a Kafka cluster, too."""
+    settings = {"server.shards": 1 if request.param == "one-shard" else 2}
+    if request.param == ON_CLUSTER:
+        settings |= on_cluster(request.getfixturevalue("kafka_cluster"))
+    yield from _serve(Hub(tmp_path_factory.mktemp("hub"), settings))
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ class Follower(Load):
         self.consumer.close()
 
 
-def wait_for_progress(loads, count):
+def wait_for_progress(loads, count, deadline_s=DEADLINE_S):
     """Until each load has got `count` more answers."""
     goals = [(load, load.acknowledged + count) for load in loads]
 
@@ -169,4 +169,4 @@ def wait_for_progress(loads, count):
             assert load.is_alive(), f"{load.name} ended: {load.failure}"
         return all(load.acknowledged >= goal for load, goal in goals)
 
-    eventually(reached, "progress of all clients")
+    eventually(reached, "progress of all clients", deadline_s)

@@ -43,6 +43,11 @@ def running(command):
             process.kill()
 
 
+def on_cluster(cluster, **settings):
+    """Settings of a hub whose streams lie on a Kafka cluster."""
+    return {"stream.backend": "kafka", "kafka_cluster.brokers": cluster.bootstrap, **settings}
+
+
 class Hub:
     """One data directory, and the process that serves it, which may be stopped, killed and started again.
 
@@ -56,16 +61,33 @@ class Hub:
         self.args = list(args)
         self.process = None
         self.listeners = {}
+        self.shards = int(self.settings.get("server.shards", 1))
 
     def command(self):
         sets = [f"--set={key}={value}" for key, value in self.settings.items()]
         return [str(BINARY), "server", "--data", str(self.data), *sets, *self.args]
 
-    def start(self):
-        listeners = self.data / "listeners.json"
-        listeners.unlink(missing_ok=True)
+    def launch(self):
+        """Starts the process and does not wait for it."""
+        (self.data / "listeners.json").unlink(missing_ok=True)
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def start(self):
+        self.launch()
+        return self.wait_until_listening()
+
+    def wait_for_admin(self):
+        """A hub that waits for its cluster listens on its admin port only."""
+
+        def address():
+            assert self.process.poll() is None, f"the hub ended with {self.process.returncode}:\n{self.log()}"
+            return re.search(r'"protocol":"admin","address":"([^"]+)"', self.log())
+
+        self.listeners = {"admin": eventually(address, "the admin port")[1]}
+
+    def wait_until_listening(self):
+        listeners = self.data / "listeners.json"
 
         def accepting():
             assert self.process.poll() is None, f"the hub ended with {self.process.returncode}:\n{self.log()}"
@@ -100,8 +122,17 @@ class Hub:
         return host, int(port)
 
     @property
+    def has_cluster(self):
+        return self.settings.get("stream.backend") == "kafka"
+
+    @property
     def kafka(self):
-        return self.listeners["kafka"]
+        """Where Kafka clients find the hub's streams."""
+        return self.settings["kafka_cluster.brokers"] if self.has_cluster else self.listeners["kafka"]
+
+    def streams(self):
+        """How many streams each shard knows, in all: rises and falls when a topic of the cluster was noticed."""
+        return self.metric("sluice_cluster_streams")
 
     def mosquitto_options(self):
         host, port = self.address("mqtt")

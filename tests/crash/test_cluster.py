@@ -1,0 +1,147 @@
+"""A hub on a Kafka cluster: what was acknowledged stays when either of them dies, and what cannot be stored is said."""
+
+import json
+import random
+import time
+
+import pytest
+
+from crash.load import MqttPublisher, wait_for_progress
+from crash.test_kill import SEED, numbers_of, read_all
+from support.cluster import KafkaCluster
+from support.hub import on_cluster
+from support.mqtt import MqttClient
+from support.waiting import eventually
+
+# Dead brokers are noticed sooner than Kafka's defaults would.
+QUICK = {
+    "broker.session.timeout.ms": 3000,
+    "broker.heartbeat.interval.ms": 500,
+    "replica.lag.time.max.ms": 3000,
+    "controller.quorum.election.timeout.ms": 1000,
+    "controller.quorum.fetch.timeout.ms": 2000,
+}
+CLUSTER_DEADLINE_S = 90
+
+
+@pytest.fixture
+def new_cluster(tmp_path_factory):
+    clusters = []
+
+    def make(brokers=1, settings=None, start=True):
+        cluster = KafkaCluster(tmp_path_factory.mktemp("cluster"), brokers, settings)
+        clusters.append(cluster)
+        return cluster.start() if start else cluster
+
+    yield make
+    for cluster in clusters:
+        cluster.stop()
+
+
+def reasons(hub):
+    """Why the hub is not ready; none: it is."""
+    status, body = hub.get("/readyz")
+    return [] if status == 200 else json.loads(body)["reasons"]
+
+
+def starts_publishers(hub, count=3):
+    publishers = [MqttPublisher(hub, f"devices/dev{i}") for i in range(count)]
+    for publisher in publishers:
+        publisher.start()
+    return publishers
+
+
+def assert_all_stored(hub, publishers):
+    records = read_all(hub, "mqtt", 1)
+    for publisher in publishers:
+        assert publisher.acknowledged == publisher.sent
+        numbers = numbers_of(records, publisher.topic)
+        assert list(dict.fromkeys(numbers)) == list(range(publisher.sent)), publisher.topic
+
+
+def test_acknowledged_messages_survive_kills_of_the_hub(new_hub, new_cluster):
+    print(f"SLUICE_CRASH_SEED={SEED}")
+    chance = random.Random(SEED)
+    hub = new_hub(on_cluster(new_cluster()))
+    publishers = starts_publishers(hub)
+    for _ in range(5):
+        wait_for_progress(publishers, 100)
+        time.sleep(chance.uniform(0, 0.5))
+        hub.kill()
+        hub.start()
+    for publisher in publishers:
+        publisher.finish()
+    assert_all_stored(hub, publishers)
+
+
+def test_acknowledged_messages_survive_kills_of_brokers(new_hub, new_cluster):
+    cluster = new_cluster(3, {**QUICK, "min.insync.replicas": 2})
+    hub = new_hub(on_cluster(cluster))
+    publishers = starts_publishers(hub)
+    for broker in (1, 2, 3):
+        wait_for_progress(publishers, 100)
+        cluster.kill(broker)
+        wait_for_progress(publishers, 100, CLUSTER_DEADLINE_S)
+        assert hub.running()
+        cluster.start_again(broker)
+        eventually(lambda: reasons(hub) == [], "the hub is ready", CLUSTER_DEADLINE_S)
+    for publisher in publishers:
+        publisher.finish()
+    assert_all_stored(hub, publishers)
+
+
+def test_too_few_replicas_are_named_and_publishers_wait_for_them(new_hub, new_cluster):
+    cluster = new_cluster(3, {**QUICK, "min.insync.replicas": 3})
+    hub = new_hub(on_cluster(cluster, **{"kafka_cluster.timeout": "2m"}))
+    publishers = starts_publishers(hub)
+    wait_for_progress(publishers, 100)
+    cluster.kill(3)
+
+    def names_replicas():
+        return any("of 3 in-sync replicas" in reason for reason in reasons(hub))
+
+    eventually(names_replicas, "readyz names the replicas", CLUSTER_DEADLINE_S)
+    cluster.start_again(3)
+    eventually(lambda: reasons(hub) == [], "the hub is ready", CLUSTER_DEADLINE_S)
+    wait_for_progress(publishers, 100, CLUSTER_DEADLINE_S)
+    for publisher in publishers:
+        publisher.finish()
+    assert_all_stored(hub, publishers)
+
+
+def test_a_cluster_that_is_slow_makes_publishers_wait_and_then_fails_them(new_hub, new_cluster):
+    timeout_s = 6
+    cluster = new_cluster()
+    hub = new_hub(on_cluster(cluster, **{"kafka_cluster.timeout": f"{timeout_s}s"}))
+    with MqttClient(hub) as device:
+        assert device.publish("dev/1", "before") == 0
+        cluster.pause(1)
+        begun = time.monotonic()
+        assert device.publish("dev/1", "too late") >= 0x80
+        waited = time.monotonic() - begun
+        assert timeout_s - 1 <= waited <= timeout_s + 5, waited
+        assert any("kafka_cluster" in reason for reason in reasons(hub)), reasons(hub)
+        cluster.resume(1)
+        eventually(lambda: reasons(hub) == [], "the hub is ready", CLUSTER_DEADLINE_S)
+        assert device.publish("dev/1", "after") == 0
+
+
+def test_a_hub_waits_for_its_cluster_and_says_so(new_hub, new_cluster):
+    cluster = new_cluster(start=False)
+    hub = new_hub(on_cluster(cluster), start=False)
+    hub.launch()
+    hub.wait_for_admin()
+    eventually(lambda: any("no broker answers" in reason for reason in reasons(hub)), "readyz names the cluster")
+    assert "starting" in reasons(hub)
+    cluster.start()
+    hub.wait_until_listening()
+    with MqttClient(hub) as device:
+        assert device.publish("dev/1", "x") == 0
+    assert reasons(hub) == []
+
+
+def test_a_hub_that_waits_for_its_cluster_can_be_stopped(new_hub, new_cluster):
+    hub = new_hub(on_cluster(new_cluster(start=False)), start=False)
+    hub.launch()
+    hub.wait_for_admin()
+    assert hub.stop() == 0
