@@ -1,14 +1,16 @@
 """MQTT 3.1.1 and 5 as clients see it."""
 
+import time
+
 import pytest
 
-from support.mqtt import V5, V311, MqttClient, connected_raw, packet, properties, subscribe_packet
+from support.mqtt import V5, V311, MqttClient, connected_raw, packet, properties, subscribe_packet, text
+from support.waiting import eventually
 
 versions = pytest.mark.parametrize("version", [V311, V5], ids=["v3.1.1", "v5"])
 
 # MQTT 5 reason codes.
-QOS_NOT_SUPPORTED = 0x9B
-RETAIN_NOT_SUPPORTED = 0x9A
+TOPIC_ALIAS_INVALID = 0x94
 SHARED_NOT_SUPPORTED = 0x9E
 SESSION_TAKEN_OVER = 0x8E
 NO_SUBSCRIPTION_EXISTED = 0x11
@@ -16,6 +18,7 @@ TOPIC_FILTER_INVALID = 0x8F
 SUBACK_FAILURE_311 = 0x80
 
 
+@pytest.mark.both_backends
 @versions
 @pytest.mark.parametrize("published,granted", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_delivery_is_at_the_lower_qos(hub, name, version, published, granted):
@@ -26,6 +29,7 @@ def test_delivery_is_at_the_lower_qos(hub, name, version, published, granted):
         assert (message.qos, message.retain) == (min(published, granted), False)
 
 
+@pytest.mark.both_backends
 @versions
 def test_filters_match_as_the_standard_says(hub, name, version):
     topics = [f"{name}/a", f"{name}/a/b", f"{name}/a/b/c", f"{name}/x/b", f"{name}//b"]
@@ -49,6 +53,7 @@ def test_filters_match_as_the_standard_says(hub, name, version):
             assert received == [topics[i] for i in expected] + [f"{name}-end"], topic_filter
 
 
+@pytest.mark.both_backends
 @versions
 def test_an_unsubscribed_filter_is_silent(hub, name, version):
     with MqttClient(hub, version) as client:
@@ -65,6 +70,7 @@ def test_unsubscribe_says_when_there_was_nothing(hub, name):
         assert client.unsubscribe(f"{name}/a")[0].value == NO_SUBSCRIPTION_EXISTED
 
 
+@pytest.mark.both_backends
 @versions
 def test_a_thousand_messages_arrive_once_and_in_order(hub, name, version):
     with MqttClient(hub, version) as subscriber, MqttClient(hub, version) as publisher:
@@ -98,36 +104,63 @@ def test_a_stored_session_is_not_promised(hub, name, version):
             client.subscribe(f"{name}/a", 1)
 
 
-def test_connack_announces_what_is_not_available(hub):
+def test_connack_announces_what_is_available(hub):
     with MqttClient(hub) as client:
         announced = client.connack_properties
-        assert announced.MaximumQoS == 1
-        assert announced.RetainAvailable == 0
+        assert getattr(announced, "MaximumQoS", 2) == 2
+        assert getattr(announced, "RetainAvailable", 1) == 1
         assert announced.SharedSubscriptionAvailable == 0
-        assert getattr(announced, "TopicAliasMaximum", 0) == 0
+        assert announced.TopicAliasMaximum == 16
         assert getattr(announced, "WildcardSubscriptionAvailable", 1) == 1
         assert getattr(announced, "SubscriptionIdentifierAvailable", 1) == 1
 
 
-@pytest.mark.parametrize(
-    "qos,retain,reason", [(2, False, QOS_NOT_SUPPORTED), (1, True, RETAIN_NOT_SUPPORTED)], ids=["QoS 2", "retain"]
-)
-def test_use_of_what_is_not_available_ends_the_connection(hub, name, qos, retain, reason):
+def test_a_client_may_use_topic_aliases(hub, name):
     with MqttClient(hub) as client:
-        client.send(f"{name}/a", "x", qos, retain)
-        assert client.disconnect_reason() == reason
+        client.subscribe(f"{name}/#", 1)
+        client.publish(f"{name}/a", "1", TopicAlias=3)
+        client.publish(f"{name}/b", "2", TopicAlias=16)
+        client.publish("", "3", TopicAlias=3)
+        client.publish("", "4", TopicAlias=16)
+        received = client.receive_pairs(4)
+    assert received == [(f"{name}/a", b"1"), (f"{name}/b", b"2"), (f"{name}/a", b"3"), (f"{name}/b", b"4")]
 
 
-def test_qos2_of_version_3_ends_the_connection(hub, name):
-    with MqttClient(hub, V311) as client:
-        client.send(f"{name}/a", "x", qos=2)
-        client.disconnect_reason()
+@pytest.mark.parametrize("alias", [0, 17])
+def test_a_topic_alias_out_of_range_ends_the_connection(hub, name, alias):
+    with connected_raw(hub, version=5) as peer:
+        props = b"\x03\x23" + alias.to_bytes(2)
+        peer.send(packet(0x30, text(f"{name}/a") + props + b"x"))
+        assert TOPIC_ALIAS_INVALID in peer.read_to_close()[:3]
 
 
-@versions
-def test_a_subscription_at_qos2_is_granted_qos1(hub, name, version):
-    with MqttClient(hub, version) as client:
-        assert client.subscribe(f"{name}/a", 2) == 1
+def test_topic_aliases_are_used_towards_a_client_that_allows_them(hub, name):
+    wish = properties("CONNECT", TopicAliasMaximum=10)
+    with MqttClient(hub, connect_properties=wish) as subscriber, MqttClient(hub) as publisher:
+        subscriber.subscribe(f"{name}/#")
+        for _ in range(2):
+            publisher.publish(f"{name}/a", "x")
+        first, second = subscriber.receive(), subscriber.receive()
+    assert first.topic == f"{name}/a"
+    assert second.topic == ""
+    assert first.properties.TopicAlias == second.properties.TopicAlias
+
+
+def test_message_expiry_counts_down_while_the_message_waits(hub, name):
+    """With one place in its window the subscriber gets a message when it has acknowledged the one before."""
+    wish = properties("CONNECT", ReceiveMaximum=1)
+    with MqttClient(hub, connect_properties=wish, manual_ack=True) as subscriber, MqttClient(hub) as publisher:
+        subscriber.subscribe(f"{name}/#", 1)
+        publisher.publish(f"{name}/a", "first")
+        publisher.publish(f"{name}/a", "expires", MessageExpiryInterval=1)
+        publisher.publish(f"{name}/a", "stays", MessageExpiryInterval=100)
+        first = subscriber.receive()
+        expired = time.monotonic() + 1.1
+        eventually(lambda: time.monotonic() > expired, "the second message expires")
+        subscriber.client.ack(first.mid, first.qos)
+        stays = subscriber.receive()
+    assert (first.payload, stays.payload) == (b"first", b"stays")
+    assert 90 <= stays.properties.MessageExpiryInterval < 100
 
 
 @versions
@@ -158,6 +191,7 @@ def test_a_silent_client_is_closed_after_one_and_a_half_keep_alives(hub):
     assert hub.metric("sluice_mqtt_refusals_total", reason="keep_alive_timeout") == closed + 1
 
 
+@pytest.mark.both_backends
 def test_a_slow_subscriber_gets_everything(hub, name):
     """It reads nothing while far more is published than sockets and windows hold."""
     payload = "x" * 10_000
