@@ -148,6 +148,28 @@ TEST(Server, PropertiesTravelWithTheMessage) {
   EXPECT_EQ(seen, "11:300:: 2:60:: 3:0:text/plain: 38:0:k:v ");
 }
 
+TEST(Server, ANewSubscriptionGetsWhatIsRetainedMarkedAsSuchAndWhatIsLiveNot) {
+  for (const Version version : both) {
+    Broker broker(12);
+    auto publisher = broker.client(version);
+    ASSERT_EQ(publisher.connect("p"), 0);
+    publisher.publish("a/b", "retained", 2, 1, true);
+    ASSERT_EQ(publisher.next_ack(PacketType::pubrec).code, 0);
+    auto subscriber = broker.client(version);
+    ASSERT_EQ(subscriber.connect("s"), 0);
+    ASSERT_EQ(subscriber.subscribe({{.filter = "a/+", .qos = 1}}), std::vector<int>{1});
+    const auto retained = subscriber.next_publish();
+    EXPECT_EQ(as_text(retained.payload), "retained");
+    EXPECT_TRUE(retained.retain);
+    EXPECT_EQ(retained.qos, 1);
+    subscriber.ack(retained.packet_id);
+    publisher.publish("a/b", "live", 0, 0, true);
+    const auto live = subscriber.next_publish();
+    EXPECT_EQ(as_text(live.payload), "live");
+    EXPECT_FALSE(live.retain);
+  }
+}
+
 TEST(Server, ALargePacketPassesAndOneBeyondTheLimitIsRefused) {
   log::Options log_options = hub::SimHub::small_log();
   log_options.journal_size = 1 << 20;
