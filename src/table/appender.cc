@@ -132,10 +132,10 @@ void Appender::finish(Done<void> done) {
 }
 
 void Appender::check_finished() {
-  if (!finished_ || !due_.empty()) return;
+  if (!finished_) return;
   bool waiting = false;
-  slots_.for_each([&](std::uint32_t /*slot*/, const Slot& changes) {
-    waiting |= changes.under_way() || (failure_ && changes.is_waiting());
+  slots_.for_each([&](std::uint32_t slot, const Slot& changes) {
+    waiting |= states_[slot].due || changes.under_way() || (failure_ && changes.is_waiting());
   });
   if (!waiting) std::exchange(finished_, {})(std::move(failure_));
 }

@@ -93,7 +93,6 @@ void Slot::set_committed(std::string_view key, const std::optional<Bytes>& value
   auto row = overlay_.find(key);
   if (row == overlay_.end()) row = overlay_.try_emplace(std::string(key)).first;
   auto& entry = row->second;
-  entry.until = until;
   ++entry.places;
   committed_.push_back({until, row});
   if (entry.waiting != 0) {

@@ -29,8 +29,7 @@ class Slot {
   struct Entry {
     std::optional<Buffer> value;  // none: the row was removed
     std::uint64_t waiting = 0;    // the number of the change that is not durable yet; 0: it is
-    Offset until;              // durable in the stream below this offset; stored when the store is
-    std::uint32_t places = 0;  // in committed_
+    std::uint32_t places = 0;     // in committed_: versions that the store lacks
   };
   // Rows that the store does not have, or has as an older version.
   using Overlay = std::map<std::string, Entry, std::less<>>;
