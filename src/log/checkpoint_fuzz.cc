@@ -22,7 +22,12 @@ void check(const Buffer& bytes) {
     const PartitionState& a = decoded->partitions[i];
     const PartitionState& b = again->partitions[i];
     if (a.id != b.id || a.start != b.start || a.end != b.end ||
-        a.segments.size() != b.segments.size())
+        a.segments.size() != b.segments.size() || !a.compaction != !b.compaction)
+      std::abort();
+    for (std::size_t s = 0; s < a.segments.size(); ++s)
+      if (a.segments[s].id() != b.segments[s].id()) std::abort();
+    if (a.compaction && (a.compaction->until != b.compaction->until ||
+                         a.compaction->passes.size() != b.compaction->passes.size()))
       std::abort();
   }
 }

@@ -10,6 +10,7 @@ constexpr Logger logger("log");
 
 std::vector<SegmentId> ids_of(const std::vector<Segment>& segments) {
   std::vector<SegmentId> ids;
+  ids.reserve(segments.size());
   for (const Segment& segment : segments) ids.push_back(segment.id());
   return ids;
 }
