@@ -7,6 +7,7 @@ std::string login_failure_text(const Error& error) {
   switch (error.code) {
     case Errc::unauthorized:
       return "authentication failed: wrong user or password";
+    case Errc::invalid:
     case Errc::unsupported:
     case Errc::malformed:
       return error.text;
