@@ -22,6 +22,7 @@ using Request = http::request<http::empty_body>;
 constexpr std::array<std::string_view, 2> paths{"/mqtt", "/"};
 // "mqttv3.1" is what clients offered before MQTT 3.1.1 was a standard.
 constexpr std::array<std::string_view, 2> subprotocols{"mqtt", "mqttv3.1"};
+constexpr std::string_view end_of_head = "\r\n\r\n";
 constexpr std::size_t key_size = 16;
 constexpr std::size_t key_text_size = 24;
 
@@ -62,37 +63,34 @@ std::string accept_value(std::string_view key) {
 
 }  // namespace
 
-class UpgradeRequest::Parser : public http::request_parser<http::empty_body> {};
-
-UpgradeRequest::UpgradeRequest() : parser_(std::make_unique<Parser>()) {
-  parser_->header_limit(2 * size_max);  // the bound is ours, the same however the bytes are split
-}
-UpgradeRequest::~UpgradeRequest() = default;
-
+// Beast is shown the whole head at once: what it says of a part depends on where that ends.
 std::size_t UpgradeRequest::feed(Bytes bytes) {
-  if (done()) return 0;
-  const std::size_t room = size_max - taken_;
-  const Bytes offered = bytes.first(std::min(bytes.size(), room));
-  append(unparsed_, offered);
-
-  boost::beast::error_code error;
-  unparsed_.erase_front(
-      parser_->put(boost::asio::const_buffer(unparsed_.data(), unparsed_.size()), error));
-  taken_ += offered.size();
-  if (parser_->is_header_done()) {
-    const std::size_t behind = unparsed_.size();
-    answer();
-    return offered.size() - behind;
+  if (done() || bytes.empty()) return 0;
+  const std::size_t had = head_.size();
+  head_ += as_text(bytes.first(std::min(bytes.size(), size_max - had)));
+  if (head_[0] < 'A' || head_[0] > 'Z') {
+    refuse("400 Bad Request", "this is not HTTP");
+    return bytes.size();
   }
-  if (error && error != http::error::need_more)
-    refuse("400 Bad Request", error.message());
-  else if (taken_ == size_max)
+  const std::size_t end = head_.find(end_of_head, had - std::min(had, end_of_head.size() - 1));
+  if (end != std::string::npos) {
+    head_.resize(end + end_of_head.size());
+    const std::size_t taken = head_.size() - had;
+    answer();
+    return taken;
+  }
+  if (head_.size() == size_max)
     refuse("431 Request Header Fields Too Large", "more than 8 KiB of headers");
-  return offered.size();
+  return bytes.size();
 }
 
 void UpgradeRequest::answer() {
-  const Request& request = parser_->get();
+  http::request_parser<http::empty_body> parser;
+  parser.header_limit(2 * size_max);  // the bound is ours
+  boost::beast::error_code error;
+  parser.put(boost::asio::const_buffer(head_.data(), head_.size()), error);
+  if (!parser.is_header_done()) return refuse("400 Bad Request", error.message());
+  const Request& request = parser.get();
   const std::string_view target = text_of(request.target());
   const std::string_view key = text_of(request[http::field::sec_websocket_key]);
 
@@ -117,8 +115,7 @@ void UpgradeRequest::answer() {
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
       accept_value(key), subprotocol);
-  parser_.reset();
-  unparsed_ = {};
+  head_ = {};
 }
 
 void UpgradeRequest::refuse(std::string_view status, std::string_view reason,
@@ -128,8 +125,7 @@ void UpgradeRequest::refuse(std::string_view status, std::string_view reason,
       "HTTP/1.1 {}\r\n{}Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
       "Connection: close\r\n\r\n{}\n",
       status, headers, reason.size() + 1, reason);
-  parser_.reset();
-  unparsed_ = {};
+  head_ = {};
 }
 
 }  // namespace sluice::net

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 
@@ -15,9 +15,6 @@ class UpgradeRequest {
   // Bytes of the request line and the headers.
   static constexpr std::size_t size_max = 8 << 10;
 
-  UpgradeRequest();
-  ~UpgradeRequest();
-
   // Takes bytes of the request; returns how many. What is left belongs to the frames behind it.
   std::size_t feed(Bytes bytes);
   // The request is whole, or wrong.
@@ -29,13 +26,10 @@ class UpgradeRequest {
   [[nodiscard]] const std::string& refusal() const { return refusal_; }
 
  private:
-  class Parser;
   void answer();
   void refuse(std::string_view status, std::string_view reason, std::string_view headers = {});
 
-  std::unique_ptr<Parser> parser_;  // until done
-  Buffer unparsed_;                 // the beginning of a line
-  std::size_t taken_ = 0;
+  std::string head_;  // as far as it has come
   std::string response_;
   std::string refusal_;
 };

@@ -48,6 +48,7 @@ std::string close_payload(CloseCode code, std::string_view reason = "") {
 class WebSocketTest : public testing::Test {
  protected:
   void start(std::uint64_t seed = 1, sim::SimWorld::Options world = {}) {
+    wire_.reset();  // it must not outlive its world
     server_ = std::make_unique<EchoServer>(seed, world);
     wire_ = std::move(server_->world.connect(server_->listen(Transport::websocket)).value());
   }
