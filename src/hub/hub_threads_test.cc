@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <future>
+#include <set>
 
 #include "hub/hub.h"
 #include "runtime/mailbox.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr int messages = 2000;  // of each client
 constexpr std::uint32_t shards_count = 2;
+constexpr int topics_each = 8;
 
 // Publishes on its shard, a few messages a turn, and counts what it gets of everybody's.
 class Client final : public PublisherSink, public SubscriberSink {
@@ -34,10 +36,11 @@ class Client final : public PublisherSink, public SubscriberSink {
   }
   void publish_some() {
     for (int i = 0; i < 50 && sent_ < messages; ++i, ++sent_) {
-      const std::string topic = "s/" + std::to_string(number_) + "/" + std::to_string(sent_ % 8);
+      const std::string topic =
+          "s/" + std::to_string(number_) + "/" + std::to_string(sent_ % topics_each);
       const std::string payload = std::to_string(sent_);
       if (!hub_.publish(publisher_, static_cast<std::uint64_t>(sent_) + 1,
-                        {.topic = topic, .payload = as_bytes(payload), .qos = 1}))
+                        {.topic = topic, .payload = as_bytes(payload), .qos = 1, .retain = true}))
         break;  // no room: later
     }
     if (sent_ < messages) loop_.post([this] { publish_some(); });
@@ -71,6 +74,34 @@ class Client final : public PublisherSink, public SubscriberSink {
   Handle publisher_, subscriber_;
   int sent_ = 0;
   std::size_t received_ = 0;
+};
+
+// Subscribes when all is published, and gets the newest of each topic.
+class LateClient final : public SubscriberSink {
+ public:
+  explicit LateClient(Hub& hub) : hub_(hub), handle_(hub.add_subscriber(*this, 0)) {
+    hub_.subscribe(handle_, "s/#", {.qos = 1, .send_retained = true},
+                   [](const Result<void>& done) { EXPECT_TRUE(done); });
+  }
+  ~LateClient() { hub_.remove_subscriber(handle_); }
+  std::size_t on_records(std::string_view, const log::BlockRef& block,
+                         std::span<const Delivery> deliveries, Origin origin) override {
+    EXPECT_EQ(origin, Origin::retained);
+    for (const Delivery& delivery : deliveries) {
+      const log::Record& record = block->records()[delivery.record];
+      EXPECT_GE(std::stoi(std::string(as_text(block->value(record)))), messages - topics_each);
+      EXPECT_TRUE(topics_.insert(std::string(as_text(block->key(record)))).second);
+    }
+    if (topics_.size() == shards_count * topics_each) received.set_value();
+    return deliveries.size();
+  }
+
+  std::promise<void> received;
+
+ private:
+  Hub& hub_;
+  Handle handle_;
+  std::set<std::string> topics_;
 };
 
 // Runs `work` on the loop and waits for it.
@@ -145,10 +176,32 @@ TEST(HubThreads, ShardsExchangeMessagesWithoutLossOrRepeat) {
     client->received.get_future().wait();
   }
 
+  for (std::uint32_t i = 0; i < shards_count; ++i) {
+    std::unique_ptr<LateClient> late;
+    std::future<void> received;
+    on(shards.loop(i), [&](auto done) {
+      late = std::make_unique<LateClient>(*hubs[i]);
+      received = late->received.get_future();
+      done();
+    });
+    received.wait();
+    on(shards.loop(i), [&](auto done) {
+      late.reset();
+      done();
+    });
+  }
+
   for (std::uint32_t i = 0; i < shards_count; ++i)
     on(shards.loop(i), [&](auto done) {
       clients[i]->end();
       done();
+    });
+  for (std::uint32_t i = 0; i < shards_count; ++i)
+    on(shards.loop(i), [&](auto done) {
+      latests[i]->stop([done](const Result<void>& stopped) {
+        EXPECT_TRUE(stopped);
+        done();
+      });
     });
   on(shards.loop(0), [&](auto done) {
     (*backend)->stop([done](const Result<void>& stopped) {
