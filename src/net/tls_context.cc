@@ -172,7 +172,8 @@ Result<void> TlsContext::use_client_ca(ssl_ctx_st& context, const TlsOptions& op
   SSL_CTX_set_verify(&context, verify_mode(options.client_certificates), nullptr);
   if (options.client_certificates == ClientCertificates::off) return {};
   if (!options.client_ca)
-    return fail(Errc::malformed, "client certificates are asked for, without an authority for them");
+    return fail(Errc::malformed,
+                "client certificates are asked for, without an authority for them");
   SLUICE_TRY_ASSIGN(const auto authorities, read_certificates(*options.client_ca));
   for (const auto& authority : authorities) {
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(&context), authority.get()) != 1 ||
