@@ -13,9 +13,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from support.hub import ANY_PORTS, Hub, running, sluice
+from support.hub import ANY_PORTS, Hub, sluice
 from support.kafka import QUIET
 from support.mqtt import V5, V311, MqttClient
+from support.tls import Authority
 from support.waiting import DEADLINE_S, eventually
 
 ANN = ("ann", "secret of ann")
@@ -331,6 +332,40 @@ def test_anonymous_clients_have_rules_of_their_own(new_hub):
         assert anybody.publish("open/a", "x") in (0, 0x10)
         assert anybody.publish("closed/a", "x") == NOT_AUTHORIZED
     client = AdminClient({"bootstrap.servers": hub.kafka, **QUIET})
+    assert set(client.list_topics(timeout=DEADLINE_S).topics) == {"mqtt"}
+
+
+def test_a_client_certificate_names_a_user(new_hub, tmp_path):
+    authority = Authority(tmp_path)
+    own = authority.issue("localhost")
+    settings = {
+        **{"mqtt.tls_port": 0, "kafka.tls_port": 0, "tls.certificate": own.certificate, "tls.key": own.key},
+        **{"tls.client_ca": authority.certificate, "tls.client_certificates": "optional"},
+    }
+    hub = new_hub(settings, start=False)
+    sluice("user", "add", "device", "--data", hub.data, "--no-password", "--allow=publish d/%u/#", "--allow=read mqtt")
+    hub.start()
+
+    def certificate(name):
+        pair = authority.issue(name)
+        return {"ca_certs": authority.certificate, "certfile": pair.certificate, "keyfile": pair.key}
+
+    with MqttClient(hub, listener="mqtts", tls=certificate("device")) as device:
+        assert device.publish("d/device/a", "x") in (0, 0x10)
+        assert device.publish("d/other/a", "x") == NOT_AUTHORIZED
+    for tls in (certificate("stranger"), {"ca_certs": authority.certificate}):
+        refused = MqttClient(hub, listener="mqtts", tls=tls)
+        assert refused.connack_reason.is_failure
+        refused.close()
+
+    pair = authority.issue("device")
+    client = AdminClient(
+        {
+            **{"bootstrap.servers": hub.listeners["kafkas"], "security.protocol": "SSL", **QUIET},
+            **{"ssl.ca.location": str(authority.certificate), "ssl.endpoint.identification.algorithm": "none"},
+            **{"ssl.certificate.location": str(pair.certificate), "ssl.key.location": str(pair.key)},
+        }
+    )
     assert set(client.list_topics(timeout=DEADLINE_S).topics) == {"mqtt"}
 
 
