@@ -52,11 +52,10 @@ std::string_view to_string(Action action);
 class Access {
  public:
   virtual ~Access() = default;
-  // Errc::unauthorized with a reason for the log; the peer is told no more than its protocol says.
-  virtual Result<Principal> authenticate(const Login& login) = 0;
-  // The same where a password may have to be hashed, which is done on helper threads: `done` runs
-  // on this shard, now or later. What the views of `login` show is copied. Errc::busy: too many
-  // logins are waiting.
+  // A password may have to be hashed, which is done on helper threads: `done` runs on this shard,
+  // now or later. What the views of `login` show is copied. Errc::unauthorized with a reason for
+  // the log (the peer is told no more than its protocol says); Errc::busy: too many logins are
+  // waiting.
   virtual void log_in(const Login& login, Done<Principal> done) = 0;
   // For who needs no password: `login.user` has proven itself by other means (SCRAM); without a
   // user, the name of the certificate, or anonymous if that is allowed. Errors as above.
@@ -79,7 +78,6 @@ class Access {
 // Everybody may do everything: for tests of other things.
 class AllowAll final : public Access {
  public:
-  Result<Principal> authenticate(const Login& login) override { return admit(login); }
   void log_in(const Login& login, Done<Principal> done) override { done(admit(login)); }
   Result<Principal> admit(const Login& login) override;
   [[nodiscard]] bool login_required() const override { return false; }

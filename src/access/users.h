@@ -41,7 +41,6 @@ class Users final : public Access {
   // in without proof while there were no users, may do nothing more.
   void replace(std::shared_ptr<const UserTable> table);
 
-  Result<Principal> authenticate(const Login& login) override { return admit(login); }
   void log_in(const Login& login, Done<Principal> done) override;
   Result<Principal> admit(const Login& login) override;
   [[nodiscard]] bool login_required() const override;
