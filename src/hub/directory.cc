@@ -60,18 +60,8 @@ void Directory::evict(std::uint64_t session, Claim newer) {
   if (found) found.mapped()(newer);
 }
 
-void Directory::ask(ShardId to, std::move_only_function<void(Task reply)> request, Task done) {
-  if (to == shard_) return request(std::move(done));
-  Task task = [this, to, request = std::move(request), done = std::move(done)]() mutable {
-    request([this, to, done = std::move(done)]() mutable {
-      group_.mailboxes().answer(to, shard_, std::move(done));
-    });
-  };
-  if (group_.mailboxes().try_request(shard_, to, task)) return;
-  group_.mailboxes().on_room(shard_, to, [this, to, task = std::move(task)]() mutable {
-    // The one who is told has room.
-    (void)group_.mailboxes().try_request(shard_, to, task);
-  });
+void Directory::ask(ShardId to, runtime::Request request, Task done) {
+  runtime::ask(group_.mailboxes(), shard_, to, std::move(request), std::move(done));
 }
 
 }  // namespace sluice::hub

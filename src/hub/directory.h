@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/task.h"
 #include "hub/hub.h"
+#include "runtime/ask.h"
 
 namespace sluice::hub {
 
@@ -37,9 +38,7 @@ class Directory {
   void grant(std::string client_id, Holder holder, Claim claim, Task granted);  // at home
   void forget(std::string_view client_id, std::uint64_t session);               // at home
   void evict(std::uint64_t session, Claim newer);  // at the holder's shard
-  // Runs `request` on `to` now if that is this shard, else as soon as there is room towards it.
-  // `request` is given the task that must be run, on `to`, to come back here.
-  void ask(ShardId to, std::move_only_function<void(Task reply)> request, Task done);
+  void ask(ShardId to, runtime::Request request, Task done);
 
   Group& group_;
   ShardId shard_;
