@@ -13,7 +13,9 @@ Server::Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metri
       context_(std::make_shared<ConnectionContext>(loop, hub, access, metrics, options)),
       random_(options.seed != 0 ? Random(options.seed) : Random::from_os()),
       listeners_(loop, *this, metrics,
-                 {.protocol = "mqtt", .handshake_timeout = options.connect_timeout}) {
+                 {.protocol = "mqtt",
+                  .handshake_timeout = options.connect_timeout,
+                  .origins = {std::move(options.websocket_origins)}}) {
   loop_.add_turn_hook(*this);
 }
 

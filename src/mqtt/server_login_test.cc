@@ -83,7 +83,9 @@ TEST(ServerLogin, ARefusedOneClosesTheConnection) {
 }
 
 TEST(ServerLogin, TheTimeForConnectGoesOnAndALateAnswerIsIgnored) {
-  SlowBroker broker({.connect_timeout = std::chrono::seconds(10)});
+  Options options;
+  options.connect_timeout = std::chrono::seconds(10);
+  SlowBroker broker(options);
   TestClient client = broker.client();
   EXPECT_FALSE(client.next(std::chrono::seconds(20)));
   EXPECT_EQ(broker.server->connections(), 0u);

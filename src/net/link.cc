@@ -57,9 +57,10 @@ Link::Link(std::shared_ptr<LinkContext> context, runtime::Socket socket, Transpo
       bare_(context_->loop, socket),
       tls_(has_tls(transport) ? std::make_unique<TlsStream>(context_->tls, context_->scratch, bare_)
                               : nullptr),
-      websocket_(has_websocket(transport) ? std::make_unique<WebSocketStream>(
-                                                tls_ ? static_cast<ByteStream&>(*tls_) : bare_)
-                                          : nullptr),
+      websocket_(has_websocket(transport)
+                     ? std::make_unique<WebSocketStream>(
+                           tls_ ? static_cast<ByteStream&>(*tls_) : bare_, context_->origins)
+                     : nullptr),
       top_(websocket_ ? static_cast<ByteStream&>(*websocket_)
            : tls_     ? static_cast<ByteStream&>(*tls_)
                       : bare_) {}

@@ -22,17 +22,20 @@ namespace sluice::net {
 
 // What the links of a front end on one shard share.
 struct LinkContext {
-  LinkContext(runtime::Loop& l, Metrics& m, std::string_view p, runtime::Duration timeout)
+  LinkContext(runtime::Loop& l, Metrics& m, std::string_view p, runtime::Duration timeout,
+              AllowedOrigins o)
       : loop(l),
         metrics(m),
         protocol(p),
         handshake_timeout(timeout),
+        origins(std::move(o)),
         handshakes(std::make_shared<HandshakeQueue>(l)) {}
 
   runtime::Loop& loop;
   Metrics& metrics;
   std::string protocol;  // "mqtt", for log and metrics
   runtime::Duration handshake_timeout;
+  AllowedOrigins origins;
   std::shared_ptr<HandshakeQueue> handshakes;
   std::shared_ptr<const TlsContext> tls;  // of new connections
   TlsScratch scratch;

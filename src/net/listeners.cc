@@ -9,7 +9,7 @@ Listeners::Listeners(runtime::Loop& loop, ChannelHandler& handler, Metrics& metr
                      const Options& options)
     : handler_(handler),
       context_(std::make_shared<LinkContext>(loop, metrics, options.protocol,
-                                             options.handshake_timeout)) {}
+                                             options.handshake_timeout, options.origins)) {}
 
 Listeners::~Listeners() { close(); }
 

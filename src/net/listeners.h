@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "net/channel.h"
 #include "net/transport.h"
+#include "net/upgrade.h"
 #include "runtime/loop.h"
 
 namespace sluice::net {
@@ -35,6 +36,7 @@ class Listeners {
   struct Options {
     std::string_view protocol;            // of the front end, for log and metrics
     runtime::Duration handshake_timeout;  // from the accept to the end of all handshakes
+    AllowedOrigins origins{};             // of web pages that come by WebSocket
   };
 
   // `handler` outlives it, or close().

@@ -22,6 +22,7 @@ using Request = http::request<http::empty_body>;
 constexpr std::array<std::string_view, 2> paths{"/mqtt", "/"};
 // "mqttv3.1" is what clients offered before MQTT 3.1.1 was a standard.
 constexpr std::array<std::string_view, 2> subprotocols{"mqtt", "mqttv3.1"};
+constexpr std::array<std::string_view, 3> own_hosts{"localhost", "127.0.0.1", "[::1]"};
 constexpr std::string_view end_of_head = "\r\n\r\n";
 constexpr std::size_t key_size = 16;
 constexpr std::size_t key_text_size = 24;
@@ -62,6 +63,19 @@ std::string accept_value(std::string_view key) {
 }
 
 }  // namespace
+
+bool AllowedOrigins::allow(std::string_view origin) const {
+  if (origin.empty()) return true;
+  const auto is_listed = [&](std::string_view one) { return one == "*" || one == origin; };
+  if (std::ranges::any_of(listed, is_listed)) return true;
+  const std::size_t scheme_end = origin.find("://");
+  if (scheme_end == std::string_view::npos) return false;
+  const std::string_view host_and_port = origin.substr(scheme_end + 3);
+  return std::ranges::any_of(own_hosts, [&](std::string_view host) {
+    return host_and_port == host ||
+           (host_and_port.starts_with(host) && host_and_port[host.size()] == ':');
+  });
+}
 
 // Beast is shown the whole head at once: what it says of a part depends on where that ends.
 std::size_t UpgradeRequest::feed(Bytes bytes) {
@@ -106,6 +120,11 @@ void UpgradeRequest::answer() {
   if (request[http::field::sec_websocket_version] != "13")
     return refuse("426 Upgrade Required", "the version of WebSocket must be 13",
                   "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+  const std::string_view origin = text_of(request[http::field::origin]);
+  if (!origins_.allow(origin))
+    return refuse(
+        "403 Forbidden",
+        fmt::format("pages of {} may not connect; mqtt.ws_origins lists who may", origin));
   if (!is_key(key)) return refuse("400 Bad Request", "Sec-WebSocket-Key is not 16 bytes in base64");
   const std::string_view subprotocol = chosen_subprotocol(request);
   if (subprotocol.empty())

@@ -23,7 +23,8 @@ struct Outcome {
 };
 
 Outcome feed(Bytes in, std::size_t first, std::size_t step) {
-  UpgradeRequest request;
+  const AllowedOrigins origins{{"https://console.example.org"}};
+  UpgradeRequest request(origins);
   Outcome outcome;
   std::size_t size = first;
   while (!in.empty() && !request.done()) {

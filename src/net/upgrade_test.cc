@@ -25,14 +25,16 @@ struct Fields {
   }
 };
 
+const AllowedOrigins no_origins;
+
 std::string response_to(const std::string& request) {
-  UpgradeRequest upgrade;
+  UpgradeRequest upgrade(no_origins);
   upgrade.feed(as_bytes(request));
   return upgrade.response();
 }
 
 TEST(UpgradeRequest, IsAcceptedAsTheStandardSays) {
-  UpgradeRequest upgrade;
+  UpgradeRequest upgrade(no_origins);
   const std::string request = Fields{}.text();
   EXPECT_EQ(upgrade.feed(as_bytes(request)), request.size());
   EXPECT_TRUE(upgrade.done());
@@ -43,9 +45,26 @@ TEST(UpgradeRequest, IsAcceptedAsTheStandardSays) {
             "Sec-WebSocket-Protocol: mqtt\r\n\r\n");
 }
 
+TEST(UpgradeRequest, OfAPageMustComeFromAnAllowedOrigin) {
+  const AllowedOrigins origins{{"https://console.example.org"}};
+  const auto accepted = [](const AllowedOrigins& by, const std::string& origin) {
+    UpgradeRequest upgrade(by);
+    upgrade.feed(as_bytes(Fields{.more = fmt::format("Origin: {}\r\n", origin)}.text()));
+    return upgrade.refusal().empty();
+  };
+  for (const char* const origin : {"http://localhost", "http://localhost:3000", "https://127.0.0.1",
+                                   "http://[::1]:8080", "https://console.example.org"})
+    EXPECT_TRUE(accepted(origins, origin)) << origin;
+  for (const char* const origin :
+       {"https://evil.example", "http://localhost.evil.example", "http://console.example.org",
+        "https://console.example.org:444", "null", "localhost"})
+    EXPECT_FALSE(accepted(origins, origin)) << origin;
+  EXPECT_TRUE(accepted({{"*"}}, "https://evil.example"));
+}
+
 TEST(UpgradeRequest, MayArriveByteByByteAndLeavesTheFramesBehindIt) {
   const std::string request = Fields{}.text();
-  UpgradeRequest upgrade;
+  UpgradeRequest upgrade(no_origins);
   for (std::size_t i = 0; i + 1 < request.size(); ++i) {
     EXPECT_EQ(upgrade.feed(as_bytes(request).subspan(i, 1)), 1u);
     EXPECT_FALSE(upgrade.done());
@@ -97,7 +116,7 @@ TEST(UpgradeRequest, IsRefusedWithAStatusAndAReason) {
       {{.more = "X: " + std::string(UpgradeRequest::size_max, 'x') + "\r\n"}, "431", "8 KiB"},
   };
   for (const Case& wrong : cases) {
-    UpgradeRequest upgrade;
+    UpgradeRequest upgrade(no_origins);
     upgrade.feed(as_bytes(wrong.fields.text()));
     EXPECT_TRUE(upgrade.response().starts_with("HTTP/1.1 " + wrong.status)) << upgrade.response();
     EXPECT_NE(upgrade.response().find(wrong.part), std::string::npos) << upgrade.response();

@@ -14,8 +14,8 @@ constexpr std::size_t gathered_max = 16;  // pieces of payload in one call
 
 }  // namespace
 
-WebSocketStream::WebSocketStream(ByteStream& below)
-    : below_(below), request_(std::make_unique<UpgradeRequest>()) {}
+WebSocketStream::WebSocketStream(ByteStream& below, const AllowedOrigins& origins)
+    : below_(below), request_(std::make_unique<UpgradeRequest>(origins)) {}
 
 Transfer WebSocketStream::receive(MutableBytes into) {
   if (ended_) return {Transfer::State::closed, 0};

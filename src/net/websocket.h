@@ -19,7 +19,8 @@ class WebSocketStream final : public ByteStream {
   static constexpr std::uint64_t client_frame_max = 256 << 20;
   static constexpr std::size_t frame_max = 64 << 10;
 
-  explicit WebSocketStream(ByteStream& below);
+  // `origins` must live until the upgrade is answered.
+  WebSocketStream(ByteStream& below, const AllowedOrigins& origins);
 
   runtime::Transfer receive(MutableBytes into) override;
   runtime::Transfer send(std::span<const Bytes> pieces) override;

@@ -55,6 +55,7 @@ struct Config {
     Port tls_port;
     Port ws_port;
     Port wss_port;
+    std::string ws_origins;
     std::string address;
     std::uint64_t packet_max;
     std::int64_t max_inflight;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ranges>
 #include <utility>
 
 namespace sluice::server {
@@ -70,6 +71,8 @@ mqtt::Options mqtt_options(const Config& config) {
   options.will_delay_max_s = static_cast<std::uint32_t>(will_delay.count());
   const auto keep_alive = std::chrono::ceil<std::chrono::seconds>(config.mqtt.keep_alive_max);
   options.keep_alive_max_s = static_cast<std::uint16_t>(keep_alive.count());
+  for (const auto origin : std::views::split(config.mqtt.ws_origins, ','))
+    if (!origin.empty()) options.websocket_origins.emplace_back(origin.begin(), origin.end());
   options.connect_timeout = std::chrono::ceil<std::chrono::seconds>(config.mqtt.connect_timeout);
   return options;
 }

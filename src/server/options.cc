@@ -121,6 +121,13 @@ const std::array table{
            "Topic aliases that a client of MQTT 5 may use, and that are used towards it if it "
            "allows some. `0`: none.",
            [](Config& c) -> Field { return IntegerField{&c.mqtt.topic_alias_max, 0, 65535}; }},
+    Option{
+        "mqtt.ws_origins", "",
+        "Origins of web pages that may connect by WebSocket, such as "
+        "`https://console.example.org`, "
+        "separated by commas; `*`: all. Pages of this machine, and programs that are no browser, "
+        "always may.",
+        [](Config& c) -> Field { return TextField{&c.mqtt.ws_origins}; }},
     Option{"mqtt.will_delay_max", "1d", "A longer will delay is cut to this. `0s`: no delays.",
            [](Config& c) -> Field {
              return DurationField{&c.mqtt.will_delay_max, seconds(0), days(365)};
