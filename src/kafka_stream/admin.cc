@@ -210,8 +210,8 @@ Result<ClusterState> query_cluster(rd_kafka_t* client) {
   const auto error = rd_kafka_metadata(client, 1, nullptr, &answer, milliseconds(request_timeout));
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
     return std::unexpected(error_of(error, "no broker answers"));
-  const std::unique_ptr<const struct rd_kafka_metadata, Destroy<rd_kafka_metadata_destroy>> metadata(
-      answer);
+  const std::unique_ptr<const struct rd_kafka_metadata, Destroy<rd_kafka_metadata_destroy>>
+      metadata(answer);
   ClusterState state;
   for (int i = 0; i < metadata->broker_cnt; ++i) {
     const auto& broker = metadata->brokers[i];

@@ -27,9 +27,9 @@ OWNERS = {
     r"rocksdb/.*": {"table"},
     r"openssl/.*": {"net", "access"},
     r"sys/(socket|epoll)\.h|netinet/.*|arpa/inet\.h|netdb\.h": {"runtime", "cli"},
-    r"fcntl\.h|unistd\.h|fstream|filesystem|random": {"base", "runtime", "cli", "server"},
-    r"mutex": {"base", "runtime", "table", "cli", "server"},
-    r"thread|condition_variable|future": {"base", "runtime", "cli", "server"},
+    r"fcntl\.h|unistd\.h|fstream|filesystem|random": {"base", "runtime", "kafka_stream", "cli", "server"},
+    r"mutex": {"base", "runtime", "kafka_stream", "table", "cli", "server"},
+    r"thread|condition_variable|future": {"base", "runtime", "kafka_stream", "cli", "server"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
