@@ -69,7 +69,10 @@ class ReaderTest : public testing::Test {
 TEST_F(ReaderTest, AGetSeesWhatIsStoredWhileItReads) {
   store->after_read = [&] { change("k", "new"); };
   std::string seen;
-  reader.get(0, "k", [&](Result<std::optional<Buffer>> found) { seen = as_text(**found); });
+  reader.get(0, "k", [&](const Result<std::optional<Buffer>>& found) {
+    ASSERT_TRUE(found && *found);
+    seen = as_text(**found);
+  });
   world.run_until_idle();
   EXPECT_EQ(seen, "new");
   EXPECT_TRUE(slots[0].overlay().empty()) << "afterwards the store alone has it";
