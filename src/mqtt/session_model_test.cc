@@ -113,7 +113,7 @@ class Trial {
     if (by_alias) PropertyWriter(properties).number(PropertyId::topic_alias, alias);
     const bool known = by_alias && told_[alias] && random_.below(2) == 0;
     Buffer wire;
-    const OutgoingPublish packet{.topic = known ? "" : topic,
+    const OutgoingPublish packet{.topic = known ? std::string_view() : topic,
                                  .payload = as_bytes("x"),
                                  .packet_id = id,
                                  .qos = qos,
