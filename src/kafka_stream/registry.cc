@@ -21,9 +21,9 @@ constexpr std::size_t jobs_max = 64;
 constexpr int missing_max = 3;
 constexpr std::size_t described_at_once = 100;
 constexpr int looks_between_descriptions = 10;
-constexpr auto look_interval = std::chrono::milliseconds(1000);
-// A look at a cluster of very many topics takes its time: no more than a twentieth of ours.
-constexpr int rest_factor = 20;
+constexpr std::chrono::milliseconds look_interval{1000};
+// A look costs the cluster and us the more, the more topics there are.
+constexpr std::chrono::milliseconds look_interval_per_topic{1};
 constexpr auto leader_patience = std::chrono::seconds(5);
 constexpr auto flush_patience = std::chrono::seconds(5);
 
@@ -98,13 +98,10 @@ void Registry::run() {
       lock.lock();
     } else if (std::chrono::steady_clock::now() >= next_look) {
       lock.unlock();
-      const auto begin = std::chrono::steady_clock::now();
       refresh();
-      const auto end = std::chrono::steady_clock::now();
-      next_look = end + std::max<std::chrono::steady_clock::duration>(
-                            notes_loaded_ ? look_interval : look_interval / 4,
-                            std::min<std::chrono::steady_clock::duration>(
-                                (end - begin) * rest_factor, look_interval * 60));
+      next_look = std::chrono::steady_clock::now() +
+                  std::max(notes_loaded_ ? look_interval : look_interval / 4,
+                           look_interval_per_topic * std::ssize(known_));
       lock.lock();
     } else {
       changed_.wait_until(lock, next_look);
