@@ -14,12 +14,20 @@ constexpr std::size_t cursors_max = 8;  // of one helper
 constexpr auto cursor_idle = std::chrono::seconds(2);
 
 const Properties consumer_properties = {
-    {"enable.partition.eof", "true"},          {"auto.offset.reset", "error"},
-    {"enable.auto.commit", "false"},           {"enable.auto.offset.store", "false"},
-    {"queued.min.messages", "10000"},          {"queued.max.messages.kbytes", "1024"},
-    {"fetch.message.max.bytes", "1048576"},    {"fetch.max.bytes", "33554432"},
-    {"receive.message.max.bytes", "67108864"}, {"fetch.wait.max.ms", "10"},
+    {"enable.partition.eof", "true"},
+    {"auto.offset.reset", "error"},
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"queued.min.messages", "10000"},
+    {"queued.max.messages.kbytes", "1024"},
+    {"fetch.message.max.bytes", "1048576"},
+    {"fetch.max.bytes", "33554432"},
+    {"receive.message.max.bytes", "67108864"},
+    {"fetch.wait.max.ms", "10"},
     {"fetch.error.backoff.ms", "50"},
+    // librdkafka remembers the leaders of partitions that it does not fetch for three times as
+    // long; so long look-ups ask a broker that has died.
+    {"topic.metadata.refresh.interval.ms", "1000"},
 };
 
 }  // namespace
