@@ -43,8 +43,9 @@ class MqttPublisher(Load):
 
     WINDOW = 64
 
-    def __init__(self, hub, topic):
+    def __init__(self, hub, topic, retain=False):
         super().__init__(topic)
+        self.retain = retain
         self.address = hub.address("mqtt")
         self.topic = topic
         self.unacknowledged = deque()
@@ -72,7 +73,8 @@ class MqttPublisher(Load):
             self.take_puback(peer)
 
     def packet(self, number):
-        return publish_packet(self.topic, str(number).encode(), qos=1, packet_id=self.packet_id(number))
+        packet_id = self.packet_id(number)
+        return publish_packet(self.topic, str(number).encode(), qos=1, packet_id=packet_id, retain=self.retain)
 
     @staticmethod
     def packet_id(number):

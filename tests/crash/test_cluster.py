@@ -43,13 +43,18 @@ def reasons(hub):
     return [] if status == 200 else json.loads(body)["reasons"]
 
 
-def all_in_sync(hub, replicas):
-    topic = kafka.admin(hub).list_topics("mqtt", timeout=CLUSTER_DEADLINE_S).topics["mqtt"]
-    return all(len(partition.isrs) == replicas for partition in topic.partitions.values())
+def wait_until_in_sync(hub, replicas):
+    client = kafka.admin(hub)
+
+    def all_in_sync():
+        topic = client.list_topics("mqtt", timeout=CLUSTER_DEADLINE_S).topics["mqtt"]
+        return all(len(partition.isrs) == replicas for partition in topic.partitions.values())
+
+    eventually(all_in_sync, f"{replicas} replicas are in sync", CLUSTER_DEADLINE_S)
 
 
 def starts_publishers(hub, count=3):
-    publishers = [MqttPublisher(hub, f"devices/dev{i}") for i in range(count)]
+    publishers = [MqttPublisher(hub, f"devices/dev{i}", retain=i == 0) for i in range(count)]
     for publisher in publishers:
         publisher.start()
     return publishers
@@ -63,19 +68,33 @@ def assert_all_stored(hub, publishers):
         assert list(dict.fromkeys(numbers)) == list(range(publisher.sent)), publisher.topic
 
 
+def assert_retained(hub, publisher):
+    """Whoever subscribes now gets the last value that was acknowledged before, or a later one."""
+    acknowledged = publisher.acknowledged
+    with MqttClient(hub) as device:
+        device.subscribe(publisher.topic)
+        message = device.receive()
+        assert message.retain
+        assert acknowledged - 1 <= int(message.payload) < publisher.sent
+
+
 def test_acknowledged_messages_survive_kills_of_the_hub(new_hub, new_cluster):
     print(f"SLUICE_CRASH_SEED={SEED}")
     chance = random.Random(SEED)
     hub = new_hub(on_cluster(new_cluster()))
     publishers = starts_publishers(hub)
-    for _ in range(5):
+    for _ in range(3):
         wait_for_progress(publishers, 100)
         time.sleep(chance.uniform(0, 0.5))
         hub.kill()
         hub.start()
+        assert_retained(hub, publishers[0])
     for publisher in publishers:
         publisher.finish()
     assert_all_stored(hub, publishers)
+    hub.kill()
+    hub.start()
+    assert_retained(hub, publishers[0])
 
 
 def test_acknowledged_messages_survive_kills_of_brokers(new_hub, new_cluster):
@@ -87,11 +106,13 @@ def test_acknowledged_messages_survive_kills_of_brokers(new_hub, new_cluster):
         cluster.kill(broker)
         wait_for_progress(publishers, 100, CLUSTER_DEADLINE_S)
         assert hub.running()
+        assert_retained(hub, publishers[0])
         cluster.start_again(broker)
-        eventually(lambda: all_in_sync(hub, 3), f"broker {broker} is back", CLUSTER_DEADLINE_S)
+        wait_until_in_sync(hub, 3)
     for publisher in publishers:
         publisher.finish()
     assert_all_stored(hub, publishers)
+    assert_retained(hub, publishers[0])
 
 
 def test_too_few_replicas_are_named_and_publishers_wait_for_them(new_hub, new_cluster):

@@ -41,8 +41,9 @@ class KafkaCluster:
         return self
 
     def stop(self):
+        """Brokers that are to be forgotten need not be stopped in order, which can take half a minute."""
         for broker in self.living():
-            self.resume(broker)
+            os.kill(self.pid(broker), signal.SIGKILL)
         if (self.folder / "cluster.id").exists():
             subprocess.run([PEERS / "kafka-down", "--wipe", self.folder], check=True, timeout=START_DEADLINE_S)
 

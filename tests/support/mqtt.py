@@ -147,8 +147,8 @@ def connect_packet(client_id="raw", keepalive=60, version=4, flags=0x02):
     return packet(0x10, text("MQTT") + struct.pack(">BBH", version, flags, keepalive) + props + text(client_id))
 
 
-def publish_packet(topic, payload, qos=0, packet_id=1):
-    return packet(0x30 | qos << 1, text(topic) + (struct.pack(">H", packet_id) if qos else b"") + payload)
+def publish_packet(topic, payload, qos=0, packet_id=1, retain=False):
+    return packet(0x30 | qos << 1 | retain, text(topic) + (struct.pack(">H", packet_id) if qos else b"") + payload)
 
 
 def subscribe_packet(topic_filter, qos=0, packet_id=1):
