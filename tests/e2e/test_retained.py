@@ -6,7 +6,10 @@ import pytest
 
 from support import kafka
 from support.mqtt import V5, V311, MqttClient
+from support.streams import delete_stream, new_stream
 from support.waiting import DEADLINE_S, eventually
+
+pytestmark = pytest.mark.both_backends
 
 versions = pytest.mark.parametrize("version", [V311, V5], ids=["v3.1.1", "v5"])
 
@@ -102,11 +105,11 @@ def test_a_stream_takes_over_the_retained_messages_of_its_topics(hub, name):
     with MqttClient(hub) as publisher:
         publisher.publish(f"{name}/a", "1", retain=True)
         publisher.publish(f"{name}/b", "2", retain=True)
-        kafka.create_topic(hub, name, 3)
+        new_stream(hub, name, 3)
         assert retained(hub, f"{name}/#", 2) == [(f"{name}/a", b"1"), (f"{name}/b", b"2")]
         publisher.publish(f"{name}/a", "", retain=True)
         assert retained(hub, f"{name}/#", 1) == [(f"{name}/b", b"2")]
-    kafka.delete_topic(hub, name)
+    delete_stream(hub, name)
     assert retained(hub, f"{name}/#", 0) == []
 
 
