@@ -15,7 +15,7 @@ from support.waiting import eventually
 
 
 def test_listeners_are_on_loopback_with_the_ports_really_bound(hub):
-    assert set(hub.listeners) == {"mqtt", "kafka", "admin"}
+    assert set(hub.listeners) == {"mqtt", "ws", "kafka", "admin"}
     for name in hub.listeners:
         host, port = hub.address(name)
         assert host == "127.0.0.1"
@@ -24,7 +24,7 @@ def test_listeners_are_on_loopback_with_the_ports_really_bound(hub):
 
 def test_a_listener_can_be_off(new_hub):
     hub = new_hub({"kafka.port": "off"})
-    assert set(hub.listeners) == {"mqtt", "admin"}
+    assert set(hub.listeners) == {"mqtt", "ws", "admin"}
 
 
 def test_a_port_in_use_ends_the_start_and_is_named(hub, tmp_path):

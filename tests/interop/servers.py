@@ -28,8 +28,8 @@ class Sluice:
             },
         )
         self.hub.data.mkdir(parents=True)
-        sluice("user", "add", USER, "--users", self.hub.data / "users.toml", "--password-file", "-", input=PASSWORD)
-        sluice("user", "add", "anonymous", "--users", self.hub.data / "users.toml", "--no-password")
+        sluice("user", "add", USER, "--data", self.hub.data, input=PASSWORD + "\n")
+        sluice("user", "add", "anonymous", "--data", self.hub.data, "--no-password")
         self.hub.start()
 
     def connection(self, tls=False, mechanism=None):
