@@ -9,19 +9,19 @@
 
 namespace sluice::kafka {
 
-// What a group may be, and how much of groups a shard holds. Who would pass a limit is answered with
-// GROUP_MAX_SIZE_REACHED.
+// What a group may be, and how much of groups a shard holds. Who would pass a limit is answered
+// with GROUP_MAX_SIZE_REACHED.
 struct GroupOptions {
   runtime::Duration session_timeout_min = std::chrono::seconds(6);
   runtime::Duration session_timeout_max = std::chrono::minutes(30);
   runtime::Duration initial_rebalance_delay{};  // how long the first members of a group wait
   runtime::Duration offsets_retention = std::chrono::days(7);  // since the group became empty
-  std::size_t members_max = 1000;          // of a group
-  std::size_t bytes_max = 4 << 20;         // metadata and assignments of a group
-  std::size_t group_id_max = 1000;         // bytes of a name
-  std::size_t groups_max = 20'000;         // of a shard
-  std::size_t offsets_max = 500'000;       // committed partitions of a shard
-  std::size_t memory_max = 256 << 20;      // bytes of all groups and offsets of a shard
+  std::size_t members_max = 1000;                              // of a group
+  std::size_t bytes_max = 4 << 20;     // metadata and assignments of a group
+  std::size_t group_id_max = 1000;     // bytes of a name
+  std::size_t groups_max = 20'000;     // of a shard
+  std::size_t offsets_max = 500'000;   // committed partitions of a shard
+  std::size_t memory_max = 256 << 20;  // bytes of all groups and offsets of a shard
   std::size_t offset_metadata_max = 4096;
 };
 
