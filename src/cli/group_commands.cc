@@ -16,17 +16,9 @@
 namespace sluice::cli {
 namespace {
 
-constexpr std::uint16_t kafka_port = 9092;
-
-Result<KafkaClient> open_client(const Arguments& arguments) {
-  SLUICE_TRY_ASSIGN(const HostPort address, find_hub(arguments, "kafka", kafka_port));
-  SLUICE_TRY_ASSIGN(const Login login, login_of(arguments));
-  return KafkaClient::open(address, login);
-}
-
 Result<void> list(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
-  SLUICE_TRY_ASSIGN(KafkaClient client, open_client(arguments));
+  SLUICE_TRY_ASSIGN(KafkaClient client, open_kafka(arguments));
   SLUICE_TRY_ASSIGN(const auto groups, client.groups());
   std::vector<std::vector<std::string>> rows{{"GROUP", "STATE", "MEMBERS"}};
   for (const GroupSummary& group : groups) {
@@ -84,7 +76,7 @@ Result<std::vector<std::pair<Progress, std::int64_t>>> progress_of(KafkaClient& 
 
 Result<void> show(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
-  SLUICE_TRY_ASSIGN(KafkaClient client, open_client(arguments));
+  SLUICE_TRY_ASSIGN(KafkaClient client, open_kafka(arguments));
   SLUICE_TRY_ASSIGN(const GroupSummary group, client.group(arguments.positional[0]));
   SLUICE_TRY_ASSIGN(const auto progress, progress_of(client, group));
   std::vector<std::vector<std::string>> rows{
@@ -164,7 +156,7 @@ Result<void> reset(const Arguments& arguments) {
   if (!text) return fail(Errc::invalid, "say where to: --to earliest, latest, a time or an offset");
   const auto to = parse_start_point(*text, wall_ms());
   if (!to) return std::unexpected(to.error().context("--to"));
-  SLUICE_TRY_ASSIGN(KafkaClient client, open_client(arguments));
+  SLUICE_TRY_ASSIGN(KafkaClient client, open_kafka(arguments));
   const std::string& group = arguments.positional[0];
   SLUICE_TRY(refuse_if_active(client, group));
   SLUICE_TRY_ASSIGN(const auto streams, streams_to_reset(client, arguments, group));

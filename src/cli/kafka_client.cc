@@ -239,4 +239,11 @@ Result<TailEvent> KafkaClient::next(int wait_ms) {
   return TailEvent{TailEvent::Kind::record, to_record(*message)};
 }
 
+Result<KafkaClient> open_kafka(const Arguments& arguments) {
+  constexpr std::uint16_t default_port = 9092;
+  SLUICE_TRY_ASSIGN(const HostPort address, find_hub(arguments, "kafka", default_port));
+  SLUICE_TRY_ASSIGN(const Login login, login_of(arguments));
+  return KafkaClient::open(address, login);
+}
+
 }  // namespace sluice::cli

@@ -127,4 +127,7 @@ class KafkaClient {
   Handle<rd_kafka_topic_t, rd_kafka_topic_destroy> tailed_;
 };
 
+// A client of the hub that a command's flags name, logged in as they say.
+Result<KafkaClient> open_kafka(const Arguments& arguments);
+
 }  // namespace sluice::cli

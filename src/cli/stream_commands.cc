@@ -9,17 +9,9 @@
 namespace sluice::cli {
 namespace {
 
-constexpr std::uint16_t kafka_port = 9092;
-
-Result<KafkaClient> open_client(const Arguments& arguments) {
-  SLUICE_TRY_ASSIGN(const HostPort address, find_hub(arguments, "kafka", kafka_port));
-  SLUICE_TRY_ASSIGN(const Login login, login_of(arguments));
-  return KafkaClient::open(address, login);
-}
-
 Result<void> list(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
-  SLUICE_TRY_ASSIGN(KafkaClient client, open_client(arguments));
+  SLUICE_TRY_ASSIGN(KafkaClient client, open_kafka(arguments));
   SLUICE_TRY_ASSIGN(const auto streams, client.streams());
   std::vector<std::vector<std::string>> rows{{"STREAM", "PARTITIONS"}};
   for (const StreamSummary& stream : streams) {
@@ -60,7 +52,7 @@ Result<void> create(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const auto partitions,
                     arguments.integer_or("partitions", hub_default, 1, 100'000));
   SLUICE_TRY_ASSIGN(const Settings settings, settings_from(arguments));
-  SLUICE_TRY_ASSIGN(KafkaClient client, open_client(arguments));
+  SLUICE_TRY_ASSIGN(KafkaClient client, open_kafka(arguments));
   const std::string& name = arguments.positional[0];
   SLUICE_TRY(client.create(name, static_cast<std::int32_t>(partitions), settings));
   print_line(output == Output::json ? JsonObject().add("created", name).str()
@@ -70,7 +62,7 @@ Result<void> create(const Arguments& arguments) {
 
 Result<void> remove(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
-  SLUICE_TRY_ASSIGN(KafkaClient client, open_client(arguments));
+  SLUICE_TRY_ASSIGN(KafkaClient client, open_kafka(arguments));
   SLUICE_TRY_ASSIGN(const StreamSummary stream, client.stream(arguments.positional[0]));
   SLUICE_TRY(client.remove(stream.name));
   print_line(output == Output::json ? JsonObject().add("deleted", stream.name).str()
@@ -111,7 +103,7 @@ std::string show_table(const std::vector<Watermarks>& marks,
 
 Result<void> show(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
-  SLUICE_TRY_ASSIGN(KafkaClient client, open_client(arguments));
+  SLUICE_TRY_ASSIGN(KafkaClient client, open_kafka(arguments));
   SLUICE_TRY_ASSIGN(const StreamSummary stream, client.stream(arguments.positional[0]));
   std::vector<Watermarks> marks;
   for (std::int32_t partition = 0; partition < stream.partitions; ++partition) {

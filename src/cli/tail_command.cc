@@ -16,7 +16,6 @@
 namespace sluice::cli {
 namespace {
 
-constexpr std::uint16_t kafka_port = 9092;
 constexpr std::int64_t last_records_default = 10;
 constexpr int poll_ms = 100;  // how long an interrupt may go unnoticed
 
@@ -116,9 +115,7 @@ Result<void> print_records(KafkaClient& client, const Plan& plan, std::set<std::
 
 Result<void> tail(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const Plan plan, plan_from(arguments));
-  SLUICE_TRY_ASSIGN(const HostPort address, find_hub(arguments, "kafka", kafka_port));
-  SLUICE_TRY_ASSIGN(const Login login, login_of(arguments));
-  SLUICE_TRY_ASSIGN(KafkaClient client, KafkaClient::open(address, login));
+  SLUICE_TRY_ASSIGN(KafkaClient client, open_kafka(arguments));
   SLUICE_TRY_ASSIGN(const StreamSummary stream, client.stream(plan.stream));
 
   std::vector<std::pair<std::int32_t, std::int64_t>> starts;
