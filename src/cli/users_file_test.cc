@@ -7,20 +7,13 @@
 #include <fstream>
 #include <thread>
 
+#include "sim/temp_dir.h"
+
 namespace sluice::cli {
 namespace {
 
 class UsersFileTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::path(testing::TempDir()) /
-              (std::string("users_file_") +
-               testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
-    path_ = (folder_ / "below" / "users.toml").string();
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   Result<void> put(const std::string& name) const {
     return edit_users(path_, [&](access::UserTable& table) -> Result<void> {
       table.put({.name = name});
@@ -33,8 +26,8 @@ class UsersFileTest : public testing::Test {
     return found.st_mode & 0777u;
   }
 
-  std::filesystem::path folder_;
-  std::string path_;
+  sim::TempDir directory_;
+  std::string path_ = directory_.file("below/users.toml");
 };
 
 TEST_F(UsersFileTest, AMissingFileHasNobodyAndIsMadeForItsOwnerAlone) {

@@ -2,8 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <fstream>
+
+#include "sim/temp_dir.h"
 
 namespace sluice::kafka_stream {
 namespace {
@@ -11,12 +12,13 @@ namespace {
 class PropertiesFile : public testing::Test {
  protected:
   Result<std::vector<std::pair<std::string, std::string>>> read(const std::string& content) {
-    const std::string path = testing::TempDir() + "sluice_properties_test";
+    const std::string path = directory_.file("properties");
     std::ofstream(path) << content;
-    auto properties = read_properties_file(path);
-    std::remove(path.c_str());
-    return properties;
+    return read_properties_file(path);
   }
+
+ private:
+  sim::TempDir directory_;
 };
 
 TEST_F(PropertiesFile, HoldsANameAndAValuePerLine) {

@@ -27,7 +27,8 @@ OWNERS = {
     r"rocksdb/.*": {"table"},
     r"openssl/.*": {"net", "access"},
     r"sys/(socket|epoll)\.h|netinet/.*|arpa/inet\.h|netdb\.h": {"runtime", "cli"},
-    r"fcntl\.h|unistd\.h|fstream|filesystem|random": {"base", "runtime", "kafka_stream", "cli", "server"},
+    r"fcntl\.h|unistd\.h|fstream|random": {"base", "runtime", "kafka_stream", "cli", "server"},
+    r"filesystem": {"base", "runtime", "kafka_stream", "cli", "server", "sim"},
     r"mutex": {"base", "runtime", "kafka_stream", "table", "cli", "server"},
     r"thread|condition_variable|future": {"base", "runtime", "kafka_stream", "cli", "server"},
 }
