@@ -66,7 +66,7 @@ void Fleet::run() {
   Clock::time_point next_reading = Clock::now();
   Clock::time_point next_loss = next_reading + between_losses;
   Clock::time_point back_at = Clock::time_point::max();
-  for (std::size_t turns = 0; !stopping_; ++turns) {
+  while (!stopping_) {
     const auto now = Clock::now();
     for (; next_reading <= now; next_reading += interval)
       publish_reading(*devices_[random_.below(devices_.size())]);
