@@ -41,7 +41,7 @@ ConnectionContext::ConnectionContext(runtime::Loop& l, hub::Hub& h, access::Acce
     : loop(l),
       hub(h),
       access(a),
-      options(o),
+      options(std::move(o)),
       counters(metrics),
       session{.options = options,
               .counters = counters,
