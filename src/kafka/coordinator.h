@@ -131,7 +131,7 @@ class Coordinator final : public stream::CatalogueSink {
                     Done<void> done);
   void erase_topic(Groups::iterator group, const std::string& topic);
   void expire_later();
-  void expire_from(std::string group);
+  void expire_from(const std::string& name);
   void expire(Groups::iterator group);
 
   // coordinator_load.cc

@@ -279,7 +279,7 @@ void Coordinator::expire_later() {
 }
 
 // Some groups a turn, by name.
-void Coordinator::expire_from(std::string name) {
+void Coordinator::expire_from(const std::string& name) {
   if (phase_ != Phase::open) return;
   auto group = groups_.lower_bound(name);
   for (std::size_t i = 0; i < expiry_groups_per_turn && group != groups_.end(); ++i)
