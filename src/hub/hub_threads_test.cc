@@ -2,13 +2,13 @@
 // show. Meant for the thread sanitizer.
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <future>
 #include <set>
 
 #include "hub/hub.h"
 #include "runtime/mailbox.h"
 #include "runtime/shard.h"
+#include "sim/temp_dir.h"
 #include "stream/embedded.h"
 #include "table/rocks_store.h"
 
@@ -113,9 +113,8 @@ void on(runtime::Loop& loop, Work work) {
 }
 
 TEST(HubThreads, ShardsExchangeMessagesWithoutLossOrRepeat) {
-  const std::string root = ::testing::TempDir() + "/hub_threads_test";
-  std::filesystem::remove_all(root);
-  auto disk = open_os_disk(root);
+  const sim::TempDir root;
+  auto disk = open_os_disk(root.path().string());
   ASSERT_TRUE(disk);
   runtime::Shards shards(shards_count);
   runtime::Mailboxes mailboxes(shards.loops());
@@ -126,7 +125,7 @@ TEST(HubThreads, ShardsExchangeMessagesWithoutLossOrRepeat) {
       **disk, options, {{&shards.loop(0), metrics.data()}, {&shards.loop(1), &metrics[1]}},
       mailboxes);
   ASSERT_TRUE(backend);
-  const auto store = std::make_shared<table::RocksStore>(root + "/tables");
+  const auto store = std::make_shared<table::RocksStore>(root.file("tables"));
   latest::Group latest_group(mailboxes);
   std::vector<std::unique_ptr<latest::Latest>> latests;
   Group group(mailboxes);

@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <map>
 
 #include "log/log.h"
 #include "log/record_batch.h"
 #include "runtime/real_loop.h"
+#include "sim/temp_dir.h"
 
 namespace sluice::log {
 namespace {
@@ -84,9 +84,8 @@ class Runner {
 };
 
 TEST(LogThreads, CompactionGoesOnBesideAppendsAndReads) {
-  const std::string root = testing::TempDir() + "/log_threads_test";
-  std::filesystem::remove_all(root);
-  const auto disk = open_os_disk(root);
+  const sim::TempDir root;
+  const auto disk = open_os_disk(root.path().string());
   ASSERT_TRUE(disk);
   const auto loop = runtime::RealLoop::create();
   Metrics metrics;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/logger.h"
+#include "sim/temp_dir.h"
 #include "sim/world.h"
 
 namespace sluice::server {
@@ -31,11 +32,10 @@ class ReloaderTest : public testing::Test {
                     }});
     reloader_->start();
   }
-  ~ReloaderTest() override { std::filesystem::remove(path_); }
-
   void write(const std::string& text) { std::ofstream(path_) << text; }
 
-  std::string path_ = testing::TempDir() + "reloader_test";
+  sim::TempDir directory_;
+  std::string path_ = directory_.file("thing");
   sim::SimWorld world_{1, 1};
   std::optional<Reloader> reloader_;
   int loads_ = 0;

@@ -2,25 +2,19 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "server/commands.h"
 #include "server/config_checks.h"
 #include "server/config_file.h"
+#include "sim/temp_dir.h"
 
 namespace sluice::server {
 namespace {
 
 class SettingsTest : public testing::Test {
  protected:
-  void SetUp() override {
-    path_ = testing::TempDir() + "sluice_settings_" +
-            testing::UnitTest::GetInstance()->current_test_info()->name() + ".toml";
-  }
-  void TearDown() override { std::filesystem::remove(path_); }
-
   void write_file(std::string_view content) {
     std::ofstream(path_) << content;
     sources_.file = path_;
@@ -31,7 +25,8 @@ class SettingsTest : public testing::Test {
   }
 
   Sources sources_;
-  std::string path_;
+  sim::TempDir directory_;
+  std::string path_ = directory_.file("sluice.toml");
 };
 
 std::string set_error(std::string_view name, std::string_view text) {
@@ -174,17 +169,17 @@ TEST_F(ChecksTest, BeyondLoopbackNeedsConsent) {
 }
 
 TEST_F(ChecksTest, BeyondLoopbackUsersAreEnoughButAnEmptyFileIsNot) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "checks_test_users.toml";
-  config_.access.users_file = path.string();
+  const sim::TempDir directory;
+  const std::string path = directory.file("users.toml");
+  config_.access.users_file = path;
   config_.kafka.address = "0.0.0.0";
-  EXPECT_NE(error().find("sluice user add NAME --file " + path.string()), std::string::npos);
+  EXPECT_NE(error().find("sluice user add NAME --file " + path), std::string::npos);
   std::ofstream(path) << "# nobody yet\n";
-  EXPECT_NE(error().find("there are no users in " + path.string()), std::string::npos);
+  EXPECT_NE(error().find("there are no users in " + path), std::string::npos);
   std::ofstream(path) << "[users.ann]\nrules = [\"allow all\"]\n";
   EXPECT_EQ(error(), "");
   std::ofstream(path) << "[users.ann]\nrules = [\"allow everything\"]\n";
-  EXPECT_NE(error().find(path.string() + ":2: user \"ann\""), std::string::npos) << error();
-  std::filesystem::remove(path);
+  EXPECT_NE(error().find(path + ":2: user \"ann\""), std::string::npos) << error();
 }
 
 TEST_F(ChecksTest, AllLoopbackAddressesAreLoopback) {

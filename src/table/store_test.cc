@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
 
+#include "sim/temp_dir.h"
 #include "table/memory_store_test.h"
 #include "table/rocks_store.h"
 
@@ -43,17 +43,7 @@ class InMemory final : public TestStore {
 
 class OnDisk final : public TestStore {
  public:
-  OnDisk() {
-    auto pattern = (fs::temp_directory_path() / "sluice-tables-XXXXXX").string();
-    root_ = ::mkdtemp(pattern.data());
-    open();
-  }
-  ~OnDisk() override {
-    store_.reset();
-    fs::remove_all(root_);
-  }
-  OnDisk(const OnDisk&) = delete;
-  OnDisk& operator=(const OnDisk&) = delete;
+  OnDisk() { open(); }
 
   Store& store() override { return *store_; }
   // A copy of the files is what a killed process leaves.
@@ -68,12 +58,12 @@ class OnDisk final : public TestStore {
     store_.reset();
     open();
   }
-  [[nodiscard]] fs::path directory() const { return root_ / std::to_string(lives_); }
+  [[nodiscard]] fs::path directory() const { return root_.path() / std::to_string(lives_); }
   void close() { store_.reset(); }
   void open() { store_ = std::make_unique<RocksStore>(directory()); }
 
  private:
-  fs::path root_;
+  sim::TempDir root_;
   int lives_ = 0;
   std::unique_ptr<RocksStore> store_;
 };

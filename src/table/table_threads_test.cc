@@ -1,7 +1,6 @@
 // Tables on real loops, threads, files and RocksDB: what the simulation can't show.
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <future>
@@ -9,6 +8,7 @@
 
 #include "runtime/mailbox.h"
 #include "runtime/shard.h"
+#include "sim/temp_dir.h"
 #include "stream/embedded.h"
 #include "table/rocks_store.h"
 #include "table/table.h"
@@ -22,18 +22,6 @@ Buffer bytes(std::string_view text) {
   const auto view = as_bytes(text);
   return {view.begin(), view.end()};
 }
-
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    auto pattern = (fs::temp_directory_path() / "sluice-table-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryDirectory() { fs::remove_all(path); }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  fs::path path;
-};
 
 // A process with one table.
 class Process {
@@ -131,10 +119,10 @@ class Process {
 };
 
 TEST(TableThreads, RowsAreReadAsTheyWereWrittenAndSurviveAStop) {
-  TemporaryDirectory directory;
+  const sim::TempDir directory;
   std::map<std::uint32_t, std::map<std::string, std::string>> expected;
   {
-    Process process(directory.path, 2);
+    Process process(directory.path(), 2);
     std::vector<std::future<Result<void>>> puts;
     for (int i = 0; i < 2000; ++i) {
       const auto slot = static_cast<std::uint32_t>(i * 7 % 64);
@@ -151,21 +139,21 @@ TEST(TableThreads, RowsAreReadAsTheyWereWrittenAndSurviveAStop) {
     for (const auto& [slot, rows] : expected) EXPECT_EQ(process.rows(slot), rows);
     process.stop();
   }
-  EXPECT_TRUE(fs::exists(directory.path / "tables"));
-  Process process(directory.path, 1);
+  EXPECT_TRUE(fs::exists(directory.path() / "tables"));
+  Process process(directory.path(), 1);
   for (const auto& [slot, rows] : expected) EXPECT_EQ(process.rows(slot), rows);
   process.stop();
 }
 
 TEST(TableThreads, ADeletedStoreIsMadeAgain) {
-  TemporaryDirectory directory;
+  const sim::TempDir directory;
   {
-    Process process(directory.path, 1);
+    Process process(directory.path(), 1);
     for (int i = 0; i < 100; ++i) ASSERT_TRUE(process.put(3, std::to_string(i), "v", false).get());
     process.stop();
   }
-  fs::remove_all(directory.path / "tables");
-  Process process(directory.path, 2);
+  fs::remove_all(directory.path() / "tables");
+  Process process(directory.path(), 2);
   EXPECT_EQ(process.rows(3).size(), 100u);
   process.stop();
 }
