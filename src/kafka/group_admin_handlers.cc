@@ -35,7 +35,7 @@ struct Collected {
 // `refused`.
 template <class T, class Question, class Take>
 void ask_each(Call& call, const std::vector<std::string_view>& groups, const T& refused,
-              Question question, Take take) {
+              const Question& question, const Take& take) {
   Coordinator& here = call.services.coordinator;
   std::vector<std::vector<std::size_t>> by_shard(here.shards());
   for (std::size_t i = 0; i < groups.size(); ++i) {
@@ -62,7 +62,7 @@ void ask_each(Call& call, const std::vector<std::string_view>& groups, const T& 
           }
           collected->end();
         },
-        [take](std::vector<Indexed<T>> answers) mutable {
+        [take](std::vector<Indexed<T>> answers) {
           for (auto& [index, value] : answers) take(index, std::move(value));
         });
   }
@@ -71,9 +71,9 @@ void ask_each(Call& call, const std::vector<std::string_view>& groups, const T& 
 // What is kept of a request while it is answered: its copy, shared by the shards, and the response.
 template <class Request, class Response>
 struct Split {
-  Split(const Request& request, const Reply<Response>& reply)
+  Split(const Request& request, Reply<Response> reply)
       : kept(std::make_shared<const Kept<Request>>(request, reply)),
-        gathered(std::make_shared<GatheredReply<Response>>(reply)) {}
+        gathered(std::make_shared<GatheredReply<Response>>(std::move(reply))) {}
   std::shared_ptr<const Kept<Request>> kept;
   std::shared_ptr<GatheredReply<Response>> gathered;
 };
@@ -83,12 +83,12 @@ struct Split {
 void handle(Call& call, const DescribeGroupsRequest& request, Reply<DescribeGroupsResponse> reply) {
   constexpr std::int16_t not_found_since = 6;
   const bool tells_dead = reply.version() < not_found_since;
-  const Split split(request, reply);
+  const Split split(request, std::move(reply));
   split.gathered->response.groups.resize(request.groups.size());
   for (std::size_t i = 0; i < request.groups.size(); ++i) split.gathered->begin();
   ask_each<DescribeGroupsResponse::Group>(
       call, request.groups, {.error_code = ErrorCode::group_authorization_failed},
-      [kept = split.kept](Coordinator& there, std::size_t i, auto answer) {
+      [kept = split.kept](Coordinator& there, std::size_t i, const auto& answer) {
         answer(there.describe((*kept)->groups[i]));
       },
       [kept = split.kept, gathered = split.gathered, tells_dead](
@@ -105,7 +105,7 @@ void handle(Call& call, const DescribeGroupsRequest& request, Reply<DescribeGrou
 }
 
 void handle(Call& call, const DeleteGroupsRequest& request, Reply<DeleteGroupsResponse> reply) {
-  const Split split(request, reply);
+  const Split split(request, std::move(reply));
   for (const auto name : request.groups_names) {
     split.gathered->response.results.push_back({.group_id = std::string(name)});
     split.gathered->begin();
@@ -140,7 +140,7 @@ bool passes(const std::vector<std::string_view>& filter, std::string_view word) 
 }  // namespace
 
 void handle(Call& call, const ListGroupsRequest& request, Reply<ListGroupsResponse> reply) {
-  const Split split(request, reply);
+  const Split split(request, std::move(reply));
   Coordinator& here = call.services.coordinator;
   for (std::uint32_t shard = 0; shard < here.shards(); ++shard) {
     split.gathered->begin();
@@ -206,7 +206,7 @@ void take_fetched(OffsetFetchResponse& response, std::int16_t version, std::size
 
 void handle(Call& call, const OffsetFetchRequest& request, Reply<OffsetFetchResponse> reply) {
   const auto version = reply.version();
-  const Split split(request, reply);
+  const Split split(request, std::move(reply));
   std::vector<std::string_view> groups;
   if (version < many_groups_since) groups.push_back(request.group_id);
   for (const auto& group : request.groups) groups.push_back(group.group_id);
@@ -215,7 +215,7 @@ void handle(Call& call, const OffsetFetchRequest& request, Reply<OffsetFetchResp
   for (std::size_t i = 0; i < groups.size(); ++i) split.gathered->begin();
   ask_each<OffsetFetchResponse::Group>(
       call, groups, {.error_code = ErrorCode::group_authorization_failed},
-      [kept = split.kept, version](Coordinator& there, std::size_t i, auto answer) {
+      [kept = split.kept, version](Coordinator& there, std::size_t i, const auto& answer) {
         answer(there.fetch(wanted_of(**kept, version, i)));
       },
       [kept = split.kept, gathered = split.gathered, version, &access = call.services.access,

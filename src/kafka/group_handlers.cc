@@ -21,13 +21,14 @@ void ask_home(Call& call, const Request& request, Reply<Response> reply, Questio
     }
   }
   Coordinator& here = call.services.coordinator;
+  Kept<Request> copy(request, reply);
   here.ask<Response>(
       here.home_of(request.group_id),
-      [kept = Kept<Request>(request, reply), question = std::move(question)](
+      [kept = std::move(copy), question = std::move(question)](
           Coordinator& there, Coordinator::Answer<Response> answer) mutable {
         question(there, *kept, std::move(answer));
       },
-      [reply](Response response) mutable { reply.send(std::move(response)); });
+      [reply = std::move(reply)](Response response) mutable { reply.send(std::move(response)); });
 }
 
 // A ticket for a request that may wait long: it is taken back when the connection goes.
@@ -47,17 +48,18 @@ Ticket ticket_for(Call& call, const Request& request, ReplyPath& reply) {
 void handle(Call& call, const JoinGroupRequest& request, Reply<JoinGroupResponse> reply) {
   const Ticket ticket = ticket_for(call, request, reply);
   const auto host = call.services.loop.peer_endpoint(call.socket).address;
-  ask_home(call, request, reply,
-           [ticket, client = std::string(call.client_id), host = "/" + host,
-            version = reply.version()](Coordinator& there, const JoinGroupRequest& kept,
-                                       Coordinator::Answer<JoinGroupResponse> answer) {
+  const auto version = reply.version();
+  ask_home(call, request, std::move(reply),
+           [ticket, client = std::string(call.client_id), host = "/" + host, version](
+               Coordinator& there, const JoinGroupRequest& kept,
+               Coordinator::Answer<JoinGroupResponse> answer) {
              there.join(ticket, kept, {client, host, version}, std::move(answer));
            });
 }
 
 void handle(Call& call, const SyncGroupRequest& request, Reply<SyncGroupResponse> reply) {
   const Ticket ticket = ticket_for(call, request, reply);
-  ask_home(call, request, reply,
+  ask_home(call, request, std::move(reply),
            [ticket](Coordinator& there, const SyncGroupRequest& kept,
                     Coordinator::Answer<SyncGroupResponse> answer) {
              there.sync(ticket, kept, std::move(answer));
@@ -65,15 +67,16 @@ void handle(Call& call, const SyncGroupRequest& request, Reply<SyncGroupResponse
 }
 
 void handle(Call& call, const HeartbeatRequest& request, Reply<HeartbeatResponse> reply) {
-  ask_home(call, request, reply,
+  ask_home(call, request, std::move(reply),
            [](Coordinator& there, const HeartbeatRequest& kept,
               Coordinator::Answer<HeartbeatResponse> answer) { answer(there.heartbeat(kept)); });
 }
 
 void handle(Call& call, const LeaveGroupRequest& request, Reply<LeaveGroupResponse> reply) {
-  ask_home(call, request, reply,
-           [version = reply.version()](Coordinator& there, const LeaveGroupRequest& kept,
-                                       Coordinator::Answer<LeaveGroupResponse> answer) {
+  const auto version = reply.version();
+  ask_home(call, request, std::move(reply),
+           [version](Coordinator& there, const LeaveGroupRequest& kept,
+                     Coordinator::Answer<LeaveGroupResponse> answer) {
              answer(there.leave(kept, version));
            });
 }
@@ -100,7 +103,7 @@ OffsetCommitResponse checked(const Call& call, const OffsetCommitRequest& reques
 }  // namespace
 
 void handle(Call& call, const OffsetCommitRequest& request, Reply<OffsetCommitResponse> reply) {
-  ask_home(call, request, reply,
+  ask_home(call, request, std::move(reply),
            [response = checked(call, request)](
                Coordinator& there, const OffsetCommitRequest& kept,
                Coordinator::Answer<OffsetCommitResponse> answer) mutable {
@@ -109,7 +112,7 @@ void handle(Call& call, const OffsetCommitRequest& request, Reply<OffsetCommitRe
 }
 
 void handle(Call& call, const OffsetDeleteRequest& request, Reply<OffsetDeleteResponse> reply) {
-  ask_home(call, request, reply,
+  ask_home(call, request, std::move(reply),
            [](Coordinator& there, const OffsetDeleteRequest& kept,
               Coordinator::Answer<OffsetDeleteResponse> answer) {
              there.delete_offsets(kept, std::move(answer));
