@@ -28,8 +28,9 @@ std::string stream_dir(StreamId stream) {
 // begins otherwise is no segment.
 std::optional<SegmentId> id_of_file(std::string_view name) {
   SegmentId id;
-  const char* const end = name.data() + name.size();
-  const auto base = std::from_chars(name.data(), end, id.base.value);
+  const char* const begin = name.data();
+  const char* const end = begin + name.size();
+  const auto base = std::from_chars(begin, end, id.base.value);
   if (base.ec != std::errc()) return std::nullopt;
   if (base.ptr == end || *base.ptr != '-') return id;
   const auto generation = std::from_chars(base.ptr + 1, end, id.generation);
