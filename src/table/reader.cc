@@ -37,9 +37,12 @@ void Reader::get(std::uint32_t slot, std::string key, Done<std::optional<Buffer>
   if (const auto found = overlay.find(key); found != overlay.end())
     return done(found->second.value);
   if (!may_be_stored_[slot]) return done(std::nullopt);
+  auto stored = [store = store_, table = table_, slot, key] {
+    return store->get(table, slot, key);
+  };
   read<std::optional<Buffer>>(
-      [store = store_, table = table_, slot, key] { return store->get(table, slot, key); },
-      [&overlay, key](std::optional<Buffer>& value) {
+      std::move(stored),
+      [&overlay, key = std::move(key)](std::optional<Buffer>& value) {
         if (const auto found = overlay.find(key); found != overlay.end())
           value = found->second.value;
       },
@@ -53,9 +56,14 @@ void Reader::scan(std::uint32_t slot, Range range, Done<Portion> done) {
     merge_overlay(portion, overlay, range);
     return done(std::move(portion));
   }
+  auto stored = [store = store_, table = table_, slot, range] {
+    return store->scan(table, slot, range);
+  };
   read<Portion>(
-      [store = store_, table = table_, slot, range] { return store->scan(table, slot, range); },
-      [&overlay, range](Portion& portion) { merge_overlay(portion, overlay, range); },
+      std::move(stored),
+      [&overlay, range = std::move(range)](Portion& portion) {
+        merge_overlay(portion, overlay, range);
+      },
       std::move(done));
 }
 

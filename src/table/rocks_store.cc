@@ -85,7 +85,7 @@ rocksdb::Status read_fold_state(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* fa
                                 std::uint32_t slot, const rocksdb::ReadOptions& options,
                                 std::optional<FoldState>& state) {
   std::string value;
-  const auto status = db.Get(options, family, fold_key(slot), &value);
+  auto status = db.Get(options, family, fold_key(slot), &value);
   if (status.IsNotFound()) return {};
   if (status.ok()) state = decode_fold_state(as_bytes(value));
   return status;

@@ -119,13 +119,13 @@ void Slot::finish() {
   if (batch.all) answer_flushes(batch);
 }
 
-// A batch that left nothing behind covers whatever was asked before it was made.
+// A batch that left nothing behind covers whatever was asked before it was made. The flushes are in
+// the order of their numbers.
 void Slot::answer_flushes(const UnderWay& batch) {
-  const auto first = std::ranges::stable_partition(
-      flushes_, [&](const Flush& flush) { return flush.number > batch.made; });
-  std::vector<Flush> answered(std::make_move_iterator(first.begin()),
-                              std::make_move_iterator(first.end()));
-  flushes_.erase(first.begin(), first.end());
+  const auto end = std::ranges::upper_bound(flushes_, batch.made, {}, &Flush::number);
+  std::vector<Flush> answered(std::make_move_iterator(flushes_.begin()),
+                              std::make_move_iterator(end));
+  flushes_.erase(flushes_.begin(), end);
   for (auto& flush : answered) flush.done({});
 }
 

@@ -90,7 +90,7 @@ void StoreWriter::start() {
   write(std::make_shared<const std::vector<Item>>(std::exchange(waiting_, {})));
 }
 
-void StoreWriter::write(Items items) {
+void StoreWriter::write(const Items& items) {
   if (!helper_) helper_.emplace(loop_, "table-write");
   helper_->run([store = store_, table = table_, items,
                 now = loop_.wall_ms()] { return write_items(*store, table, *items, now); },

@@ -50,7 +50,7 @@ class StoreWriter {
   using Items = std::shared_ptr<const std::vector<Item>>;
 
   void start();
-  void write(Items items);
+  void write(const Items& items);
   void set_unstored(std::size_t bytes);
   void on_failed(const Items& items, const Error& error);
   void on_written(const Items& items);

@@ -217,7 +217,7 @@ void Table::Impl::flush_store(Result<void> result, Done<void> done) {
 
 // --- Table
 
-Table::Table(Context context, std::string name)
+Table::Table(const Context& context, std::string name)
     : impl_(std::make_unique<Impl>(context, std::move(name))) {}
 
 Table::~Table() = default;

@@ -39,7 +39,7 @@ class Table {
   };
 
   // `name` is that of the stream, such as "__groups".
-  Table(Context context, std::string name);
+  Table(const Context& context, std::string name);
   ~Table();
 
   // Makes the stream if it is not there, and folds what the store has not seen. Before `done` no
