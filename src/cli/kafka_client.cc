@@ -60,8 +60,8 @@ std::unexpected<Error> kafka_error(std::string_view what, rd_kafka_resp_err_t co
   return fail(errc, "{}: {}", what, text.empty() ? rd_kafka_err2str(code) : text);
 }
 
-KafkaClient::KafkaClient(rd_kafka_t* client)
-    : client_(client), queue_(rd_kafka_queue_new(client)) {}
+KafkaClient::KafkaClient(rd_kafka_t* client, std::unique_ptr<Trouble> trouble)
+    : trouble_(std::move(trouble)), client_(client), queue_(rd_kafka_queue_new(client)) {}
 
 Result<KafkaClient> KafkaClient::open(const HostPort& address, const Login& login) {
   const bool tls = !login.ca_file.empty();
@@ -82,6 +82,12 @@ Result<KafkaClient> KafkaClient::open(const HostPort& address, const Login& logi
   ErrorText text{};
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   rd_kafka_conf_set_log_cb(conf, nullptr);
+  auto trouble = std::make_unique<Trouble>();
+  rd_kafka_conf_set_opaque(conf, trouble.get());
+  rd_kafka_conf_set_error_cb(conf, [](rd_kafka_t*, int code, const char* what, void* opaque) {
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+      *static_cast<Trouble*>(opaque) = {static_cast<rd_kafka_resp_err_t>(code), what};
+  });
   for (const auto& [name, value] : settings) {
     if (rd_kafka_conf_set(conf, name, value.c_str(), text.data(), text.size()) == RD_KAFKA_CONF_OK)
       continue;
@@ -93,7 +99,32 @@ Result<KafkaClient> KafkaClient::open(const HostPort& address, const Login& logi
     rd_kafka_conf_destroy(conf);
     return fail(Errc::io, "{}", text.data());
   }
-  return KafkaClient(client);
+  KafkaClient opened(client, std::move(trouble));
+  SLUICE_TRY(opened.reach(address, login));
+  return opened;
+}
+
+Result<void> KafkaClient::reach(const HostPort& address, const Login& login) {
+  constexpr int attempt_ms = 250;
+  for (int waited_ms = 0; waited_ms < timeout_ms; waited_ms += attempt_ms) {
+    const rd_kafka_metadata_t* raw = nullptr;
+    if (rd_kafka_metadata(client_.get(), 0, nullptr, &raw, attempt_ms) ==
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
+      rd_kafka_metadata_destroy(raw);
+      return {};
+    }
+    rd_kafka_poll(client_.get(), 0);
+    if (trouble_->code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
+      return fail(Errc::unauthorized, "Kafka on {}: the hub refused the login of '{}'",
+                  to_string(address), login.user);
+    if (trouble_->code == RD_KAFKA_RESP_ERR__TRANSPORT)  // librdkafka guesses at length
+      return fail(Errc::io, "Kafka on {}: the hub ended the connection{}", to_string(address),
+                  login_hint(login));
+    if (trouble_->code != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return fail(Errc::io, "Kafka on {}: {}", to_string(address), trouble_->text);
+  }
+  return fail(Errc::io, "Kafka on {}: no answer within {} s{}", to_string(address),
+              timeout_ms / 1000, login_hint(login));
 }
 
 Result<std::vector<StreamSummary>> KafkaClient::streams() {

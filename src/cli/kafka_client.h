@@ -79,6 +79,7 @@ std::unexpected<Error> kafka_error(std::string_view what, rd_kafka_resp_err_t co
 // seconds.
 class KafkaClient {
  public:
+  // Errors: unauthorized, the hub refuses the login; io.
   static Result<KafkaClient> open(const HostPort& address, const Login& login = {});
 
   Result<std::vector<StreamSummary>> streams();
@@ -115,13 +116,23 @@ class KafkaClient {
   using Handle = std::unique_ptr<T, Deleter<destroy>>;
   using Event = Handle<rd_kafka_event_t, rd_kafka_event_destroy>;
 
-  explicit KafkaClient(rd_kafka_t* client);
+  // The newest trouble with a connection, as librdkafka tells it within rd_kafka_poll.
+  struct Trouble {
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    std::string text;
+  };
+
+  KafkaClient(rd_kafka_t* client, std::unique_ptr<Trouble> trouble);
+  // Waits for a first answer. librdkafka would try again for ever; a login or certificate that is
+  // refused, or a connection that the hub ends, is an error here at once.
+  Result<void> reach(const HostPort& address, const Login& login);
   // The answer to an admin request whose result goes to `queue_`.
   Result<Event> wait_for(std::string_view what);
   Result<std::vector<std::string>> group_names();
   Result<std::vector<GroupSummary>> describe_groups(const std::vector<std::string>& names);
 
-  // In this order: the queues and the topic go before the client.
+  // In this order: the queues and the topic go before the client, and that before its opaque.
+  std::unique_ptr<Trouble> trouble_;
   Handle<rd_kafka_t, rd_kafka_destroy> client_;
   Handle<rd_kafka_queue_t, rd_kafka_queue_destroy> queue_;
   Handle<rd_kafka_topic_t, rd_kafka_topic_destroy> tailed_;

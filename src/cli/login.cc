@@ -1,5 +1,7 @@
 #include "cli/login.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -42,6 +44,13 @@ Result<Login> login_of(const Arguments& arguments) {
   if (login.user.empty()) return login;
   SLUICE_TRY_ASSIGN(login.password, password_of(arguments));
   return login;
+}
+
+std::string login_hint(const Login& login) {
+  if (!login.user.empty() && !login.ca_file.empty()) return "";
+  if (!login.user.empty()) return "; if the listener speaks TLS: --tls-ca FILE";
+  return fmt::format("; with users the hub needs --user NAME --password-file FILE{}",
+                     login.ca_file.empty() ? ", with TLS --tls-ca FILE" : "");
 }
 
 std::vector<Flag> with_login(std::vector<Flag> flags) {

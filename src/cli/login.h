@@ -22,6 +22,9 @@ extern const std::array<Flag, 3> login_flags;
 // $SLUICE_PASSWORD.
 Result<Login> login_of(const Arguments& arguments);
 
+// What to try when a hub refuses `login` or ends its connections, as the end of an error.
+std::string login_hint(const Login& login);
+
 // `flags` and those of the login.
 std::vector<Flag> with_login(std::vector<Flag> flags);
 

@@ -104,11 +104,15 @@ Result<std::unique_ptr<MqttClient>> MqttClient::connect(const HostPort& address,
   while (!client->connect_reason_) {
     if (std::chrono::steady_clock::now() > deadline)
       return fail(Errc::io, "{}: no answer to CONNECT", what);
-    SLUICE_TRY(client->turn(100));
+    // A refusal ends the connection, too; its reason says more than that.
+    const auto turned = client->turn(100);
+    if (!turned && !client->connect_reason_)
+      return fail(Errc::io, "{}: {}{}", what, turned.error().text, login_hint(login));
   }
   if (*client->connect_reason_ != 0)
-    return fail(Errc::unauthorized, "{}: refused: {}", what,
-                mosquitto_reason_string(*client->connect_reason_));
+    return fail(Errc::unauthorized, "{}: refused: {}{}", what,
+                mosquitto_reason_string(*client->connect_reason_),
+                login.user.empty() ? login_hint(login) : "");
   return client;
 }
 

@@ -71,7 +71,7 @@ Result<void> add(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const auto iterations, iterations_of(arguments));
   SLUICE_TRY_ASSIGN(const auto users, read_users(path));
   if (users.find(name) != nullptr)
-    return fail(Errc::exists, "{}: there is a user '{}'", path, name);
+    return fail(Errc::exists, "{}: there is a user '{}' already", path, name);
 
   access::User user{.name = name, .credentials = {}, .rules = std::move(rules)};
   NewPassword password;
@@ -80,7 +80,8 @@ Result<void> add(const Arguments& arguments) {
     user.credentials = credentials_of(password.text, iterations);
   }
   const auto change = [&](access::UserTable& table) -> Result<void> {
-    if (table.find(name) != nullptr) return fail(Errc::exists, "there is a user '{}'", name);
+    if (table.find(name) != nullptr)
+      return fail(Errc::exists, "there is a user '{}' already", name);
     table.put(user);
     return {};
   };

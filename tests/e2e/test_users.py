@@ -223,6 +223,17 @@ def test_a_kafka_client_without_a_login_is_closed_with_a_line_in_the_log(users_h
     assert "no user given" in users_hub.log()
 
 
+def test_a_command_says_that_its_login_is_refused(users_hub, tmp_path):
+    wrong = tmp_path / "wrong"
+    wrong.write_text("wrong\n")
+    for command in (["stream", "list"], ["pub", "a", "-m", "x"]):
+        told = sluice(*command, "--data", users_hub.data, expect=1).stderr
+        assert "--user NAME" in told
+    login = ("--data", users_hub.data, "--user", "ann", "--password-file", wrong)
+    assert "refused the login of 'ann'" in sluice("stream", "list", *login, expect=1).stderr
+    assert "Bad User Name or Password" in sluice("pub", "a", "-m", "x", *login, expect=1).stderr
+
+
 def test_rules_say_what_a_kafka_client_may(users_hub):
     assert topics(users_hub, BOB) == {"open"}
     producer = Producer({"bootstrap.servers": users_hub.kafka, **QUIET, **sasl(BOB)})
