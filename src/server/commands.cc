@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdio>
+#include <ctime>
 
 #include "base/logger.h"
 #include "cli/commands.h"
@@ -14,6 +15,7 @@
 #include "server/options.h"
 #include "server/process_metrics.h"
 #include "server/settings.h"
+#include "server/tls_files.h"
 
 namespace sluice::server {
 namespace {
@@ -70,7 +72,14 @@ Result<void> run_server(const Arguments& arguments) {
 }
 
 Result<void> config_check(const Arguments& arguments) {
-  SLUICE_TRY(settings_of(arguments));
+  SLUICE_TRY_ASSIGN(const Settings settings, settings_of(arguments));
+  const Config::Tls& tls = settings.config.tls;
+  if (!tls.certificate.empty()) {
+    const WallMs now = static_cast<WallMs>(std::time(nullptr)) * 1000;
+    SLUICE_TRY_ASSIGN(const auto loaded, load_tls(tls, now));
+    for (const std::string& warning : loaded->warnings())
+      fmt::print(stderr, "sluice: warning: {}\n", warning);
+  }
   fmt::print("the configuration is good\n");
   return {};
 }

@@ -4,6 +4,8 @@
 
 #include <toml++/toml.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -58,7 +60,9 @@ Result<std::vector<FileValue>> parse_config(std::string_view content, const std:
 
 Result<std::vector<FileValue>> read_config_file(const std::string& path) {
   std::ifstream file(path);
-  if (!file) return fail(Errc::not_found, "cannot read the configuration file {}", path);
+  if (!file)
+    return fail(Errc::not_found, "cannot read the configuration file {}: {}", path,
+                std::strerror(errno));
   return parse_config(std::string(std::istreambuf_iterator<char>(file), {}), path);
 }
 

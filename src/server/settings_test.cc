@@ -98,7 +98,7 @@ TEST_F(SettingsTest, BrokenTomlNamesItsLine) {
 
 TEST_F(SettingsTest, AMissingFileIsNamed) {
   sources_.file = path_;
-  EXPECT_EQ(error(), "cannot read the configuration file " + path_);
+  EXPECT_EQ(error(), "cannot read the configuration file " + path_ + ": No such file or directory");
 }
 
 TEST_F(SettingsTest, ADumpIsAFileThatGivesTheSameSettings) {
