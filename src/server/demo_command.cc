@@ -86,7 +86,7 @@ void print_commands(const cli::Listeners& listeners, const cli::FleetOptions& fl
       {"Kafka: the same records, from the first one on",
        fmt::format("kcat -q -b {} -C -t sensors -c 9 -f '%k %s\\n'", kafka)},
       {"a consumer group, whose offsets the hub keeps",
-       fmt::format("kcat -b {} -G dashboard sensors", kafka)},
+       fmt::format("kcat -q -b {} -G dashboard -f '%k %s\\n' sensors", kafka)},
       {"how far the group is, and how far behind",
        fmt::format("{} group show dashboard --data {}", program, data)},
       {"what the hub is doing", fmt::format("{} top --data {}", program, data)},
