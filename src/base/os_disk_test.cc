@@ -1,23 +1,16 @@
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <string>
 
 #include "base/disk.h"
+#include "sim/temp_dir.h"
 
 namespace sluice {
 namespace {
 
 class OsDiskTest : public ::testing::Test {
  protected:
-  OsDiskTest() {
-    root_ = (std::filesystem::temp_directory_path() / "sluice-disk-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(root_.data()), nullptr);
-    disk_ = open_os_disk(root_).value();
-  }
-  ~OsDiskTest() override { std::filesystem::remove_all(root_); }
-
   std::unique_ptr<File> open(const std::string& path, OpenMode mode) {
     return disk_->open(path, mode).value();
   }
@@ -30,8 +23,9 @@ class OsDiskTest : public ::testing::Test {
     ASSERT_TRUE(open(path, OpenMode::write)->write_at(0, {&piece, 1}));
   }
 
-  std::string root_;
-  std::unique_ptr<Disk> disk_;
+  sim::TempDir directory_;
+  std::string root_ = directory_.path().string();
+  std::unique_ptr<Disk> disk_ = open_os_disk(root_).value();
 };
 
 TEST_F(OsDiskTest, WritesMorePiecesThanOneSystemCallTakes) {
