@@ -1,0 +1,59 @@
+"""The hub is offered far more than it can do: what must not grow is its memory."""
+
+import subprocess
+import time
+
+from . import machine
+from .measure import Figures, Run, drive
+from .peers import Broker, Failure
+from .rows import Row
+
+TIMES = 10
+LOAD = ("--payload", 16384, "--qos", 1)
+SAMPLE_S = 0.5
+ALLOWED_GROWTH, ALLOWED_GROWTH_MIB = 1.2, 32
+
+
+def overload(run: Run, broker: Broker, _row: Row) -> Figures:
+    """Beside figures the list `rss_over_time`: pairs of seconds and MiB."""
+    address = ("--port", broker.mqtt_port, "--pid", broker.pid)
+    messages = max(2000, int(100_000 * run.size))
+    able = drive(run.command("mqload", "fanin", *address, *LOAD, "--messages", messages))["msgs_per_s"]
+    seconds = max(6, run.seconds(60))
+    offer = ("latency", "--topology", "fanin", "--pubs", 100, "--subs", 1, "--rate", round(TIMES * able))
+    limits = ("--warmup-s", 0, "--duration", seconds, "--timeout", seconds, "--stall", seconds)
+    samples, delivered = sampled(run.command("mqload", *offer, *address, *LOAD, *limits), broker, seconds)
+    if delivered == 0:
+        raise Failure("nothing was delivered under overload")
+    # It still works: this fails when a message is lost.
+    drive(run.command("mqload", "fanin", "--port", broker.mqtt_port, "--qos", 1, "--messages", 10_000, "--prefix", "after"))
+    half = [[rss for at, rss in samples if (at > seconds / 2) == later] for later in (False, True)]
+    first, second = max(half[0]), max(half[1])
+    if second > first * ALLOWED_GROWTH + ALLOWED_GROWTH_MIB:
+        raise Failure(f"memory grows under overload: {first:.0f} MiB in the first half, then {second:.0f} MiB")
+    return {
+        "offered_per_s": TIMES * able,
+        "per_s": delivered / seconds,
+        "peak_first_mib": first,
+        "peak_second_mib": second,
+        "rss_over_time": samples,
+    }
+
+
+def sampled(command: list[str], broker: Broker, seconds: int) -> tuple[list[tuple[float, float]], int]:
+    """Resident memory over time while `command` runs, and how many messages it saw delivered. That it is cut off with
+    most of what was offered not sent is what is meant to happen, so its exit status says nothing here."""
+    samples: list[tuple[float, float]] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as load:
+        began = time.monotonic()
+        while load.poll() is None and time.monotonic() < began + 2 * seconds + 30:
+            samples.append((round(time.monotonic() - began, 1), machine.memory_mib(broker.pid)["rss_mib"]))
+            time.sleep(SAMPLE_S)
+        if load.poll() is None:
+            load.kill()
+            raise Failure("the load generator does not end")
+        told = load.stdout.read()
+    marker = '"delivered":'
+    if marker not in told:
+        raise Failure(f"overload: {told[:300]}")
+    return samples, int(told.split(marker, 1)[1].split(",", 1)[0])
