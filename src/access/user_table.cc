@@ -145,6 +145,7 @@ std::string UserTable::format() const {
   std::string out(head);
   for (const auto& [name, user] : users_) {
     std::vector<std::string> passwords;
+    passwords.reserve(user.credentials.size());
     for (const auto& credential : user.credentials)
       passwords.push_back(format_credential(credential));
     std::vector<std::string> rules;

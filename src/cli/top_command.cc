@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <map>
 #include <thread>
+#include <tuple>
 
 #include "cli/commands.h"
 #include "cli/kafka_client.h"
@@ -87,7 +88,9 @@ class Difference {
       const auto earlier = before_.ends.find(name);
       found.push_back({name, end, end - (earlier == before_.ends.end() ? 0 : earlier->second)});
     }
-    std::ranges::stable_sort(found, std::ranges::greater(), &Row::added);
+    std::ranges::sort(found, [](const Row& a, const Row& b) {
+      return std::tie(b.added, a.name) < std::tie(a.added, b.name);
+    });
     std::vector<std::vector<std::string>> rows{{"STREAM", "RECORDS/S", "RECORDS"}};
     for (const Row& row : found)
       if (rows.size() <= streams_shown)

@@ -91,7 +91,7 @@ class Latest::Impl final : public stream::CatalogueSink, public FoldSink {
   std::vector<Settling> settling_;
 };
 
-Latest::Latest(Group& group, table::Table::Context context)
+Latest::Latest(Group& group, const table::Table::Context& context)
     : impl_(std::make_unique<Impl>(group, context)) {}
 Latest::~Latest() = default;
 

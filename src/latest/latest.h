@@ -80,7 +80,7 @@ class Group {
 // can't be read is as if it were not retained. Format: docs/formats/retained.md
 class Latest {
  public:
-  Latest(Group& group, table::Table::Context context);
+  Latest(Group& group, const table::Table::Context& context);
   ~Latest();
 
   // Folds what is there and follows the rest. `topics` outlives this. Before `done` nothing else

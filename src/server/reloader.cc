@@ -55,7 +55,7 @@ bool Reloader::is_due(Watched& watched, bool asked_for) {
   return true;
 }
 
-void Reloader::put_to_use(Results results) {
+void Reloader::put_to_use(const Results& results) {
   for (Loaded& loaded : *results) {
     if (!loaded.use) {
       logger.error("reload failed, the old one stays in use",

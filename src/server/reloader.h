@@ -59,7 +59,7 @@ class Reloader {
   static bool is_due(Watched& watched, bool asked_for);
   void look(bool asked_for, Task then);
   void look_again_later();
-  static void put_to_use(Results results);
+  static void put_to_use(const Results& results);
 
   runtime::Loop& loop_;
   std::vector<Watched> watched_;  // the helper's, once started
