@@ -133,6 +133,7 @@ class Coordinator final : public stream::CatalogueSink {
   void expire_later();
   void expire_from(const std::string& name);
   void expire(Groups::iterator group);
+  void expire_unread(Groups::iterator group, WallMs oldest);
 
   // coordinator_load.cc
   void open_table();

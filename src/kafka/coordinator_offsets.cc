@@ -226,12 +226,16 @@ void Coordinator::delete_offsets(const OffsetDeleteRequest& request,
     return answer({.error_code = code});
   const auto group = groups_.find(request.group_id);
   if (group == groups_.end()) return answer({.error_code = ErrorCode::group_id_not_found});
+  const bool empty = group->second.group.state() == Group::State::empty;
+  if (!empty && !group->second.group.is_consumer_group())
+    return answer({.error_code = ErrorCode::non_empty_group});
+  const auto subscriptions = group->second.group.subscriptions();
   const auto deletion = std::make_shared<OffsetDeletion>();
   deletion->answer = std::move(answer);
   auto& topics = deletion->response.topics;
   for (const auto& wanted : request.topics) {
     auto& topic = topics.emplace_back(std::string(wanted.name));
-    const bool in_use = group->second.group.subscribes(wanted.name);
+    const bool in_use = !empty && (!subscriptions || subscriptions->contains(wanted.name));
     for (const auto& [index] : wanted.partitions) {
       auto& done = topic.partitions.emplace_back(index);
       if (in_use) {
@@ -291,26 +295,33 @@ void Coordinator::expire_from(const std::string& name) {
 }
 
 // What an empty group has committed lives on for the retention time since its last member left, or
-// since the commit if that was later; a group that has nothing any more is forgotten.
+// since the commit if that was later; a group that has nothing any more is forgotten. In a group
+// with members it does so since the commit, if no member reads the topic (KIP-211).
 void Coordinator::expire(Groups::iterator group) {
   Entry& entry = group->second;
-  if (entry.group.state() != Group::State::empty) return;
   const auto retention =
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.offsets_retention).count();
   const WallMs oldest = context_.loop->wall_ms() - retention;
-  if (entry.group.empty_since() > oldest) return;
-  std::vector<std::pair<std::string, std::int32_t>> expired;
-  for (const auto& [topic, partitions] : entry.offsets.topics()) {
-    for (const auto& [partition, offset] : partitions) {
-      if (offset.under_way == 0 && offset.durable->committed_at <= oldest)
-        expired.emplace_back(topic, partition);
-    }
-  }
-  for (const auto& [topic, partition] : expired)
+  if (entry.group.state() == Group::State::stable) return expire_unread(group, oldest);
+  if (entry.group.state() != Group::State::empty || entry.group.empty_since() > oldest) return;
+  for (const auto& [topic, partition] : entry.offsets.committed_until(oldest))
     erase_offset(group, topic, partition, [](const Result<void>&) {});
   if (!entry.offsets.empty() || entry.group.expects_members()) return;
   erase_row({.group = group->first}, [](const Result<void>&) {});
   forget(group);
+}
+
+void Coordinator::expire_unread(Groups::iterator group, WallMs oldest) {
+  Entry& entry = group->second;
+  if (!entry.group.is_consumer_group()) return;
+  const auto expired = entry.offsets.committed_until(oldest);
+  if (expired.empty()) return;
+  const auto subscriptions = entry.group.subscriptions();
+  if (!subscriptions) return;
+  for (const auto& [topic, partition] : expired) {
+    if (!subscriptions->contains(topic))
+      erase_offset(group, topic, partition, [](const Result<void>&) {});
+  }
 }
 
 }  // namespace sluice::kafka

@@ -22,6 +22,18 @@ std::vector<GroupRow::Protocol> protocols_of(const JoinGroupRequest& request) {
   return out;
 }
 
+// Adds the topics of a ConsumerProtocolSubscription (any version: they come first); false if it
+// can't be read.
+bool read_subscription(Bytes metadata, std::set<std::string_view>& topics) {
+  Reader in(metadata);
+  in.read<std::int16_t>();  // the version
+  for (auto left = in.read<std::int32_t>(); left > 0 && in.ok(); --left) {
+    const auto size = in.read<std::int16_t>();
+    topics.insert(as_text(in.take(static_cast<std::size_t>(std::max<std::int16_t>(size, 0)))));
+  }
+  return in.ok();
+}
+
 bool same_protocols(const std::vector<GroupRow::Protocol>& known, const JoinGroupRequest& request) {
   return std::ranges::equal(known, request.protocols, [](const auto& a, const auto& b) {
     return a.name == b.name && std::ranges::equal(a.metadata, b.metadata);
@@ -337,20 +349,15 @@ bool Group::unused() const {
 }
 
 // ConsumerProtocolSubscription: version, then the topics; what follows differs between versions.
-bool Group::subscribes(std::string_view topic) const {
-  return std::ranges::any_of(members_, [&](const auto& entry) {
-    const auto& protocols = entry.second.data.protocols;
+std::optional<std::set<std::string_view>> Group::subscriptions() const {
+  std::set<std::string_view> topics;
+  for (const auto& [id, member] : members_) {
+    const auto& protocols = member.data.protocols;
     const auto chosen = std::ranges::find(protocols, protocol_, &GroupRow::Protocol::name);
-    if (chosen == protocols.end()) return true;
-    Reader in(chosen->metadata);
-    in.read<std::int16_t>();
-    for (auto left = in.read<std::int32_t>(); left > 0 && in.ok(); --left) {
-      const auto size = in.read<std::int16_t>();
-      if (as_text(in.take(static_cast<std::size_t>(std::max<std::int16_t>(size, 0)))) == topic)
-        return true;
-    }
-    return !in.ok();
-  });
+    if (chosen == protocols.end() || !read_subscription(chosen->metadata, topics))
+      return std::nullopt;
+  }
+  return topics;
 }
 
 GroupRow Group::row() const {

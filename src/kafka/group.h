@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -93,9 +94,11 @@ class Group {
   [[nodiscard]] bool expects_members() const { return !invited_.empty(); }
   // Nobody has ever been a member or been given a member id.
   [[nodiscard]] bool unused() const;
-  // Members are known by their subscriptions to read `topic` (consumer protocol); true also when a
-  // subscription can't be read.
-  [[nodiscard]] bool subscribes(std::string_view topic) const;
+  // Speaks the protocol of consumers, in which members name the topics that they read.
+  [[nodiscard]] bool is_consumer_group() const { return protocol_type_ == "consumer"; }
+  // The topics that members of a consumer group read, by the protocol they have agreed on; nothing
+  // if that can't be told. Views into the members' metadata: good until the next event.
+  [[nodiscard]] std::optional<std::set<std::string_view>> subscriptions() const;
   [[nodiscard]] GroupRow row() const;
   // All but the group's name.
   [[nodiscard]] DescribeGroupsResponse::Group describe() const;

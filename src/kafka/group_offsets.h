@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "kafka/group_rows.h"
 
@@ -61,6 +63,19 @@ class GroupOffsets {
     --count_;
     found->second.erase(entry);
     if (found->second.empty()) topics_.erase(found);
+  }
+
+  // Topics and partitions whose last commit was at `oldest` or before; none is under way.
+  [[nodiscard]] std::vector<std::pair<std::string, std::int32_t>> committed_until(
+      WallMs oldest) const {
+    std::vector<std::pair<std::string, std::int32_t>> found;
+    for (const auto& [topic, partitions] : topics_) {
+      for (const auto& [partition, entry] : partitions) {
+        if (entry.under_way == 0 && entry.durable->committed_at <= oldest)
+          found.emplace_back(topic, partition);
+      }
+    }
+    return found;
   }
 
   [[nodiscard]] bool empty() const { return topics_.empty(); }

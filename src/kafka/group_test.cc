@@ -374,11 +374,11 @@ TEST(Group, KnowsWhichTopicsItsMembersRead) {
   // Version 0, one topic "t", no user data.
   const std::string subscription("\0\0\0\0\0\1\0\1t\377\377\377\377", 13);
   rig.settle_alone({.protocols = {{"range", subscription}}});
-  EXPECT_TRUE(rig.group.subscribes("t"));
-  EXPECT_FALSE(rig.group.subscribes("u"));
+  EXPECT_TRUE(rig.group.is_consumer_group());
+  EXPECT_EQ(rig.group.subscriptions(), std::set<std::string_view>{"t"});
   GroupRig other;
   other.settle_alone({.protocols = {{"range", "?"}}});
-  EXPECT_TRUE(other.group.subscribes("u")) << "who can't be read may read anything";
+  EXPECT_FALSE(other.group.subscriptions()) << "who can't be read may read anything";
 }
 
 }  // namespace
