@@ -111,8 +111,14 @@ void alter_topic(Call& call, const Resource& wanted, bool validate_only, const G
   if (found.stream->config.internal)
     return refuse(answer, ErrorCode::topic_authorization_failed,
                   "internal topics can't be altered");
-  const auto config = planned(wanted, found.stream->config, call.services.options.default_config);
+  const Options& options = call.services.options;
+  const auto config =
+      planned(wanted, found.stream->config, default_config_of(options, *found.stream));
   if (!config) return refuse(answer, ErrorCode::invalid_config, config.error().text);
+  if (is_mqtt_stream(options, *found.stream) && !config->wildcard)
+    return refuse(answer, ErrorCode::invalid_config,
+                  "sluice.wildcard stays true here: MQTT filters that begin with a wildcard cover "
+                  "the MQTT topics without a stream of their own");
   if (!validate_only) alter(call.services, *found.stream, *config, gathered);
 }
 

@@ -155,7 +155,7 @@ void Connection::dispatch_request(const Request& request) {
   Call call{.services = host_.services(),
             .principal = authentication_->principal(),
             .authentication = *authentication_,
-            .advertised = host_.advertised(channel_.socket()),
+            .advertised = host_.advertised(channel_),
             .client_id = request.header.client_id,
             .socket = channel_.socket()};
   const auto dispatched = dispatch(call, request, add_pending(request.header));

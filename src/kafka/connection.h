@@ -21,7 +21,7 @@ class ConnectionHost {
   virtual MutableBytes read_buffer() = 0;
   // Connection::flush() is called at the end of the turn.
   virtual void flush_later(std::shared_ptr<Connection> connection) = 0;
-  virtual runtime::Endpoint advertised(runtime::Socket socket) = 0;
+  virtual runtime::Endpoint advertised(const net::Channel& channel) = 0;
   virtual void on_closed(Connection& connection) = 0;
 
  protected:

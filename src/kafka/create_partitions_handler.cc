@@ -62,6 +62,10 @@ void handle_topic(Call& call, const Wanted& wanted, bool validate_only, const Ga
   if (found.stream->config.internal)
     return refuse(answer, ErrorCode::topic_authorization_failed,
                   "internal topics can't be altered");
+  if (is_mqtt_stream(call.services.options, *found.stream))
+    return refuse(answer, ErrorCode::invalid_partitions,
+                  "MQTT topics without a stream of their own have one order, so their stream keeps "
+                  "its one partition");
   check(wanted, found.stream->config.partitions, call.services.options, answer);
   if (answer.error_code != ErrorCode::none || validate_only) return;
   grow(call.services, *found.stream, wanted.count, gathered);

@@ -47,8 +47,8 @@ void describe_topic(const Call& call, const DescribeConfigsRequest& request, con
     answer.error_code = found.error;
     return;
   }
-  for (auto& setting :
-       stream::settings_of(found.stream->config, call.services.options.default_config)) {
+  for (auto& setting : stream::settings_of(
+           found.stream->config, default_config_of(call.services.options, *found.stream))) {
     if (!wanted_key(wanted, setting.name)) continue;
     const auto source = setting.is_default ? ConfigSource::built_in : ConfigSource::topic;
     add_config(request,

@@ -36,9 +36,15 @@ struct Options {
   std::uint32_t auto_create_max = 1000;  // only while there are fewer topics than this
   std::uint32_t partitions_max = 1024;   // of a topic that a client creates
   stream::StreamConfig default_config;   // of topics that clients create
-  std::string advertised;  // "host:port"; empty: the address that the client has connected to
+  // Where clients are told to come back to, "host:port"; empty: the address that they have
+  // connected to. For those with TLS see below.
+  std::string advertised;
   std::string cluster_id = "sluice";
   GroupOptions groups;
+  std::string tls_advertised;  // as `advertised`, for clients with TLS
+  // The stream of MQTT topics that have none of their own: what would break their order or hide
+  // them from MQTT subscribers is refused. Empty: there is none.
+  std::string mqtt_stream;
 };
 
 }  // namespace sluice::kafka

@@ -15,6 +15,7 @@ constexpr int idle_checks_per_limit =
 
 // Unlike runtime::parse_endpoint, takes host names: clients resolve them.
 Result<runtime::Endpoint> parse_advertised(std::string_view text) {
+  if (text.empty()) return runtime::Endpoint{};
   const auto colon = text.rfind(':');
   runtime::Endpoint endpoint;
   if (colon != std::string_view::npos && colon > 0) {
@@ -53,7 +54,9 @@ Server::~Server() {
 
 Result<runtime::Endpoint> Server::listen(const runtime::Endpoint& endpoint,
                                          net::Transport transport) {
-  if (!options_.advertised.empty()) {
+  if (net::has_tls(transport)) {
+    SLUICE_TRY_ASSIGN(tls_advertised_, parse_advertised(options_.tls_advertised));
+  } else {
     SLUICE_TRY_ASSIGN(advertised_, parse_advertised(options_.advertised));
   }
   return listeners_.listen(endpoint, transport);
@@ -93,8 +96,9 @@ void Server::on_turn_end() {
   for (const auto& connection : std::exchange(unflushed_, {})) connection->flush();
 }
 
-runtime::Endpoint Server::advertised(runtime::Socket socket) {
-  return advertised_.address.empty() ? loop_.local_endpoint(socket) : advertised_;
+runtime::Endpoint Server::advertised(const net::Channel& channel) {
+  const runtime::Endpoint& told = channel.encrypted() ? tls_advertised_ : advertised_;
+  return told.address.empty() ? loop_.local_endpoint(channel.socket()) : told;
 }
 
 void Server::close_idle_later() {

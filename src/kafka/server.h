@@ -26,8 +26,8 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook, publi
   // For connections from now on; needed before a transport with TLS is listened on.
   void set_tls(std::shared_ptr<const net::TlsContext> tls) { listeners_.set_tls(std::move(tls)); }
 
-  // The address really bound. Errors: those of the loop; invalid when Options::advertised is not
-  // "host:port".
+  // The address really bound. Errors: those of the loop; invalid when the address advertised for
+  // that transport is not "host:port".
   Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint,
                                    net::Transport transport = net::Transport::tcp);
   // Takes no more connections and closes those that are open. Appends under way still reach the
@@ -42,7 +42,7 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook, publi
   Traffic& traffic() override { return traffic_; }
   MutableBytes read_buffer() override { return read_buffer_; }
   void flush_later(std::shared_ptr<Connection> connection) override;
-  runtime::Endpoint advertised(runtime::Socket socket) override;
+  runtime::Endpoint advertised(const net::Channel& channel) override;
   void on_closed(Connection& connection) override;
 
  private:
@@ -54,7 +54,9 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook, publi
   Services services_;
   Traffic traffic_;
   Buffer read_buffer_;
-  runtime::Endpoint advertised_;  // no address: that of the accepted socket
+  // No address: that of the accepted socket.
+  runtime::Endpoint advertised_;
+  runtime::Endpoint tls_advertised_;
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
   std::vector<std::shared_ptr<Connection>> unflushed_;
   runtime::TimePoint last_flush_;  // the turn of the last on_turn_end()

@@ -310,6 +310,18 @@ TEST(KafkaServer, ClosesConnectionsThatBreakTheProtocol) {
   EXPECT_EQ(kafka.server->connections(), 0u);
 }
 
+TEST(KafkaServer, TellsClientsToComeToTheAddressAdvertisedForTheirListener) {
+  Options options;
+  options.advertised = "hub.example:19092";
+  options.tls_advertised = "secure.example:19093";
+  SimKafka kafka(1, options);
+  auto client = kafka.connect();
+  const auto metadata =
+      client.call<MetadataResponse>(ApiKey::metadata, 12, MetadataRequest{.topics = {{}}});
+  EXPECT_EQ(metadata.brokers.at(0).host, "hub.example");
+  EXPECT_EQ(metadata.brokers.at(0).port, 19092);
+}
+
 TEST(KafkaServer, ClosesConnectionsThatAreSilentForTooLong) {
   Options options;
   options.connections_max_idle = 60s;

@@ -187,6 +187,38 @@ TEST_F(KafkaTopicAdmin, NewPartitionsBelongToThisBroker) {
   EXPECT_EQ(assigned({{.broker_ids = {0}}}), ErrorCode::none);
 }
 
+TEST(KafkaMqttStream, KeepsItsPartitionAndIsCoveredByWildcards) {
+  Options options;
+  options.mqtt_stream = "mqtt";
+  SimKafka kafka(1, options);
+  kafka.create("mqtt");
+  auto client = kafka.connect();
+  const auto grown = client
+                         .call<CreatePartitionsResponse>(
+                             ApiKey::create_partitions, 3,
+                             CreatePartitionsRequest{.topics = {{.name = "mqtt", .count = 2}}})
+                         .results.at(0);
+  EXPECT_EQ(grown.error_code, ErrorCode::invalid_partitions);
+  EXPECT_NE(grown.error_message.value_or("").find("one order"), std::string::npos);
+
+  const auto alter = [&](std::vector<AlterConfigsRequest::Config> configs) {
+    return client
+        .call<AlterConfigsResponse>(
+            ApiKey::alter_configs, 2,
+            AlterConfigsRequest{.resources = {{.type = resource_topic,
+                                               .name = "mqtt",
+                                               .configs = std::move(configs)}}})
+        .responses.at(0)
+        .error_code;
+  };
+  EXPECT_EQ(alter({{.name = "sluice.wildcard", .value = "false"}}), ErrorCode::invalid_config);
+  EXPECT_EQ(alter({{.name = "retention.ms", .value = "1000"}}), ErrorCode::none);
+  const auto* stream = kafka.backend.stream(ShardId{0}).catalogue().find("mqtt");
+  ASSERT_NE(stream, nullptr);
+  EXPECT_EQ(stream->config.retention_ms, 1000);
+  EXPECT_TRUE(stream->config.wildcard) << "what is not named goes back to the stream's own default";
+}
+
 TEST_F(KafkaTopicAdmin, RecordsAreDeletedUpToAnOffsetOrAll) {
   produce(5);
   const auto some = delete_before(3);

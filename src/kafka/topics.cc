@@ -39,6 +39,16 @@ FoundPartition find_partition(const Call& call, access::Action action, std::stri
   return {.stream = stream, .partition = {stream->id, static_cast<std::uint32_t>(index)}};
 }
 
+bool is_mqtt_stream(const Options& options, const stream::StreamInfo& stream) {
+  return !options.mqtt_stream.empty() && stream.name == options.mqtt_stream;
+}
+
+stream::StreamConfig default_config_of(const Options& options, const stream::StreamInfo& stream) {
+  stream::StreamConfig config = options.default_config;
+  if (is_mqtt_stream(options, stream)) config.wildcard = true;
+  return config;
+}
+
 ErrorCode check_leader_epoch(std::int32_t claimed) {
   return claimed > leader_epoch ? ErrorCode::unknown_leader_epoch : ErrorCode::none;
 }

@@ -29,6 +29,12 @@ struct FoundPartition {
 FoundPartition find_partition(const Call& call, access::Action action, std::string_view topic,
                               std::int32_t index);
 
+// The stream of MQTT topics that have none of their own (Options::mqtt_stream).
+bool is_mqtt_stream(const Options& options, const stream::StreamInfo& stream);
+
+// The settings that a topic has if none is changed.
+stream::StreamConfig default_config_of(const Options& options, const stream::StreamInfo& stream);
+
 // Of a partition whose epoch the client claims to know; -1: it does not.
 ErrorCode check_leader_epoch(std::int32_t claimed);
 

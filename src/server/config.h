@@ -71,6 +71,7 @@ struct Config {
     Port tls_port;
     std::string address;
     std::string advertised;
+    std::string tls_advertised;
     bool auto_create;
     std::int64_t auto_create_max;
     std::uint64_t request_max;

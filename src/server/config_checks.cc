@@ -71,6 +71,12 @@ Result<void> check_fits_journal(const Config& config, std::string_view name, std
       format_size(size), format_size(config.log.journal_size), format_size(journal_overhead));
 }
 
+Result<void> check_advertised(std::string_view option, std::string_view address) {
+  if (!address.empty() && address.rfind(':') == std::string_view::npos)
+    return fail(Errc::malformed, "{}: '{}' is no HOST:PORT", option, address);
+  return {};
+}
+
 }  // namespace
 
 Result<void> check_config(const Config& config) {
@@ -83,8 +89,8 @@ Result<void> check_config(const Config& config) {
     SLUICE_TRY(check_certificate(config.tls, plan));
   }
   if (config.stream.backend == "kafka") SLUICE_TRY(check_cluster(config.kafka_cluster));
-  if (!config.kafka.advertised.empty() && config.kafka.advertised.rfind(':') == std::string::npos)
-    return fail(Errc::malformed, "kafka.advertised: '{}' is no HOST:PORT", config.kafka.advertised);
+  SLUICE_TRY(check_advertised("kafka.advertised", config.kafka.advertised));
+  SLUICE_TRY(check_advertised("kafka.tls_advertised", config.kafka.tls_advertised));
   SLUICE_TRY(check_fits_journal(config, "mqtt.packet_max", config.mqtt.packet_max));
   return check_fits_journal(config, "kafka.request_max", config.kafka.request_max);
 }

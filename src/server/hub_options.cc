@@ -86,6 +86,8 @@ kafka::Options kafka_options(const Config& config, std::string cluster_id) {
   options.auto_create_max = static_cast<std::uint32_t>(config.kafka.auto_create_max);
   options.default_config = stream_defaults(config);
   options.advertised = config.kafka.advertised;
+  options.tls_advertised = config.kafka.tls_advertised;
+  options.mqtt_stream = hub::Options{}.default_stream;
   options.groups.initial_rebalance_delay = config.kafka.group_initial_rebalance_delay;
   options.groups.offsets_retention = config.kafka.offsets_retention;
   return options;

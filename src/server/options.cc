@@ -151,10 +151,15 @@ const std::array table{
            [](Config& c) -> Field { return PortField{&c.kafka.tls_port}; }},
     Option{"kafka.address", "127.0.0.1", "Numeric address to listen on.",
            [](Config& c) -> Field { return TextField{&c.kafka.address}; }},
-    Option{"kafka.advertised", "",
-           "HOST:PORT at which clients are told to find the hub. Empty: the address that they have "
-           "connected to.",
-           [](Config& c) -> Field { return TextField{&c.kafka.advertised}; }},
+    Option{
+        "kafka.advertised", "",
+        "HOST:PORT at which clients without TLS are told to find the hub. Empty: the address that "
+        "they have connected to.",
+        [](Config& c) -> Field { return TextField{&c.kafka.advertised}; }},
+    Option{
+        "kafka.tls_advertised", "",
+        "The same for clients that have come by `kafka.tls_port`. The certificate must hold HOST.",
+        [](Config& c) -> Field { return TextField{&c.kafka.tls_advertised}; }},
     Option{"kafka.auto_create", "true",
            "Creates a missing topic when a client that asks for it allows it. MQTT filters that "
            "begin with a wildcard don't "
@@ -177,7 +182,8 @@ const std::array table{
              return DurationField{&c.kafka.group_initial_rebalance_delay, seconds(0), minutes(5)};
            }},
     Option{"kafka.offsets_retention", "7d",
-           "A group's offsets are forgotten when it has been empty for so long.",
+           "A group's offsets are forgotten when none of its members has read their topic for so "
+           "long.",
            [](Config& c) -> Field {
              return DurationField{&c.kafka.offsets_retention, minutes(1), days(3650)};
            }},

@@ -122,6 +122,15 @@ def test_kafka_clients_find_the_listener_that_they_came_by(new_hub, authority, o
         kafka_topics(hub, authority, **{"security.protocol": "PLAINTEXT", "socket.timeout.ms": 3000})
 
 
+def test_kafka_clients_are_sent_to_the_address_advertised_for_tls(new_hub, authority, own):
+    told = {"kafka.advertised": "plain.example:9092", "kafka.tls_advertised": "secure.example:9093"}
+    hub = new_hub(settings(own, **told))
+    config = {"bootstrap.servers": hub.listeners["kafkas"], "security.protocol": "SSL", **QUIET}
+    client = AdminClient({**config, "ssl.ca.location": str(authority.certificate)})
+    (broker,) = client.list_topics(timeout=DEADLINE_S).brokers.values()
+    assert (broker.host, broker.port) == ("secure.example", 9093)
+
+
 def test_only_tls_1_2_and_1_3_are_spoken(new_hub, own):
     hub = new_hub(settings(own))
     for version, spoken in [("-tls1_2", True), ("-tls1_3", True), ("-tls1_1", False), ("-tls1", False)]:

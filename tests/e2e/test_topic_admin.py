@@ -77,6 +77,12 @@ def test_a_topic_gets_more_partitions_which_take_records(hub, name):
         client.create_partitions([NewPartitions(name, 2)])[name].result(DEADLINE_S)
 
 
+def test_the_stream_of_plain_mqtt_keeps_its_one_partition(hub):
+    with pytest.raises(KafkaException, match="one order"):
+        kafka.admin(hub).create_partitions([NewPartitions("mqtt", 3)])["mqtt"].result(DEADLINE_S)
+    assert kafka.topics(hub)["mqtt"] == 1
+
+
 def test_deleted_records_are_gone_for_all_readers(hub, name):
     kafka.create_topic(hub, name)
     kafka.produce(hub, name, [("k", str(number).encode()) for number in range(5)])
