@@ -14,8 +14,9 @@
 
 namespace sluice::table {
 
-// Brings the rows of some slots up to what the stream held when it was asked: reads from each
-// slot's fold offset, one slot after the other, and hands the blocks to the store.
+// Brings the rows of some slots up to what the stream held when it was asked: asks for the ends of
+// all of them at once (far away, each answer takes a while), then reads from each slot's fold
+// offset, one slot after the other, and hands the blocks to the store.
 //
 // Where the rows can't be gone on with, the slot is cleared and folded from the start of its
 // partition: they are of another life of the stream; their fold offset is beyond its end (the log
@@ -35,16 +36,27 @@ class Folder {
            Done<void> done);
 
  private:
+  // A slot that is to be folded, and what its partition held when it was asked.
+  struct Work {
+    Part part;
+    Offset start;
+    Offset end;
+  };
+
+  void fold(std::size_t at);
+  void look_up(std::size_t at);
   void next_slot();
   void finish();
-  void begin(stream::Bounds bounds);
+  void begin();
   void begin_anew();
   void read();
   void take(const stream::ReadAnswer& answer);
   [[nodiscard]] bool may_lack_tombstones(const stream::ReadAnswer& answer) const;
   // Busy: `again` runs a little later.
-  void fail(const Error& error, void (Folder::*again)());
-  [[nodiscard]] Partition partition() const { return {info_.id, parts_.back().slot}; }
+  template <class Again>
+  void fail(std::uint32_t slot, const Error& error, Again again);
+  [[nodiscard]] Partition partition(const Work& work) const { return {info_.id, work.part.slot}; }
+  [[nodiscard]] Partition partition() const { return partition(work_.back()); }
 
   runtime::Loop& loop_;
   stream::Stream& stream_;
@@ -52,12 +64,11 @@ class Folder {
   const std::string table_;
   Counter& refolds_;
   stream::StreamInfo info_;
-  std::vector<Part> parts_;  // the last one is being folded
+  std::vector<Work> work_;     // the last one is read, when all are known
+  std::size_t not_known_ = 0;  // whose ends have not been told yet
   stream::CommitSink* sink_ = nullptr;
-  Done<void> done_;
-  Offset start_;
+  Done<void> done_;  // null after a failure: answers that are still under way count no more
   Offset next_;
-  Offset end_;
   bool continues_ = false;      // rows of before are kept
   std::uint32_t refolded_ = 0;  // slots
   Guard guard_;

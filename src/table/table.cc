@@ -62,6 +62,7 @@ class Table::Impl final : public stream::CommitSink {
   void start(const stream::StreamInfo& info);
   void load_kept(stream::StreamInfo info);
   void finish_open(Result<void> result);
+  void fold(Partition partition, const std::shared_ptr<stream::Block>& block);
   void on_stored(std::uint32_t slot, Offset until);
   void flush_store(Result<void> result, Done<void> done);
 
@@ -71,6 +72,9 @@ class Table::Impl final : public stream::CommitSink {
   const std::string name_;
   State state_ = State::closed;
   Done<void> opened_;
+  // What became visible before all that lies below it was folded. It is little: only a process that
+  // died a moment ago can have it on its way to a cluster.
+  std::vector<std::pair<Partition, std::shared_ptr<stream::Block>>> early_;
   Slots slots_;
   Reader reader_;
   Holds holds_;
@@ -148,6 +152,7 @@ void Table::Impl::load_kept(stream::StreamInfo info) {
 
 void Table::Impl::finish_open(Result<void> result) {
   state_ = result ? State::open : State::closed;
+  for (const auto& [partition, block] : std::exchange(early_, {})) fold(partition, block);
   auto done = std::exchange(opened_, {});
   if (!result) return done(std::unexpected(result.error().context(name_)));
   done({});
@@ -177,6 +182,14 @@ void Table::Impl::flush(std::uint32_t slot, Done<void> done) {
 }
 
 void Table::Impl::on_commit(Partition partition, const std::shared_ptr<stream::Block>& block) {
+  if (state_ == State::opening) {
+    early_.emplace_back(partition, block);
+    return;
+  }
+  fold(partition, block);
+}
+
+void Table::Impl::fold(Partition partition, const std::shared_ptr<stream::Block>& block) {
   if (auto indexed = block->index_records(expanded_max); !indexed) {
     logger.error("a batch of a table's stream can't be read; it is skipped",
                  {{"table", name_},
