@@ -14,6 +14,30 @@ int remaining_ms(Cursor::Clock::time_point end) {
   return static_cast<int>(std::max<std::int64_t>(left, 0));
 }
 
+// One offset of each place: RD_KAFKA_OFFSET_BEGINNING or _END. Nothing if any cannot be told.
+// ListOffsets takes these where it takes a time, and librdkafka hands them on.
+std::optional<std::vector<Offset>> query_offsets(rd_kafka_t* client,
+                                                 const std::vector<Place>& places,
+                                                 std::int64_t which) {
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(places.size())));
+  for (const Place& place : places)
+    rd_kafka_topic_partition_list_add(list.get(), place.topic.c_str(),
+                                      static_cast<std::int32_t>(place.partition))
+        ->offset = which;
+  if (rd_kafka_offsets_for_times(client, list.get(), milliseconds(request_timeout)) !=
+      RD_KAFKA_RESP_ERR_NO_ERROR)
+    return std::nullopt;
+  std::vector<Offset> offsets;
+  for (const Place& place : places) {
+    const auto* const element = rd_kafka_topic_partition_list_find(
+        list.get(), place.topic.c_str(), static_cast<std::int32_t>(place.partition));
+    if (element == nullptr || element->err != RD_KAFKA_RESP_ERR_NO_ERROR || element->offset < 0)
+      return std::nullopt;
+    offsets.push_back({element->offset});
+  }
+  return offsets;
+}
+
 }  // namespace
 
 std::string to_string(const Place& place) {
@@ -29,6 +53,23 @@ Result<stream::Bounds> query_bounds(rd_kafka_t* client, const Place& place) {
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
     return std::unexpected(error_of(error, to_string(place)));
   return stream::Bounds{{start}, {end}};
+}
+
+std::vector<Result<stream::Bounds>> query_bounds(rd_kafka_t* client,
+                                                 const std::vector<Place>& places) {
+  std::vector<Result<stream::Bounds>> all;
+  if (places.size() > 1) {
+    // The start first: it may only move towards the end meanwhile.
+    const auto starts = query_offsets(client, places, RD_KAFKA_OFFSET_BEGINNING);
+    const auto ends = starts ? query_offsets(client, places, RD_KAFKA_OFFSET_END) : std::nullopt;
+    if (ends) {
+      for (std::size_t i = 0; i < places.size(); ++i)
+        all.emplace_back(stream::Bounds{(*starts)[i], (*ends)[i]});
+      return all;
+    }
+  }
+  for (const Place& place : places) all.push_back(query_bounds(client, place));
+  return all;
 }
 
 Result<std::optional<Offset>> query_time(rd_kafka_t* client, const Place& place, WallMs when) {

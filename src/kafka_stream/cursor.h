@@ -22,6 +22,10 @@ std::string to_string(const Place& place);  // "sensors [3]"
 
 // Start and visible end, as the partition's leader says now. Blocks for at most request_timeout.
 Result<stream::Bounds> query_bounds(rd_kafka_t* client, const Place& place);
+// The same for several partitions of a topic, all different, by one request to each leader. If that
+// fails they are asked one after the other, so that one without a leader does not hide the others.
+std::vector<Result<stream::Bounds>> query_bounds(rd_kafka_t* client,
+                                                 const std::vector<Place>& places);
 // The first record with a timestamp of `when` or later; none.
 Result<std::optional<Offset>> query_time(rd_kafka_t* client, const Place& place, WallMs when);
 

@@ -316,7 +316,10 @@ std::string KafkaStream::trouble() const {
   const auto oldest = appends_.oldest();
   if (!oldest || loop_.now() - *oldest < slow_answer) return {};
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(loop_.now() - *oldest);
-  return fmt::format("kafka_cluster: no answer to an append for {} s", seconds.count());
+  return fmt::format("kafka_cluster: no answer to an append for {} s{}", seconds.count(),
+                     cluster_.producer->has_room()
+                         ? ""
+                         : "; kafka_cluster.buffer is full, publishers are not read from");
 }
 
 }  // namespace sluice::kafka_stream

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t helper_count = 2;
 constexpr std::size_t cursors_max = 8;  // of one helper
+constexpr std::size_t asked_together_max = 256;
 constexpr auto cursor_idle = std::chrono::seconds(2);
 
 const Properties consumer_properties = {
@@ -192,6 +193,10 @@ ReaderPool::~ReaderPool() = default;
 
 rd_kafka_t* ReaderPool::client_of(Helper& helper) { return helper.client(); }
 
+std::unexpected<Error> ReaderPool::too_many() const {
+  return fail(Errc::busy, "{} reads of the cluster are under way", requests_);
+}
+
 bool ReaderPool::enter() {
   const std::lock_guard lock(mutex_);
   if (under_way_ == requests_) return false;
@@ -218,9 +223,40 @@ void ReaderPool::read(Place place, Offset from, std::size_t bytes_max,
 }
 
 void ReaderPool::bounds(Place place, Done<stream::Bounds> done) {
-  submit<stream::Bounds>(
-      [place = std::move(place)](Helper& helper) { return query_bounds(helper.client(), place); },
-      std::move(done), std::nullopt);
+  if (!enter()) return done(too_many());
+  {
+    const std::lock_guard lock(mutex_);
+    asked_.push_back({std::move(place), std::move(done)});
+  }
+  push([this](Helper* helper) { answer_asked(*helper); }, std::nullopt);
+}
+
+void ReaderPool::answer_asked(Helper& helper) {
+  std::vector<Asked> asked = take_asked();
+  std::vector<Place> places;
+  for (const Asked& one : asked) places.push_back(one.place);
+  auto answers = query_bounds(helper.client(), places);
+  for (std::size_t i = 0; i < asked.size(); ++i) asked[i].done(std::move(answers[i]));
+}
+
+// Those of the first one's topic, each place once: so a topic that is gone delays nobody else.
+std::vector<ReaderPool::Asked> ReaderPool::take_asked() {
+  const std::lock_guard lock(mutex_);
+  std::vector<Asked> taken;
+  std::deque<Asked> left;
+  for (Asked& one : asked_) {
+    const bool fits =
+        taken.empty() ||
+        (taken.size() < asked_together_max && one.place.topic == taken.front().place.topic &&
+         std::ranges::find(taken, one.place, &Asked::place) == taken.end());
+    if (fits) {
+      taken.push_back(std::move(one));
+    } else {
+      left.push_back(std::move(one));
+    }
+  }
+  asked_ = std::move(left);
+  return taken;
 }
 
 void ReaderPool::resolve(Place place, stream::Start start, WallMs when,

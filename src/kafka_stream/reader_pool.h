@@ -17,14 +17,17 @@ namespace sluice::kafka_stream {
 
 // Reads and look-ups, which block, on a few helper threads with a librdkafka consumer each.
 //
+// Look-ups of bounds that wait for a thread are asked together, by topic: at a start there are some
+// for each of a hundred partitions.
+//
 // A thread keeps some cursors open where its last reads ended; a read that goes on where one of
 // them stands is given to that thread. A cursor that is not used is closed: librdkafka would fetch
 // for it for ever.
 //
 // Threads: calls from any; `done` runs on the helper that did the work.
 // Bound:   `requests` jobs not yet done; beyond: Errc::busy, within the call. Memory: each cursor
-// fetches ahead
-//          at most 1 MiB and one fetch of at most 1 MiB (more where a single batch is larger).
+//          fetches ahead at most 1 MiB and one fetch of at most 1 MiB (more where a single batch is
+//          larger).
 class ReaderPool {
  public:
   static Result<std::unique_ptr<ReaderPool>> make(const Options& options);
@@ -52,18 +55,28 @@ class ReaderPool {
   // Runs `work` on a helper and `done` with its result; answers busy within the call.
   template <class T, class Work>
   void submit(Work work, Done<T> done, const std::optional<Standing>& goes_on_at);
+  // A place whose bounds are wanted.
+  struct Asked {
+    Place place;
+    Done<stream::Bounds> done;
+  };
+  void answer_asked(Helper& helper);
+  std::vector<Asked> take_asked();
+  [[nodiscard]] std::unexpected<Error> too_many() const;
   bool enter();  // false: too much is under way
   void push(Job job, const std::optional<Standing>& goes_on_at);
 
   const std::uint32_t requests_;
   std::mutex mutex_;  // all below, and the helpers' queues
   std::uint32_t under_way_ = 0;
+  // Each came with a job; the first to run takes along what others wait for.
+  std::deque<Asked> asked_;
   std::vector<std::unique_ptr<Helper>> helpers_;
 };
 
 template <class T, class Work>
 void ReaderPool::submit(Work work, Done<T> done, const std::optional<Standing>& goes_on_at) {
-  if (!enter()) return done(fail(Errc::busy, "{} reads of the cluster are under way", requests_));
+  if (!enter()) return done(too_many());
   push([work = std::move(work),
         done = std::move(done)](Helper* helper) mutable { done(work(*helper)); },
        goes_on_at);

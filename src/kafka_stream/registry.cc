@@ -1,5 +1,7 @@
 #include "kafka_stream/registry.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <ctime>
 #include <utility>
@@ -24,6 +26,7 @@ constexpr int looks_between_descriptions = 10;
 constexpr std::chrono::milliseconds look_interval{1000};
 // A look costs the cluster and us the more, the more topics there are.
 constexpr std::chrono::milliseconds look_interval_per_topic{1};
+constexpr std::ptrdiff_t asked_brokers_max = 3;  // of one look, before none is said to answer
 constexpr auto leader_patience = std::chrono::seconds(5);
 constexpr auto flush_patience = std::chrono::seconds(5);
 
@@ -124,7 +127,7 @@ void Registry::refresh() {
 }
 
 Result<void> Registry::look() {
-  SLUICE_TRY_ASSIGN(const ClusterState cluster, query_cluster(instance()->client.get()));
+  SLUICE_TRY_ASSIGN(const ClusterState cluster, ask());
   if (!notes_loaded_) {
     SLUICE_TRY(notes_.load());
   } else if (!cluster.topics.contains(notes_topic)) {
@@ -133,13 +136,36 @@ Result<void> Registry::look() {
   Change change;
   SLUICE_TRY(find_new(cluster, change));
   compare(cluster, change);
-  for (const auto& [id, address] : cluster.brokers) brokers_seen_[id] = address;
+  note_brokers(cluster);
   announce_(std::move(change), [] {});
   set_trouble(trouble_of(cluster));
   const std::lock_guard lock(mutex_);
   notes_loaded_ = true;
   for (Task& job : std::exchange(waiting_, {})) jobs_.push_back(std::move(job));
   return {};
+}
+
+// Any broker is asked. That one has just died says nothing of the others: it is asked again, and
+// librdkafka takes one that it still has a connection to.
+Result<ClusterState> Registry::ask() {
+  auto answer = query_cluster(instance()->client.get());
+  const auto tries = std::min<std::ptrdiff_t>(std::ssize(brokers_), asked_brokers_max);
+  for (std::ptrdiff_t i = 1; !answer && i < tries && !stopping_; ++i)
+    answer = query_cluster(instance()->client.get());
+  return answer;
+}
+
+void Registry::note_brokers(const ClusterState& cluster) {
+  for (const auto& [id, address] : cluster.brokers) {
+    const auto [broker, added] = brokers_.try_emplace(id, Broker{address});
+    if (!broker->second.there) logger.info("a broker is there again", {{"broker", address}});
+    broker->second = {address};
+  }
+  for (auto& [id, broker] : brokers_) {
+    if (!broker.there || cluster.brokers.contains(id)) continue;
+    broker.there = false;
+    logger.warn("a broker has left the cluster", {{"broker", broker.address}});
+  }
 }
 
 void Registry::compare(const ClusterState& cluster, Change& change) {
@@ -258,10 +284,12 @@ std::string Registry::trouble_of(const ClusterState& cluster) const {
     }
   }
   if (first.empty()) return {};
-  const std::string more = others == 0 ? "" : fmt::format(", and {} more partitions", others);
-  return fmt::format("kafka_cluster: {}{}; {} of {} brokers are there", first, more,
-                     cluster.brokers.size(),
-                     std::max(brokers_seen_.size(), cluster.brokers.size()));
+  if (others > 0) first += fmt::format(", and {} more partitions", others);
+  std::vector<std::string> away;
+  for (const auto& [id, broker] : brokers_)
+    if (!broker.there) away.push_back(broker.address);
+  if (!away.empty()) first += fmt::format("; not there: broker {}", fmt::join(away, ", "));
+  return "kafka_cluster: " + first;
 }
 
 // --- changing

@@ -68,10 +68,16 @@ class Registry {
     std::uint32_t min_in_sync = 1;
     int missing = 0;  // times in a row
   };
+  struct Broker {
+    std::string address;
+    bool there = true;
+  };
 
   void run();
   void refresh();
   Result<void> look();
+  Result<ClusterState> ask();
+  void note_brokers(const ClusterState& cluster);
   void compare(const ClusterState& cluster, Change& change);
   Result<void> find_new(const ClusterState& cluster, Change& change);
   void find_grown(const ClusterState& cluster, Change& change);
@@ -105,7 +111,7 @@ class Registry {
   std::set<std::string> removed_here_;  // and not yet seen to be gone
   std::string described_up_to_;         // by find_altered
   int looks_ = 0;
-  std::map<std::int32_t, std::string> brokers_seen_;
+  std::map<std::int32_t, Broker> brokers_;  // that were ever seen
   std::chrono::system_clock::time_point failing_since_{};
   std::vector<Task> waiting_;  // jobs for when the cluster answers again
 
