@@ -178,6 +178,7 @@ void Instance::terminate() {
 Result<void> Instance::start() {
   SLUICE_TRY(listen_everywhere(true));  // /readyz says what the others wait for
   if (!wait_for_default_streams()) return {};
+  phase_ = Phase::opening;
   SLUICE_TRY_ASSIGN(const bool open, open_hubs());
   if (!open) return {};
   SLUICE_TRY(listen_everywhere(false));
@@ -353,9 +354,12 @@ Result<void> Instance::stop_tables() {
 }
 
 void Instance::collect_readiness(std::move_only_function<void(Reasons)> done) {
-  if (phase_ == Phase::starting) {
+  if (phase_ == Phase::starting || phase_ == Phase::opening) {
+    Reasons reasons{"starting"};
+    if (phase_ == Phase::opening) reasons.emplace_back("retained messages are being read");
     const stream::Health health = backend_->health({});  // the admin port is on shard 0
-    return done(health.writable ? Reasons{"starting"} : Reasons{"starting", health.reason});
+    if (!health.writable) reasons.push_back(health.reason);
+    return done(std::move(reasons));
   }
   if (phase_ == Phase::stopping) return done({"stopping"});
   const auto gathered = std::make_shared<Gathered>(Gathered{units_.size(), {}, std::move(done)});

@@ -49,7 +49,7 @@ class Instance {
   void terminate();
 
  private:
-  enum class Phase : std::uint8_t { starting, serving, stopping };
+  enum class Phase : std::uint8_t { starting, opening, serving, stopping };
 
   // What one shard has, used on its loop only once the shards run.
   struct Unit {
