@@ -39,12 +39,14 @@ class Load(threading.Thread):
 class MqttPublisher(Load):
     """Publishes 0, 1, 2, ... to `topic` at QoS 1, up to WINDOW at a time. After a lost connection it publishes again, in
     order, what was not acknowledged, so each number is in the log at least once, and for the first time in its order.
+    Payloads are as long as `size` at least: spaces before the number.
     """
 
     WINDOW = 64
 
-    def __init__(self, hub, topic, retain=False):
+    def __init__(self, hub, topic, retain=False, size=0):
         super().__init__(topic)
+        self.size = size
         self.retain = retain
         self.address = hub.address("mqtt")
         self.topic = topic
@@ -74,7 +76,8 @@ class MqttPublisher(Load):
 
     def packet(self, number):
         packet_id = self.packet_id(number)
-        return publish_packet(self.topic, str(number).encode(), qos=1, packet_id=packet_id, retain=self.retain)
+        payload = str(number).rjust(self.size).encode()
+        return publish_packet(self.topic, payload, qos=1, packet_id=packet_id, retain=self.retain)
 
     @staticmethod
     def packet_id(number):

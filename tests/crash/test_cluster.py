@@ -152,6 +152,40 @@ def test_a_cluster_that_is_slow_makes_publishers_wait_and_then_fails_them(new_hu
         assert device.publish("dev/1", "after") == 0
 
 
+def test_a_full_buffer_makes_publishers_wait_in_bounded_memory(new_hub, new_cluster):
+    cluster = new_cluster()
+    hub = new_hub(on_cluster(cluster, **{"kafka_cluster.buffer": "4MiB", "kafka_cluster.timeout": "2m"}))
+    # What they may send without an answer is 32 x 64 x 64 KiB: 128 MiB.
+    publishers = [MqttPublisher(hub, f"devices/dev{i}", size=64 << 10) for i in range(32)]
+    for publisher in publishers:
+        publisher.start()
+    wait_for_progress(publishers, 10, CLUSTER_DEADLINE_S)
+    before = hub.metric("process_resident_memory_bytes")
+    cluster.pause(1)
+    eventually(lambda: any("kafka_cluster.buffer is full" in reason for reason in reasons(hub)), "readyz names the buffer")
+    assert hub.metric("process_resident_memory_bytes") - before < 48 << 20
+    cluster.resume(1)
+    eventually(lambda: reasons(hub) == [], "the hub is ready", CLUSTER_DEADLINE_S)
+    wait_for_progress(publishers, 10, CLUSTER_DEADLINE_S)
+    for publisher in publishers:
+        publisher.finish()
+    assert_all_stored(hub, publishers)
+
+
+def test_a_cluster_that_refuses_writes_fails_publishers_until_it_takes_them_again(new_hub, new_cluster):
+    """Too few replicas stand for whatever makes brokers refuse: a full disk ends a broker instead."""
+    cluster = new_cluster(3, {**QUICK, "min.insync.replicas": 3})
+    hub = new_hub(on_cluster(cluster, **{"kafka_cluster.timeout": "6s"}))
+    with MqttClient(hub) as device:
+        assert device.publish("dev/1", "before") == 0
+        cluster.kill(3)
+        eventually(lambda: any("in-sync replicas" in reason for reason in reasons(hub)), "readyz", CLUSTER_DEADLINE_S)
+        assert device.publish("dev/1", "refused") >= 0x80
+        cluster.start_again(3)
+        eventually(lambda: reasons(hub) == [], "the hub is ready", CLUSTER_DEADLINE_S)
+        assert device.publish("dev/1", "after") == 0
+
+
 def test_a_hub_waits_for_its_cluster_and_says_so(new_hub, new_cluster):
     cluster = new_cluster(start=False)
     hub = new_hub(on_cluster(cluster), start=False)
