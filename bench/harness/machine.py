@@ -44,7 +44,8 @@ def cpu_of_threads(pid: int) -> dict[str, float]:
     used: dict[str, float] = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         name = (task / "comm").read_text().strip()
-        used[name] = used.get(name, 0) + _cpu_of(task / "stat").total
+        nanoseconds = int((task / "schedstat").read_text().split()[0])
+        used[name] = used.get(name, 0) + nanoseconds / 1e9
     return used
 
 

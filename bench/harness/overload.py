@@ -27,8 +27,8 @@ def overload(run: Run, broker: Broker, _row: Row) -> Figures:
         raise Failure("nothing was delivered under overload")
     # It still works: this fails when a message is lost.
     drive(run.command("mqload", "fanin", "--port", broker.mqtt_port, "--qos", 1, "--messages", 10_000, "--prefix", "after"))
-    half = [[rss for at, rss in samples if (at > seconds / 2) == later] for later in (False, True)]
-    first, second = max(half[0]), max(half[1])
+    resident = [mib for _, mib in samples]
+    first, second = max(resident[: len(resident) // 2]), max(resident[len(resident) // 2 :])
     if second > first * ALLOWED_GROWTH + ALLOWED_GROWTH_MIB:
         raise Failure(f"memory grows under overload: {first:.0f} MiB in the first half, then {second:.0f} MiB")
     return {

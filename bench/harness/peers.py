@@ -147,6 +147,7 @@ class Packaged(Peer):
     """A broker of MQTT with a configuration file; keeps what it writes in a directory of its own."""
 
     program = ""
+    suffix = "conf"  # of the configuration file
 
     def path(self) -> str | None:
         return shutil.which(self.program, path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -165,7 +166,7 @@ class Packaged(Peer):
         folder, port = setup.folder / self.name, free_port()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        file = folder / f"{self.name}.conf"
+        file = folder / f"{self.name}.{self.suffix}"
         file.write_text(self.configuration(port, folder))
         with process(setup, self.name, self.path(), "-c", file) as server:
             ready_s = wait_until(lambda: accepts(port), server, self.name)
@@ -201,6 +202,7 @@ class Nats(Packaged):
 
 class Rumqttd(Packaged):
     name = program = "rumqttd"
+    suffix = "toml"
     settings = "its own default configuration with room for more connections"
     release = "0.20.0"
 

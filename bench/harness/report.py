@@ -6,14 +6,21 @@ from .results import Results
 from .rows import Group, Row
 
 
+WHOLE = "{:,.0f}"
+
+
 @dataclass(frozen=True)
 class Figure:
     title: str
-    form: str = "{:,.0f}"
+    form: str = WHOLE
     divisor: float = 1
 
     def text(self, value: float | None) -> str:
-        return "-" if value is None else self.form.format(value / self.divisor)
+        if value is None:
+            return "-"
+        scaled = value / self.divisor
+        small = self.form == WHOLE and 0 < abs(scaled) < 10
+        return f"{scaled:.2g}" if small else self.form.format(scaled)
 
 
 FIGURES = {
@@ -77,8 +84,9 @@ class GroupReport:
         return ours / base if ours and base else None
 
     def missed_gates(self) -> list[str]:
+        """None when the base was left out of the run."""
         missed = []
-        for row in self.rows:
+        for row in self.rows if self.group.base in self.brokers else []:
             reached = self.subject_ratio(row, self.group.figures[0])
             if row.gate and (reached is None or reached < row.gate):
                 told = "no figure" if reached is None else f"{reached:.2f}"

@@ -46,8 +46,13 @@ class Chosen:
 
 
 def rotated(items: list, by: int) -> list:
-    by %= len(items)
+    by %= max(len(items), 1)
     return items[by:] + items[:by]
+
+
+def ours(peer: Peer) -> bool:
+    """What fails there fails the whole; others may be broken."""
+    return peer.name.startswith(("sluice", "floor"))
 
 
 def run_group(chosen: Chosen, setup: Setup, generator: list[str], options: argparse.Namespace, results: Results, say) -> None:
@@ -56,21 +61,24 @@ def run_group(chosen: Chosen, setup: Setup, generator: list[str], options: argpa
 
     with contextlib.ExitStack() as running:
         brokers: dict[str, Broker] = {}
-        if not chosen.group.fresh:
-            brokers = {peer.name: running.enter_context(peer.run(setup)) for peer in chosen.peers}
-            if chosen.group.name == "kafka":
-                for broker in brokers.values():
-                    say(f"{broker.name}: records that warm it up")
-                    measure.warm_kafka(run_of(1), broker)
+        for peer in [] if chosen.group.fresh else chosen.peers:
+            try:
+                brokers[peer.name] = running.enter_context(peer.run(setup))
+                if chosen.group.name == "kafka":
+                    say(f"{peer.name}: records that warm it up")
+                    measure.warm_kafka(run_of(1), brokers[peer.name])
+            except Failure as failure:
+                results.fail((chosen.group.name, "start", peer.name), failure, ours(peer))
+        peers = [peer for peer in chosen.peers if chosen.group.fresh or peer.name in brokers]
         for round_ in chosen.rounds(options.rounds):
             for row in chosen.rows:
-                for peer in rotated(chosen.peers_of(row, chosen.peers), round_):
+                for peer in rotated(chosen.peers_of(row, peers), round_):
                     say(f"round {round_}: {chosen.group.name}/{row.name}, {peer.name}")
                     key = (chosen.group.name, row.name, peer.name)
                     try:
                         results.add(round_, key, one_run(run_of(round_), row, peer, setup, brokers.get(peer.name)))
-                    except Failure as failure:
-                        results.fail(key, failure, ours=peer.name.startswith(("sluice", "floor")))
+                    except (Failure, OSError) as failure:  # OSError: no such process any more
+                        results.fail(key, failure, ours(peer))
 
 
 def one_run(run: Run, row: Row, peer: Peer, setup: Setup, broker: Broker | None) -> measure.Figures:
