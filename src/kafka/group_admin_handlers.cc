@@ -62,7 +62,7 @@ void ask_each(Call& call, const std::vector<std::string_view>& groups, const T& 
           }
           collected->end();
         },
-        [take](std::vector<Indexed<T>> answers) {
+        [take](std::vector<Indexed<T>>&& answers) {
           for (auto& [index, value] : answers) take(index, std::move(value));
         });
   }
