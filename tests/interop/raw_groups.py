@@ -5,7 +5,8 @@ import struct
 
 from support.waiting import DEADLINE_S
 
-OFFSET_COMMIT, OFFSET_FETCH, JOIN_GROUP, HEARTBEAT, SYNC_GROUP, DELETE_GROUPS, OFFSET_DELETE = 8, 9, 11, 12, 14, 42, 47
+OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT, SYNC_GROUP = 8, 9, 10, 11, 12, 14
+DELETE_GROUPS, OFFSET_DELETE = 42, 47
 NOBODY = (-1, "")  # generation and member id of a commit without a member
 
 
@@ -26,6 +27,11 @@ def array(items):
 def subscription(topic):
     """ConsumerProtocolSubscription, version 0, without user data."""
     return struct.pack(">h", 0) + array([text(topic)]) + struct.pack(">i", -1)
+
+
+def assignment(topic):
+    """ConsumerProtocolAssignment, version 0: partition 0 of `topic`."""
+    return struct.pack(">h", 0) + array([text(topic) + array([struct.pack(">i", 0)])]) + struct.pack(">i", -1)
 
 
 class Answer:
@@ -62,6 +68,10 @@ class RawGroup:
         (size,) = struct.unpack(">i", self._stream.read(4))
         return Answer(self._stream.read(size))
 
+    def has_coordinator(self):
+        """Whether there is one; the first question makes Kafka create the topic of its offsets."""
+        return self._call(FIND_COORDINATOR, 0, self._group).number("h") == 0
+
     def join(self, topic, member="", instance=None, rebalance_ms=6000, session_ms=6000):
         """(error, generation, member id)"""
         protocols = array([text("range") + sized(subscription(topic))])
@@ -77,8 +87,8 @@ class RawGroup:
         answer.text(), answer.text()
         return error, generation, answer.text()
 
-    def sync(self, generation, member, instance=None):
-        assignments = array([text(member) + sized(b"all")])
+    def sync(self, topic, generation, member, instance=None):
+        assignments = array([text(member) + sized(assignment(topic))])
         static = text(instance) if instance else b""
         answer = self._call(
             SYNC_GROUP,

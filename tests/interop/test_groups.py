@@ -35,8 +35,8 @@ def name():
 @pytest.fixture
 def group(bootstrap, name):
     raw = RawGroup(bootstrap, name)
-    # The first request about a group makes Kafka create the topic of its offsets.
-    eventually(lambda: raw.committed("t")[0] == NONE, "the coordinator answers")
+    eventually(raw.has_coordinator, "there is a coordinator")
+    eventually(lambda: raw.committed("t")[0] == NONE, "it has read what it knows")
     yield raw
     raw.close()
 
@@ -44,7 +44,7 @@ def group(bootstrap, name):
 def enter(group, **who):
     error, generation, member = group.join("t", **who)
     assert error == NONE
-    assert group.sync(generation, member, who.get("instance")) == NONE
+    assert group.sync("t", generation, member, who.get("instance")) == NONE
     return generation, member
 
 
@@ -77,7 +77,7 @@ def test_commits_of_wrong_generations_and_strangers_are_fenced(group):
     assert group.commit(generation, "stranger", "t", 2) == UNKNOWN_MEMBER_ID
     assert group.commit(*NOBODY, "t", 2) == UNKNOWN_MEMBER_ID
     assert group.heartbeat(generation + 1, member) == ILLEGAL_GENERATION
-    assert group.sync(generation + 1, member) == ILLEGAL_GENERATION
+    assert group.sync("t", generation + 1, member) == ILLEGAL_GENERATION
     assert group.committed("t") == (NONE, 1)
 
 
