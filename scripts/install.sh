@@ -34,28 +34,30 @@ install_packages() {
   keep_broker_stopped "${as_root[@]}" -- "$@"
 }
 
-# Debian starts a packaged service when it installs it. A mosquitto that we bring must not sit on the MQTT port, so
-# it is masked while it is being installed, and disabled, but no longer masked, afterwards.
+# Debian starts a packaged service when it installs it. A broker that we bring must not sit on its port, so it is masked
+# while it is being installed, and disabled, but no longer masked, afterwards.
 keep_broker_stopped() {
-  local -a as_root=() systemd=()
+  local -a as_root=() systemd=() brokers=()
+  local broker
   while [ "$1" != -- ]; do as_root+=("$1"); shift; done
   shift
-  local brings_broker=no
-  [[ " $* " == *" mosquitto "* ]] && brings_broker=yes
+  for broker in mosquitto nats-server; do
+    [[ " $* " != *" $broker "* ]] || brokers+=("$broker")
+  done
   [ -d /run/systemd/system ] && systemd=("${as_root[@]}" systemctl)
-  if [ $brings_broker = yes ] && [ ${#systemd[@]} -gt 0 ]; then
-    "${systemd[@]}" mask mosquitto.service
+  if [ ${#systemd[@]} -gt 0 ]; then
+    for broker in "${brokers[@]}"; do "${systemd[@]}" mask "$broker.service"; done
   fi
   local status=0
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" || status=$?
-  if [ $brings_broker = yes ]; then
+  for broker in "${brokers[@]}"; do
     if [ ${#systemd[@]} -gt 0 ]; then
-      "${systemd[@]}" unmask mosquitto.service
-      "${systemd[@]}" disable --now mosquitto.service || true
-    elif [ -x /etc/init.d/mosquitto ]; then
-      "${as_root[@]}" /etc/init.d/mosquitto stop || true
+      "${systemd[@]}" unmask "$broker.service"
+      "${systemd[@]}" disable --now "$broker.service" || true
+    elif [ -x "/etc/init.d/$broker" ]; then
+      "${as_root[@]}" "/etc/init.d/$broker" stop || true
     fi
-  fi
+  done
   [ $status -eq 0 ] || die "apt could not install: $*"
 }
 

@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 1")
     parser.add_argument("--quick", action="store_true", help="one round of a quarter of the messages")
     parser.add_argument("--scale", type=float, help="share of the messages and of the time; default 1, with --quick 0.25")
-    parser.add_argument("--pin", action="store_true", help="servers on processor 0, load generators on processor 1")
+    parser.add_argument("--pin", action="store_true", help="servers on processor 0, load generators on 1; not for two shards")
     parser.add_argument("--without", metavar="BROKER", action="append", default=[], help="leave one out; may be repeated")
     parser.add_argument("--bin", type=Path, default=machine.ROOT / "build/release/bin", help="the programs to measure")
     parser.add_argument("--write-docs", action="store_true", help="put tables and plots into docs/benchmarks.md")
@@ -94,7 +94,7 @@ def measure(options: argparse.Namespace, chosen: list[Chosen]) -> Results:
     shutil.rmtree(machine.WORK, ignore_errors=True)
     machine.WORK.mkdir(parents=True)
     machine.allow_many_files()
-    setup = Setup(options.bin, machine.WORK, machine.pinned(0) if options.pin else [])
+    setup = Setup(options.bin, machine.WORK)
     missing = missing_peers(chosen)
     chosen = [Chosen(part.group, part.rows, [peer for peer in part.peers if peer.name not in missing]) for part in chosen]
     peers = {peer.name: peer for part in chosen for peer in part.peers}
@@ -104,7 +104,7 @@ def measure(options: argparse.Namespace, chosen: list[Chosen]) -> Results:
         results.notes.append(f"without {name}: {reason}")
     say(machine.touch_free_memory(options.scale))
     for part in chosen:
-        run_group(part, setup, machine.pinned(1) if options.pin else [], options, results, say)
+        run_group(part, setup, options, results, say)
     return results
 
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .machine import ROOT
@@ -40,7 +40,7 @@ class Setup:
 
     bin: Path  # our programs
     folder: Path  # for data, configuration and logs
-    before: list[str]  # the beginning of the command, such as that of taskset
+    before: list[str] = field(default_factory=list)  # the beginning of the command, such as that of taskset
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import machine, measure
 from .faces import kafka_to_mqtt, mqtt_to_kafka
@@ -55,7 +55,11 @@ def ours(peer: Peer) -> bool:
     return peer.name.startswith(("sluice", "floor"))
 
 
-def run_group(chosen: Chosen, setup: Setup, generator: list[str], options: argparse.Namespace, results: Results, say) -> None:
+def run_group(chosen: Chosen, setup: Setup, options: argparse.Namespace, results: Results, say) -> None:
+    pin = options.pin and chosen.group.pin
+    setup = replace(setup, before=machine.pinned(0) if pin else [])
+    generator = machine.pinned(1) if pin else []
+
     def run_of(round_: int) -> Run:
         return Run(setup, generator, options.scale * (1 if round_ else WARM_UP_SHARE), options.scale, round_)
 

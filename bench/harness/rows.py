@@ -37,6 +37,7 @@ class Group:
     base: str = ""
     fresh: bool = False  # each run has a broker of its own, just started
     rounds_max: int = 100
+    pin: bool = True  # may its servers be kept on one processor
     note: str = ""
 
 
@@ -115,6 +116,7 @@ SHARDS = Group(
     figures=("per_cpu_s",),
     details=RATES,
     subject="sluice 2 shards",
+    pin=False,
     base="sluice 1 shard",
     note="The kernel spreads connections over the shards. Where one publisher landed is seen from which shards' threads "
     "worked; it is tried until it landed where the row says.",
