@@ -12,5 +12,7 @@ packages_run=(mosquitto-clients kcat)                      # the clients that `.
 packages_test=(mosquitto-clients kcat python3-venv openssl default-jdk-headless:javac maven:mvn)
 packages_interop=(golang-go:go nodejs:node npm:npm)        # beside those of the tests
 packages_bench=(mosquitto default-jdk-headless:javac maven:mvn python3)
+packages_instructions=(libbenchmark-dev valgrind python3)
+packages_profile=(linux-perf python3)
 packages_lint=(clang-19 clang-tidy-19 clang-format-19)
 packages_fuzz=(clang-19 libclang-rt-19-dev)
