@@ -36,6 +36,10 @@ enum class OpenMode : std::uint8_t {
   read,       // must exist
   write,      // read and write; created if missing
   write_new,  // read and write; created, or cut to nothing if it exists
+  // As write, but past the page cache where the file system can do that, for much that is written
+  // and hardly ever read; from front to back, or in whole blocks of 4 KiB: what stood behind a
+  // write in its last block is replaced by zeros, which count in the size that others see.
+  write_direct,
 };
 
 // A directory tree: the data directory of a hub. Paths are relative to its root, use '/', and "" is

@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "base/assert.h"
+#include "base/direct_file.h"
 #include "base/disk.h"
 #include "base/random.h"
 
@@ -141,12 +142,23 @@ int open_flags(OpenMode mode) {
     case OpenMode::read:
       return O_RDONLY;
     case OpenMode::write:
+    case OpenMode::write_direct:
       return O_RDWR | O_CREAT;
     case OpenMode::write_new:
       return O_RDWR | O_CREAT | O_TRUNC;
   }
   SLUICE_ASSERT(false && "no such open mode");
   return 0;
+}
+
+// Whether blocks of ours are good enough for direct I/O on this file; kernels before 6.1 don't
+// tell.
+bool takes_direct_blocks(int fd) {
+  struct statx status{};
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) < 0) return true;
+  if ((status.stx_mask & STATX_DIOALIGN) == 0) return true;
+  const auto fits = [](std::uint32_t align) { return align > 0 && direct_block % align == 0; };
+  return fits(status.stx_dio_mem_align) && fits(status.stx_dio_offset_align);
 }
 
 // Where the kernel does not tell (some sandboxes), every start counts as a new boot: the careful
@@ -162,10 +174,14 @@ class OsDisk final : public Disk {
   explicit OsDisk(std::string root) : root_(std::move(root)), boot_id_(read_boot_id()) {}
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
-    std::string full = full_path(path);
-    const int fd = retry([&] { return ::open(full.c_str(), open_flags(mode) | O_CLOEXEC, 0640); });
+    const std::string full = full_path(path);
+    const int fd = open_file(full, open_flags(mode));
     if (fd < 0) return os_error("open", full, errno);
-    return std::make_unique<OsFile>(fd, std::move(full));
+    auto file = std::make_unique<OsFile>(fd, full);
+    if (mode != OpenMode::write_direct || !takes_direct_blocks(fd)) return file;
+    const int direct = open_file(full, O_WRONLY | O_DIRECT);
+    if (direct < 0) return file;  // this file system has no direct I/O
+    return std::make_unique<DirectFile>(std::move(file), std::make_unique<OsFile>(direct, full));
   }
 
   Result<void> make_dirs(const std::string& path) override { return make_dirs_at(full_path(path)); }
@@ -232,6 +248,10 @@ class OsDisk final : public Disk {
   std::string boot_id() override { return boot_id_; }
 
  private:
+  static int open_file(const std::string& path, int flags) {
+    return retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0640); });
+  }
+
   [[nodiscard]] std::string full_path(const std::string& path) const {
     return path.empty() ? root_ : root_ + '/' + path;
   }

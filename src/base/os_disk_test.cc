@@ -70,6 +70,74 @@ TEST_F(OsDiskTest, CutsAndGrowsAFileWithZeroes) {
   EXPECT_EQ(text_of("f"), std::string("a\0\0", 3));
 }
 
+// What is written to a direct file, and what the file then holds.
+class DirectFileTest : public OsDiskTest {
+ protected:
+  void write(std::size_t count) {
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i)
+      text += static_cast<char>('a' + (written_.size() + i) % 23);
+    const std::array pieces{as_bytes(text).first(count / 3), as_bytes(text).subspan(count / 3)};
+    ASSERT_TRUE(file_->write_at(written_.size(), pieces));
+    written_ += text;
+  }
+  // As another reader of the file sees it, but for the zeros that fill its last block.
+  std::string content() {
+    const Buffer bytes = read_file(*disk_, "f", 64 << 20).value();
+    EXPECT_LT(bytes.size() - written_.size(), 4096u);
+    for (const auto byte : Bytes(bytes).subspan(written_.size())) EXPECT_EQ(byte, std::byte{0});
+    return std::string(as_text(Bytes(bytes).first(written_.size())));
+  }
+
+  std::unique_ptr<File> file_ = open("f", OpenMode::write_direct);
+  std::string written_;
+};
+
+TEST_F(DirectFileTest, PiecesOfAnySizeComeOutAsTheyWentIn) {
+  for (const std::size_t count : {1u, 4095u, 1u, 10'000u, 4096u, 3'000'000u, 7u, 1'048'576u})
+    write(count);
+  EXPECT_EQ(file_->size().value(), written_.size());
+  ASSERT_TRUE(file_->sync());
+  EXPECT_EQ(content(), written_);
+}
+
+TEST_F(DirectFileTest, OnlyOthersSeeTheZerosBehindTheEnd) {
+  write(5000);
+  Buffer out(9000);
+  EXPECT_EQ(file_->size().value(), 5000u);
+  ASSERT_EQ(file_->read_at(0, out).value(), 5000u);
+  EXPECT_EQ(as_text(Bytes(out).first(5000)), written_);
+  EXPECT_EQ(content(), written_);
+}
+
+TEST_F(DirectFileTest, WritingGoesOnWhereAnEarlierObjectStopped) {
+  write(5001);
+  ASSERT_TRUE(file_->sync());
+  file_ = open("f", OpenMode::write_direct);
+  ASSERT_TRUE(file_->truncate(5001));
+  write(9000);
+  ASSERT_TRUE(file_->sync());
+  EXPECT_EQ(content(), written_);
+}
+
+TEST_F(DirectFileTest, WhatIsCutIsWrittenAnew) {
+  write(10'000);
+  ASSERT_TRUE(file_->truncate(6001));
+  written_.resize(6001);
+  EXPECT_EQ(file_->size().value(), 6001u);
+  write(3000);
+  ASSERT_TRUE(file_->sync());
+  EXPECT_EQ(content(), written_);
+}
+
+TEST_F(DirectFileTest, WhatIsLeftOutIsZero) {
+  write(5000);
+  const Bytes piece = as_bytes("later");
+  ASSERT_TRUE(file_->write_at(20'000, {&piece, 1}));
+  written_ += std::string(15'000, '\0') + "later";
+  EXPECT_EQ(content(), written_);
+}
+
 TEST_F(OsDiskTest, NamesThePathAndTheFullDiskInErrors) {
   auto devices = open_os_disk("/dev").value();
   auto full = devices->open("full", OpenMode::write).value();

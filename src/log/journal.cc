@@ -19,6 +19,12 @@ constexpr std::uint64_t entry_size_max = 4 * 1024 * 1024;
 
 const std::array<std::byte, journal_block> zero_block{};
 
+// Without a sync the page cache answers sooner than a device.
+OpenMode open_mode(const Journal::Config& config) {
+  const bool direct = config.direct_io && config.durability == Durability::disk;
+  return direct ? OpenMode::write_direct : OpenMode::write;
+}
+
 Bytes zeros(std::size_t size) { return Bytes(zero_block).first(size); }
 
 }  // namespace
@@ -52,7 +58,7 @@ Result<bool> JournalFiles::zero_step(std::uint32_t number, std::uint64_t size) {
 Result<File*> JournalFiles::open(std::uint32_t number) {
   auto& file = files_[number];
   if (!file) {
-    SLUICE_TRY_ASSIGN(auto opened, disk_.open(journal_path(shard_, number), OpenMode::write));
+    SLUICE_TRY_ASSIGN(auto opened, disk_.open(journal_path(shard_, number), mode_));
     SLUICE_TRY(disk_.sync_dir(journal_dir(shard_)));
     file = std::move(opened);
   }
@@ -75,7 +81,7 @@ Journal::Journal(runtime::Loop& loop, Disk& disk, Metrics& metrics, Config confi
     : loop_(loop),
       config_(config),
       owner_(owner),
-      files_(std::make_shared<JournalFiles>(disk, config.shard, config.files)),
+      files_(std::make_shared<JournalFiles>(disk, config.shard, config.files, open_mode(config))),
       helper_(loop, "journal"),
       sync_seconds_(
           metrics.histogram("sluice_log_fsync_seconds",

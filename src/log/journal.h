@@ -50,8 +50,8 @@ class JournalOwner {
 // The journal files as the helper sees them. Blocking, on the journal's helper only.
 class JournalFiles {
  public:
-  JournalFiles(Disk& disk, std::uint32_t shard, std::uint32_t count)
-      : disk_(disk), shard_(shard), files_(count) {}
+  JournalFiles(Disk& disk, std::uint32_t shard, std::uint32_t count, OpenMode mode)
+      : disk_(disk), shard_(shard), mode_(mode), files_(count) {}
 
   struct Write {
     std::uint32_t file = 0;
@@ -73,6 +73,7 @@ class JournalFiles {
 
   Disk& disk_;
   std::uint32_t shard_;
+  OpenMode mode_;
   std::vector<std::unique_ptr<File>> files_;
 };
 
@@ -91,6 +92,7 @@ class Journal {
     std::uint32_t files = 4;
     std::uint64_t file_size = 64ull << 20;
     Durability durability = Durability::disk;
+    bool direct_io = true;
   };
   Journal(runtime::Loop& loop, Disk& disk, Metrics& metrics, Config config, JournalOwner& owner);
 

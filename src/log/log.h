@@ -23,6 +23,7 @@ enum class Durability : std::uint8_t {
 
 struct Options {
   Durability durability = Durability::disk;
+  bool direct_io = true;  // past the page cache: segments, and the journal if it is synced
   std::uint64_t segment_size = 64ull << 20;
   std::uint64_t journal_size = 64ull << 20;  // of one journal file
   std::uint32_t journal_files = 4;           // per shard

@@ -177,14 +177,14 @@ Result<SegmentStore::OpenSegment*> SegmentStore::open(const Key& key, bool writa
     open_.splice(open_.end(), open_, found->second);
     if (found->second->writable || !writable) return &*found->second;
     SLUICE_TRY_ASSIGN(found->second->file,
-                      disk_.open(segment_path(key.partition, key.segment), OpenMode::write));
+                      disk_.open(segment_path(key.partition, key.segment), write_mode_));
     found->second->writable = true;
     return &*found->second;
   }
   make_room();
   OpenSegment segment{.key = key, .file = nullptr, .writable = writable, .index = {}};
   SLUICE_TRY_ASSIGN(segment.file, disk_.open(segment_path(key.partition, key.segment),
-                                             writable ? OpenMode::write : OpenMode::read));
+                                             writable ? write_mode_ : OpenMode::read));
   open_.push_back(std::move(segment));
   by_key_[key] = std::prev(open_.end());
   return &open_.back();

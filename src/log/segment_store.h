@@ -57,8 +57,9 @@ struct SegmentRange {
 // good. Format:  docs/formats/segment.md
 class SegmentStore {
  public:
-  SegmentStore(Disk& disk, std::uint32_t open_files_max)
-      : disk_(disk), open_files_max_(open_files_max) {}
+  // `write_mode` is write or write_direct.
+  SegmentStore(Disk& disk, std::uint32_t open_files_max, OpenMode write_mode = OpenMode::write)
+      : disk_(disk), open_files_max_(open_files_max), write_mode_(write_mode) {}
 
   // May be repeated after a failure.
   Result<void> write(const SegmentWrite& write);
@@ -120,6 +121,7 @@ class SegmentStore {
 
   Disk& disk_;
   std::uint32_t open_files_max_;
+  OpenMode write_mode_;
   Open open_;  // the least recently used first
   std::unordered_map<Key, Open::iterator, KeyHash> by_key_;
   std::set<std::string> dirty_dirs_;

@@ -87,6 +87,7 @@ struct Config {
 
   struct Log {
     std::string durability;
+    bool direct_io;
     Milliseconds retention;
     std::uint64_t retention_bytes;
     Milliseconds retention_interval;

@@ -198,6 +198,11 @@ const std::array table{
            "system has it, which "
            "survives a killed process but not a lost machine.",
            [](Config& c) -> Field { return ChoiceField{&c.log.durability, {"disk", "os"}}; }},
+    Option{"log.direct_io", "true",
+           "Write past the page cache of the operating system: less work per byte, and steadier. "
+           "`false` helps where readers that are further behind than `log.tail_cache` meet a slow "
+           "disk. A file system without direct I/O is written as with `false`.",
+           [](Config& c) -> Field { return BoolField{&c.log.direct_io}; }},
     Option{"log.retention", "7d",
            "How long a stream keeps its records, unless it says otherwise. `0s`: for ever.",
            [](Config& c) -> Field {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/direct_file.h"
 #include "sim/unsynced_content.h"
 
 namespace sluice::sim {
@@ -178,7 +179,10 @@ Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenMode mo
     node = std::make_shared<FileNode>();
     set_name(*dir, name, node, dir->unsynced.emplace_back());
   }
-  auto file = std::make_unique<OpenFile>(*this, path, std::move(node), mode != OpenMode::read);
+  auto file = std::make_unique<OpenFile>(*this, path, node, mode != OpenMode::read);
+  if (mode == OpenMode::write_direct)
+    return std::make_unique<DirectFile>(std::move(file),
+                                        std::make_unique<OpenFile>(*this, path, node, true));
   if (mode == OpenMode::write_new) SLUICE_TRY(file->truncate(0));
   return file;
 }
