@@ -85,13 +85,16 @@ class TestSubscriber final : public SubscriberSink {
   std::size_t on_records(std::string_view prefix, const log::BlockRef& block,
                          std::span<const Delivery> deliveries, Origin origin) override {
     std::size_t taken = 0;
-    for (; taken < deliveries.size() && room_ > 0; ++taken, --room_) {
-      const log::Record& record = block->records()[deliveries[taken].record];
-      got.push_back({std::string(prefix) + std::string(as_text(block->key(record))),
-                     std::string(as_text(block->value(record))),
-                     deliveries[taken].grant->qos,
-                     {deliveries[taken].grant->ids.begin(), deliveries[taken].grant->ids.end()},
-                     origin});
+    for (const auto& [first, count, grant] : deliveries) {
+      for (std::uint32_t i = first; i < first + count; ++i, ++taken, --room_) {
+        if (room_ == 0) return taken;
+        const log::Record& record = block->records()[i];
+        got.push_back({std::string(prefix) + std::string(as_text(block->key(record))),
+                       std::string(as_text(block->value(record))),
+                       grant->qos,
+                       {grant->ids.begin(), grant->ids.end()},
+                       origin});
+      }
     }
     return taken;
   }

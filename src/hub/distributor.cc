@@ -15,6 +15,12 @@ constexpr Logger logger("hub");
 constexpr std::size_t read_size = 256 << 10;  // of the log, per step of a sweep
 constexpr runtime::Duration retry_delay = std::chrono::seconds(1);
 
+bool have_equal_keys(const log::Block& block, const log::Record& a, const log::Record& b) {
+  return a.key_hash == b.key_hash &&
+         (a.key_at == log::Record::none) == (b.key_at == log::Record::none) &&
+         std::ranges::equal(block.key(a), block.key(b));
+}
+
 Offset offset_of(const log::Block& block, const log::Record& record) {
   return block.from() + record.offset_delta;
 }
@@ -317,18 +323,31 @@ void Distributor::hand_out(Source& source, const stream::BlockRef& block, Reader
 
 void Distributor::collect(Source& source, const log::Block& block, Readers readers) {
   const auto records = block.records();
+  std::uint32_t first = 0;
+  for (std::uint32_t i = 1; i <= records.size(); ++i) {
+    if (i < records.size() && have_equal_keys(block, records[first], records[i])) continue;
+    collect_alike(source, block, first, i - first, readers);
+    first = i;
+  }
+}
+
+// Records of one topic that follow each other.
+void Distributor::collect_alike(Source& source, const log::Block& block, std::uint32_t first,
+                                std::uint32_t count, Readers readers) {
+  const log::Record& record = block.records()[first];
+  if (record.key_at == log::Record::none) return note_undeliverable(source, count);
   const Subscriptions::Scope scope{source.prefix, source.partition.stream.value, source.wildcards};
-  for (std::uint32_t i = 0; i < records.size(); ++i) {
-    const log::Record& record = records[i];
-    if (record.key_at == log::Record::none) {
-      note_undeliverable(source);
+  const Matched& matched = subscriptions_.match(scope, block.key(record), record.key_hash);
+  if (!matched.deliverable) note_undeliverable(source, count);
+  const bool all_new = readers == Readers::at_tail && block.from() >= source.next;
+  for (const Target& target : matched.targets) {
+    if (all_new && !target.no_local && !subscriptions_.at(target.subscriber).lag) {
+      offer(target.subscriber, {first, count, &target.grant});
       continue;
     }
-    const Matched& matched = subscriptions_.match(scope, block.key(record), record.key_hash);
-    if (!matched.deliverable) note_undeliverable(source);
-    for (const Target& target : matched.targets)
-      if (const Target* wanted = narrow(source, block, record, target, readers))
-        offer(target.subscriber, i, wanted->grant);
+    for (std::uint32_t i = first; i < first + count; ++i)
+      if (const Target* wanted = narrow(source, block, block.records()[i], target, readers))
+        offer(target.subscriber, {i, 1, &wanted->grant});
   }
 }
 
@@ -361,7 +380,7 @@ const Target* Distributor::narrow(const Source& source, const log::Block& block,
   return wanted;
 }
 
-void Distributor::offer(std::uint32_t subscriber, std::uint32_t record, const Grant& grant) {
+void Distributor::offer(std::uint32_t subscriber, const Delivery& delivery) {
   if (subscriber >= offered_at_.size()) offered_at_.resize(subscriber + 1);
   std::uint32_t& place = offered_at_[subscriber];
   if (place == 0) {
@@ -369,7 +388,13 @@ void Distributor::offer(std::uint32_t subscriber, std::uint32_t record, const Gr
     offered_[offered_count_].handle = subscriptions_.handle(subscriber);
     place = static_cast<std::uint32_t>(++offered_count_);
   }
-  offered_[place - 1].deliveries.push_back({record, &grant});
+  auto& deliveries = offered_[place - 1].deliveries;
+  const bool goes_on = !deliveries.empty() && deliveries.back().grant == delivery.grant &&
+                       deliveries.back().record + deliveries.back().count == delivery.record;
+  if (goes_on)
+    deliveries.back().count += delivery.count;
+  else
+    deliveries.push_back(delivery);
 }
 
 void Distributor::deliver(Source& source, const stream::BlockRef& block) {
@@ -383,8 +408,8 @@ void Distributor::deliver(Source& source, const stream::BlockRef& block) {
       const std::size_t taken =
           subscriber->sink->on_records(prefix, block, deliveries, Origin::log);
       Source* still = find(partition);
-      if (taken < deliveries.size() && still)
-        start_lag(*still, handle, offset_of(*block, block->records()[deliveries[taken].record]),
+      if (taken < count_records(deliveries) && still)
+        start_lag(*still, handle, offset_of(*block, block->records()[record_at(deliveries, taken)]),
                   true);
     }
     deliveries.clear();
@@ -392,8 +417,8 @@ void Distributor::deliver(Source& source, const stream::BlockRef& block) {
   offered_count_ = 0;
 }
 
-void Distributor::note_undeliverable(Source& source) {
-  undeliverable_.add();
+void Distributor::note_undeliverable(Source& source, std::uint32_t count) {
+  undeliverable_.add(count);
   if (std::exchange(source.warned, true)) return;
   logger.warn("records without a usable topic are not delivered to MQTT",
               {{"stream", source.stream},

@@ -99,9 +99,11 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   [[nodiscard]] const Target* narrow(const Source& source, const log::Block& block,
                                      const log::Record& record, const Target& target,
                                      Readers readers);
-  void offer(std::uint32_t subscriber, std::uint32_t record, const Grant& grant);
+  void collect_alike(Source& source, const log::Block& block, std::uint32_t first,
+                     std::uint32_t count, Readers readers);
+  void offer(std::uint32_t subscriber, const Delivery& delivery);
   void deliver(Source& source, const stream::BlockRef& block);
-  void note_undeliverable(Source& source);
+  void note_undeliverable(Source& source, std::uint32_t count);
 
   void start_lag(Source& source, Handle handle, Offset next, bool blocked);
   void join_tail(Source& source, Handle handle);

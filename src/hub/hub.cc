@@ -14,6 +14,18 @@ namespace {
 constexpr Logger logger("hub");
 }
 
+std::size_t count_records(std::span<const Delivery> deliveries) {
+  std::size_t count = 0;
+  for (const Delivery& delivery : deliveries) count += delivery.count;
+  return count;
+}
+
+std::uint32_t record_at(std::span<const Delivery> deliveries, std::size_t nth) {
+  auto delivery = deliveries.begin();
+  for (; nth >= delivery->count; ++delivery) nth -= delivery->count;
+  return delivery->record + static_cast<std::uint32_t>(nth);
+}
+
 class Hub::Impl final : public stream::CatalogueSink {
  public:
   Impl(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream,

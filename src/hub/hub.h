@@ -43,10 +43,15 @@ struct Grant {
   std::span<const std::uint32_t> ids;  // MQTT 5 subscription identifiers, of all that match
 };
 
+// Neighbouring records of a block that a subscriber gets alike.
 struct Delivery {
-  std::uint32_t record;  // index into block.records()
-  const Grant* grant;    // valid during the call
+  std::uint32_t record;  // index of the first into block.records()
+  std::uint32_t count;
+  const Grant* grant;  // valid during the call
 };
+std::size_t count_records(std::span<const Delivery> deliveries);
+// The index of the `nth` of them into block.records(), counted from 0.
+std::uint32_t record_at(std::span<const Delivery> deliveries, std::size_t nth);
 
 enum class Origin : std::uint8_t { log, retained };
 
@@ -54,10 +59,11 @@ enum class Origin : std::uint8_t { log, retained };
 class SubscriberSink {
  public:
   // Records of one block that match, in order; the topic of each is `prefix` followed by the
-  // record's key. Returns how many were taken, from the front. Fewer than all: the subscriber now
-  // lags; it gets the rest, read from the log again, after it has called Hub::resume().
-  // With Origin::retained the block is no batch of the log but a portion of the retained messages
-  // that a new subscription asked for; they come before anything later of that subscription.
+  // record's key. Returns how many records were taken, from the front. Fewer than all: the
+  // subscriber now lags; it gets the rest, read from the log again, after it has called
+  // Hub::resume(). With Origin::retained the block is no batch of the log but a portion of the
+  // retained messages that a new subscription asked for; they come before anything later of that
+  // subscription.
   virtual std::size_t on_records(std::string_view prefix, const log::BlockRef& block,
                                  std::span<const Delivery> deliveries, Origin origin) = 0;
 

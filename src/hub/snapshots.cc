@@ -185,14 +185,14 @@ bool Snapshots::deliver(Handle handle, std::uint64_t id, Partition partition,
   deliveries_.clear();
   for (std::uint32_t i = 0; i < records.size(); ++i)
     if (!options.no_local || publisher_of(*block, records[i]) != subscriber.session)
-      deliveries_.push_back({i, &grant});
+      deliveries_.push_back({i, 1, &grant});
   if (deliveries_.empty()) return true;
   const std::size_t taken =
       subscriber.sink->on_records(router_.prefix_of(*stream), block, deliveries_, Origin::retained);
   Snapshot* snapshot = find(handle, id);
-  if (!snapshot || taken >= deliveries_.size()) return true;
+  if (!snapshot || taken >= count_records(deliveries_)) return true;
   subscriptions_.find(handle)->lag->blocked = true;
-  snapshot->from = latest::place_of(*block, records[deliveries_[taken].record]);
+  snapshot->from = latest::place_of(*block, records[record_at(deliveries_, taken)]);
   snapshot->portion_size = std::max(snapshot->portion_size / 2, portion_size_min);
   return false;
 }

@@ -45,7 +45,7 @@ ConnectionContext::ConnectionContext(runtime::Loop& l, hub::Hub& h, access::Acce
       counters(metrics),
       session{.options = options,
               .counters = counters,
-              .delivery = {.counters = counters, .properties = {}, .encoded = {}},
+              .delivery = {.counters = counters, .properties = {}, .encoded = {}, .shared = {}},
               .properties = {}},
       read_buffer(read_buffer_size),
       wills(loop, hub, options, counters) {}
@@ -285,11 +285,12 @@ std::size_t Connection::on_records(std::string_view prefix, const log::BlockRef&
   WallMs& now = context_.session.delivery.now;
   if (now == 0) now = context_.loop.wall_ms();
   const std::size_t output_max = context_.options.output_max;
+  const std::size_t count = hub::count_records(deliveries);
   std::size_t taken = 0;
   while (!session_.ended()) {
-    const DeliveryBatch batch{prefix, *block, deliveries.subspan(taken), origin};
+    const DeliveryBatch batch{prefix, block, deliveries, origin, taken};
     taken += session_.deliver(batch, sent_ + output_max, output());
-    if (taken == deliveries.size()) return taken;
+    if (taken == count) return taken;
     // A full buffer is sent at once: a client that reads is not to lag because a turn brings much.
     const bool buffer_is_full = unsent() >= output_max;
     if (buffer_is_full) flush();
@@ -298,7 +299,7 @@ std::size_t Connection::on_records(std::string_view prefix, const log::BlockRef&
       return taken;
     }
   }
-  return deliveries.size();
+  return count;
 }
 
 // --- what the session asks

@@ -1,6 +1,7 @@
 #include "mqtt/outbound.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "mqtt/property.h"
 
@@ -42,30 +43,76 @@ void Outbound::configure(const Limits& limits) {
 
 std::size_t Outbound::deliver(const DeliveryBatch& batch, std::size_t out_max, Buffer& out,
                               DeliveryContext& context) {
-  const bool retained = batch.origin == hub::Origin::retained;
-  for (std::size_t i = 0; i < batch.deliveries.size(); ++i) {
-    if (out.size() >= out_max) return i;
-    const auto& [index, grant] = batch.deliveries[i];
-    const log::Record& record = batch.block.records()[index];
-    const bool published_with_retain = (record.flags & log::Record::retain) != 0;
-    OutgoingPublish publish{
-        .topic_prefix = batch.prefix,
-        .topic = as_text(batch.block.key(record)),
-        .payload = batch.block.value(record),
-        .qos = qos_of(*grant, record),
-        // [MQTT-3.3.1-8], [MQTT-3.3.1-12], [MQTT-3.3.1-13]
-        .retain = retained || (grant->retain_as_published && published_with_retain),
-        .properties = {},
-        .subscription_ids = grant->ids,
-    };
-    if ((record.flags & log::Record::has_properties) != 0 &&
-        !add_properties(publish, batch.block, record, context)) {
-      context.counters.dropped_expired.add();
+  if (shares(batch)) {
+    auto state = context.shared.find(batch, version_, context.now);
+    if (state == SharedPackets::State::wanted) state = encode_shared(batch, context);
+    if (state == SharedPackets::State::ready) {
+      const std::size_t count = context.shared.copy(batch.done, out_max, out);
+      context.counters.delivered[0]->add(count);
+      return count;
+    }
+  }
+  std::size_t skip = batch.done;
+  std::size_t taken = 0;
+  for (const auto& [first, count, grant] : batch.deliveries) {
+    if (skip >= count) {
+      skip -= count;
       continue;
     }
-    if (deliver_one(publish, record.key_hash, out, context) == Outcome::full) return i;
+    for (auto i = first + static_cast<std::uint32_t>(std::exchange(skip, 0)); i < first + count;
+         ++i) {
+      if (out.size() >= out_max) return taken;
+      OutgoingPublish publish;
+      const bool expired = !describe(batch, i, *grant, context, publish);
+      if (expired)
+        context.counters.dropped_expired.add();
+      else if (deliver_one(publish, batch.block->records()[i].key_hash, out, context) ==
+               Outcome::full)
+        return taken;
+      ++taken;
+    }
   }
-  return batch.deliveries.size();
+  return taken;
+}
+
+// What a record becomes for this session, but for packet id and topic alias. False: it has expired.
+bool Outbound::describe(const DeliveryBatch& batch, std::uint32_t index, const hub::Grant& grant,
+                        DeliveryContext& context, OutgoingPublish& publish) const {
+  const log::Block& block = *batch.block;
+  const log::Record& record = block.records()[index];
+  const bool published_with_retain = (record.flags & log::Record::retain) != 0;
+  publish.topic_prefix = batch.prefix;
+  publish.topic = as_text(block.key(record));
+  publish.payload = block.value(record);
+  publish.qos = qos_of(grant, record);
+  // [MQTT-3.3.1-8], [MQTT-3.3.1-12], [MQTT-3.3.1-13]
+  publish.retain =
+      batch.origin == hub::Origin::retained || (grant.retain_as_published && published_with_retain);
+  publish.subscription_ids = grant.ids;
+  return (record.flags & log::Record::has_properties) == 0 ||
+         add_properties(publish, block, record, context);
+}
+
+bool Outbound::shares(const DeliveryBatch& batch) const {
+  return !aliases_ && packet_max_ == 0 &&
+         std::ranges::all_of(batch.deliveries, [](const hub::Delivery& delivery) {
+           return delivery.grant->qos == 0 && delivery.grant->ids.empty();
+         });
+}
+
+// What expires just now is counted for each subscriber, so it is not shared.
+SharedPackets::State Outbound::encode_shared(const DeliveryBatch& batch,
+                                             DeliveryContext& context) const {
+  Buffer& out = context.shared.begin();
+  for (const auto& [first, count, grant] : batch.deliveries) {
+    for (std::uint32_t i = first; i < first + count; ++i) {
+      OutgoingPublish publish;
+      if (!describe(batch, i, *grant, context, publish)) return context.shared.finish(false);
+      encode_publish(out, version_, publish, measure_publish(version_, publish));
+      context.shared.end_packet();
+    }
+  }
+  return context.shared.finish(true);
 }
 
 Outbound::Outcome Outbound::deliver_one(OutgoingPublish& publish, std::uint32_t topic_hash,

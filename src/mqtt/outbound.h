@@ -11,6 +11,7 @@
 #include "mqtt/counters.h"
 #include "mqtt/encode.h"
 #include "mqtt/send_window.h"
+#include "mqtt/shared_packets.h"
 #include "mqtt/topic_aliases.h"
 
 namespace sluice::mqtt {
@@ -22,14 +23,7 @@ struct DeliveryContext {
   WallMs now = 0;
   hub::Properties properties;  // scratch
   Buffer encoded;              // scratch
-};
-
-// Deliveries of one block to one subscriber, as hub::SubscriberSink is given them.
-struct DeliveryBatch {
-  std::string_view prefix;  // of the topics
-  const log::Block& block;
-  std::span<const hub::Delivery> deliveries;
-  hub::Origin origin = hub::Origin::log;
+  SharedPackets shared;
 };
 
 // The way out of one session: from records to PUBLISH packets, as far as the client may get more of
@@ -45,9 +39,9 @@ class Outbound {
   };
   void configure(const Limits& limits);
 
-  // Encodes deliveries behind each other into `out` until that holds `out_max` bytes or the window
-  // is full. Returns how many are done with; what has expired or is too large for the client is
-  // among them.
+  // Encodes what is left of `batch` into `out` until that holds `out_max` bytes or the window is
+  // full. Returns how many records are done with now; what has expired or is too large for the
+  // client is among them.
   std::size_t deliver(const DeliveryBatch& batch, std::size_t out_max, Buffer& out,
                       DeliveryContext& context);
 
@@ -55,6 +49,11 @@ class Outbound {
   [[nodiscard]] std::uint32_t packet_max() const { return packet_max_; }
 
  private:
+  // The packets of `batch` hold nothing that is this session's own.
+  [[nodiscard]] bool shares(const DeliveryBatch& batch) const;
+  SharedPackets::State encode_shared(const DeliveryBatch& batch, DeliveryContext& context) const;
+  bool describe(const DeliveryBatch& batch, std::uint32_t index, const hub::Grant& grant,
+                DeliveryContext& context, OutgoingPublish& publish) const;
   enum class Outcome : std::uint8_t { written, dropped, full };
   // `topic_hash` chooses a topic alias.
   Outcome deliver_one(OutgoingPublish& publish, std::uint32_t topic_hash, Buffer& out,

@@ -221,8 +221,8 @@ class SessionRig {
                     .key_hash = static_cast<std::uint32_t>(hash64(as_bytes(topic)))});
     const auto block = builder.finish();
     const hub::Grant grant{.qos = granted_qos, .retain_as_published = false, .ids = {}};
-    const hub::Delivery delivery{0, &grant};
-    return session.deliver({"", *block, {&delivery, 1}, origin}, 1 << 20, host.output) == 1;
+    const hub::Delivery delivery{0, 1, &grant};
+    return session.deliver({"", block, {&delivery, 1}, origin}, 1 << 20, host.output) == 1;
   }
   // The hub answers all subscribes that were asked.
   void answer_subscribes() {
@@ -233,10 +233,11 @@ class SessionRig {
   Metrics metrics;
   Counters counters{metrics};
   Options options;
-  SessionContext context{.options = options,
-                         .counters = counters,
-                         .delivery = {.counters = counters, .properties = {}, .encoded = {}},
-                         .properties = {}};
+  SessionContext context{
+      .options = options,
+      .counters = counters,
+      .delivery = {.counters = counters, .properties = {}, .encoded = {}, .shared = {}},
+      .properties = {}};
   FakeHost host;
   Session session{host, context, 1};
 
