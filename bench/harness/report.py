@@ -27,6 +27,7 @@ FIGURES = {
     "per_cpu_s": Figure("thousand messages per server CPU second", divisor=1000),
     "per_s": Figure("thousand messages per second", divisor=1000),
     "offered_per_s": Figure("thousand messages offered per second", divisor=1000),
+    "accepted_per_s": Figure("thousand messages acknowledged per second", divisor=1000),
     "user_us": Figure("CPU s per million, user", "{:,.3g}"),
     "system_us": Figure("system", "{:,.3g}"),
     "cpu_us": Figure("server CPU s per million, or µs a message", "{:,.3g}"),

@@ -231,7 +231,7 @@ OVERLOAD = Group(
     "Ten times too much",
     [SLUICE],
     [Row("16 KiB messages, 100 publishers, QoS 1", "overload", seconds=75)],
-    figures=("offered_per_s", "per_s", "peak_first_mib", "peak_second_mib"),
+    figures=("offered_per_s", "accepted_per_s", "per_s", "peak_first_mib", "peak_second_mib"),
     details=(),
     fresh=True,
     rounds_max=1,
