@@ -32,6 +32,7 @@ class Subscriber final : public hub::SubscriberSink {
 log::Options log_options() {
   log::Options options;
   options.tail_cache_size = 8 << 20;
+  options.journal_size = 4 << 20;  // all zeroed within the first calls
   return options;
 }
 

@@ -23,17 +23,23 @@ Buffer make_batch() {
   return Buffer(block->bytes().begin(), block->bytes().end());
 }
 
+log::Options log_options() {
+  log::Options options;
+  options.journal_size = 4 << 20;  // all zeroed within the first calls
+  return options;
+}
+
 // The log of one shard on the simulated loop and disk, which are counted with it.
 class Bench final : public log::CommitSink {
  public:
   Bench() {
-    auto recovered = log::Recovery::run(disk_, {}, 1);
+    auto recovered = log::Recovery::run(disk_, log_options(), 1);
     SLUICE_ASSERT(recovered);
     recovery_ = std::move(*recovered);
     log_ = std::make_unique<log::Log>(
         log::Log::Context{
             .loop = &world_.loop(0), .disk = &disk_, .metrics = &metrics_, .sink = this},
-        log::Options{}, ShardId{0}, *recovery_);
+        log_options(), ShardId{0}, *recovery_);
     log_->open(partition, {});
   }
 

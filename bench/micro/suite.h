@@ -19,7 +19,8 @@ class Measure {
   explicit Measure(std::string name) : name_(std::move(name)) {}  // counted
 
   // Measures `operation`, which takes `items` messages, topics or the like through: figures are per
-  // item. To be called once. The first calls fill caches and grow buffers; they are left out.
+  // item. To be called once. The first calls fill caches, grow buffers and prepare journal files;
+  // they are left out.
   template <class Operation>
   void run(std::int64_t items, Operation operation) {
     for (int i = 0; i < warm_up_calls; ++i) operation();
@@ -38,7 +39,7 @@ class Measure {
   }
 
  private:
-  static constexpr int warm_up_calls = 20;
+  static constexpr int warm_up_calls = 200;
   static constexpr int counted_calls = 1000;
 
   benchmark::State* state_ = nullptr;
