@@ -74,7 +74,7 @@ Hub::Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& strea
          latest::Latest& latest, Metrics& metrics, const Options& options)
     : loop_(loop),
       impl_(std::make_unique<Impl>(group, shard, loop, stream, latest, metrics, options)) {
-  loop_.add_turn_hook(*this);
+  loop_.add_turn_hook(*this, runtime::TurnPhase::gather);
 }
 
 Hub::~Hub() { loop_.remove_turn_hook(*this); }

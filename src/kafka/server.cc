@@ -43,7 +43,7 @@ Server::Server(runtime::Loop& loop, stream::Stream& stream, access::Access& acce
       read_buffer_(read_buffer_size),
       listeners_(loop, *this, metrics,
                  {.protocol = "kafka", .handshake_timeout = handshake_timeout}) {
-  loop_.add_turn_hook(*this);
+  loop_.add_turn_hook(*this, runtime::TurnPhase::send);
   close_idle_later();
 }
 
@@ -86,13 +86,11 @@ void Server::on_closed(Connection& connection) {
 }
 
 void Server::flush_later(std::shared_ptr<Connection> connection) {
-  // An answer given by a hook that runs behind ours would lie here until the next event.
-  if (unflushed_.empty() && loop_.now() == last_flush_) loop_.post([] {});
+  if (unflushed_.empty()) loop_.need_turn_end(runtime::TurnPhase::send);
   unflushed_.push_back(std::move(connection));
 }
 
 void Server::on_turn_end() {
-  last_flush_ = loop_.now();
   for (const auto& connection : std::exchange(unflushed_, {})) connection->flush();
 }
 

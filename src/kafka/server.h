@@ -59,7 +59,6 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook, publi
   runtime::Endpoint tls_advertised_;
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
   std::vector<std::shared_ptr<Connection>> unflushed_;
-  runtime::TimePoint last_flush_;  // the turn of the last on_turn_end()
   runtime::TimerId idle_timer_ = runtime::TimerId::none;
   net::Listeners listeners_;
 };

@@ -124,6 +124,8 @@ class Journal {
 
   bool make_room_for(std::uint64_t size);
   std::shared_ptr<Entry> take_entry();
+  [[nodiscard]] bool may_write_here(const Entry& entry) const;
+  void write_here(const std::shared_ptr<Entry>& entry);
   void submit(const std::shared_ptr<Entry>& entry);
   void on_written(const std::shared_ptr<Entry>& entry, JournalFiles::Outcome outcome);
   void fail_all(const Error& error, std::vector<JournalAppend> appends);

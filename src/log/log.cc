@@ -63,7 +63,7 @@ Log::Impl::Impl(Context context, const Options& options, ShardId shard, Recovery
   }
   std::erase_if(recovered.state_->partitions,
                 [&](const auto& entry) { return Recovery::owner(entry.first, shards) == shard; });
-  loop_.add_turn_hook(*this);
+  loop_.add_turn_hook(*this, runtime::TurnPhase::store);
   arm_retention();
 }
 

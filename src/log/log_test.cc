@@ -58,7 +58,7 @@ TEST(Log, ShowsNothingBeforeItIsDurable) {
 // Appends once, at the end of a turn.
 struct AppendAtTurnEnd final : runtime::TurnHook {
   explicit AppendAtTurnEnd(LogMachine& m) : machine(m) {
-    machine.world().loop(0).add_turn_hook(*this);
+    machine.world().loop(0).add_turn_hook(*this, runtime::TurnPhase::send);
   }
   ~AppendAtTurnEnd() { machine.world().loop(0).remove_turn_hook(*this); }
   void on_turn_end() override {

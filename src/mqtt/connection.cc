@@ -413,8 +413,7 @@ void Connection::leave_will() {
   auto will = session_.take_will();
   if (!will) return context_.hub.release(session_.client_id(), session_.id());
   context_.wills.leave(session_.client_id(), std::move(will));
-  // The hub has closed the batches of this turn already: one more turn takes the will along.
-  context_.loop.post([] {});
+  context_.loop.need_turn_end(runtime::TurnPhase::gather);  // which takes the will along
 }
 
 }  // namespace sluice::mqtt

@@ -16,7 +16,7 @@ Server::Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metri
                  {.protocol = "mqtt",
                   .handshake_timeout = options.connect_timeout,
                   .origins = {std::move(options.websocket_origins)}}) {
-  loop_.add_turn_hook(*this);
+  loop_.add_turn_hook(*this, runtime::TurnPhase::send);
 }
 
 Server::~Server() {

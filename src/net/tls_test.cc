@@ -239,7 +239,7 @@ TEST_F(TlsTest, ConnectionsThatAreResetAtAnyMomentEnd) {
 class StepsPerTurn final : public runtime::TurnHook {
  public:
   explicit StepsPerTurn(EchoServer& server) : server_(server) {
-    server_.world.loop(0).add_turn_hook(*this);
+    server_.world.loop(0).add_turn_hook(*this, runtime::TurnPhase::send);
   }
   ~StepsPerTurn() { server_.world.loop(0).remove_turn_hook(*this); }
   void on_turn_end() override {

@@ -55,8 +55,15 @@ class AcceptHandler {
   ~AcceptHandler() = default;
 };
 
-// Called at the end of each turn of the loop, after all sockets, timers, posts: in the order of
-// registration. Batches are closed and sockets flushed here.
+// What is done at the end of a turn, in this order; within a phase in the order of registration.
+enum class TurnPhase : std::uint8_t {
+  gather,    // what came in during the turn becomes batches
+  store,     // the log writes them
+  exchange,  // other shards get theirs
+  send,      // sockets are flushed
+};
+
+// Called at the end of each turn of the loop, after all sockets, timers, posts.
 class TurnHook {
  public:
   virtual void on_turn_end() = 0;
@@ -101,8 +108,11 @@ class Loop {
   virtual void cancel(TimerId timer) = 0;
   TimerId run_after(Duration delay, Task task) { return run_at(now() + delay, std::move(task)); }
 
-  virtual void add_turn_hook(TurnHook& hook) = 0;
+  virtual void add_turn_hook(TurnHook& hook, TurnPhase phase) = 0;
   virtual void remove_turn_hook(TurnHook& hook) = 0;
+  // There is something for the hooks of `phase`: they run at the end of this turn, or, if their
+  // phase has come or no turn is under way, of another one at once.
+  virtual void need_turn_end(TurnPhase phase) = 0;
 
   // Listens and accepts on this loop. Several loops of a process may listen on one endpoint
   // (SO_REUSEPORT); the kernel spreads connections over them. Returns the address really bound.

@@ -82,7 +82,7 @@ class RealHarness final : public LoopHarness, TurnHook {
     done_ = std::move(done);
     is_done_ = false;
     const auto guard = loop_->run_after(std::chrono::seconds(60), [this] { loop_->stop(); });
-    loop_->add_turn_hook(*this);
+    loop_->add_turn_hook(*this, TurnPhase::send);
     loop_->run();
     loop_->remove_turn_hook(*this);
     loop_->cancel(guard);

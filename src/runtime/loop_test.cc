@@ -272,7 +272,7 @@ TEST_P(LoopContract, PostedTasksRunInOrderAndThoseThatTheyPostInALaterTurn) {
     void on_turn_end() override { ++turns; }
     int turns = 0;
   } counter;
-  loop().add_turn_hook(counter);
+  loop().add_turn_hook(counter, TurnPhase::send);
   std::vector<int> order;
   int outer_turn = 0;
   int inner_turn = 0;
@@ -301,8 +301,8 @@ TEST_P(LoopContract, TurnHooksRunInOrderAtTheEndOfATurn) {
   std::vector<int> order;
   Hook first(order, 1);
   Hook second(order, 2);
-  loop().add_turn_hook(first);
-  loop().add_turn_hook(second);
+  loop().add_turn_hook(first, TurnPhase::send);
+  loop().add_turn_hook(second, TurnPhase::send);
   loop().post([&] { order.push_back(0); });
   ASSERT_TRUE(run_until([&] { return !order.empty(); }));
   EXPECT_EQ((std::vector(order.begin(), order.begin() + 3)), (std::vector{0, 1, 2}));

@@ -103,14 +103,13 @@ class Mailboxes::Ring {
 class Mailboxes::Outbox final : public TurnHook {
  public:
   Outbox(Mailboxes& mailboxes, Loop& loop) : mailboxes_(mailboxes), loop_(loop) {
-    loop.add_turn_hook(*this);
+    loop.add_turn_hook(*this, TurnPhase::exchange);
   }
   ~Outbox() { loop_.remove_turn_hook(*this); }
 
   void stage(Ring& ring) {
     if (std::exchange(ring.staged, true)) return;
-    // A hook that runs after this one may stage too: there must be another turn.
-    if (staged_.empty()) loop_.post([] {});
+    if (staged_.empty()) loop_.need_turn_end(TurnPhase::exchange);
     staged_.push_back(&ring);
   }
 

@@ -158,7 +158,7 @@ TEST_F(MailboxesOfTwo, AMessageOfALateTurnHookIsDelivered) {
     }
     Task then;
   } hook;
-  world_.loop(0).add_turn_hook(hook);
+  world_.loop(0).add_turn_hook(hook, TurnPhase::send);
   bool delivered = false;
   hook.then = [&] { EXPECT_TRUE(send([&] { delivered = true; })); };
   world_.loop(0).post([] {});

@@ -124,8 +124,11 @@ class AsioLoop final : public RealLoop {
   void post_from_outside(Task task) override { inbox_.push(std::move(task)); }
   TimerId run_at(TimePoint when, Task task) override { return timers_.add(when, std::move(task)); }
   void cancel(TimerId timer) override { timers_.cancel(timer); }
-  void add_turn_hook(TurnHook& hook) override { hooks_.add(hook); }
+  void add_turn_hook(TurnHook& hook, TurnPhase phase) override { hooks_.add(hook, phase); }
   void remove_turn_hook(TurnHook& hook) override { hooks_.remove(hook); }
+  void need_turn_end(TurnPhase phase) override {
+    if (!hooks_.will_run(phase)) post([] {});
+  }
 
   Result<Endpoint> listen(const Endpoint& endpoint, AcceptHandler& handler) override;
   void unlisten(AcceptHandler& handler) override;
@@ -224,13 +227,17 @@ bool AsioLoop::drain() {
 
 // False when there was nothing to do.
 bool AsioLoop::turn() {
+  hooks_.begin();
   bool worked = poll_set_.serve() > 0;
   if (const auto timer = timers_.next(); timer && *timer <= now_) {
     timers_.run_due(now_);
     worked = true;
   }
   worked |= run_posted();
-  if (!worked) return false;
+  if (!worked) {
+    hooks_.skip();
+    return false;
+  }
   hooks_.run();
   closed_listeners_.clear();
   return true;

@@ -105,7 +105,7 @@ TEST(RealLoop, WithoutDescriptorsAcceptingPausesInsteadOfSpinning) {
   const auto loop = RealLoop::create();
   CountingAcceptor acceptor(*loop);
   StopWhenAccepted hook(*loop, acceptor);
-  loop->add_turn_hook(hook);
+  loop->add_turn_hook(hook, TurnPhase::send);
   const auto endpoint = *loop->listen({"127.0.0.1", 0}, acceptor);
   const auto client = connect_to(endpoint);
   rlimit limit{};

@@ -245,6 +245,7 @@ bool SimLoop::is_ready(const Slot& slot) {
 }
 
 void SimLoop::run_turn() {
+  hooks_.begin();
   serve_sockets();
   accept_arrivals();
   timers_.run_due(now());

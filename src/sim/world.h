@@ -34,8 +34,13 @@ class SimLoop : public runtime::Loop {
     return timers_.add(when, std::move(task));
   }
   void cancel(runtime::TimerId timer) override { timers_.cancel(timer); }
-  void add_turn_hook(runtime::TurnHook& hook) override { hooks_.add(hook); }
+  void add_turn_hook(runtime::TurnHook& hook, runtime::TurnPhase phase) override {
+    hooks_.add(hook, phase);
+  }
   void remove_turn_hook(runtime::TurnHook& hook) override { hooks_.remove(hook); }
+  void need_turn_end(runtime::TurnPhase phase) override {
+    if (!hooks_.will_run(phase)) post([] {});
+  }
   Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint,
                                    runtime::AcceptHandler& handler) override;
   void unlisten(runtime::AcceptHandler& handler) override;
