@@ -40,7 +40,9 @@ class KafkaBackend::Impl {
 
   stream::Health health(ShardId shard) {
     std::string reason = shard == ShardId{0} ? cluster_.registry->trouble() : "";
-    if (reason.empty()) reason = stream(shard).trouble();
+    const std::string slow = stream(shard).trouble();
+    if (!reason.empty() && !slow.empty()) reason += "; ";
+    reason += slow;
     return {reason.empty(), std::move(reason)};
   }
 
