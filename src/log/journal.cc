@@ -180,12 +180,11 @@ std::shared_ptr<Journal::Entry> Journal::take_entry() {
 bool Journal::make_room_for(std::uint64_t size) {
   const std::uint64_t at = std::max<std::uint64_t>(next_at_, journal_block);
   if (at + size <= config_.file_size) return true;
-  const auto free =
-      std::find_if(states_.begin(), states_.end(), [](const FileState& s) { return !s.in_use; });
-  stalled_ = free == states_.end();
+  const std::uint32_t next = after(current_);
+  stalled_ = states_[next].in_use;
   if (!stalled_) {
-    current_ = static_cast<std::uint32_t>(free - states_.begin());
-    free->in_use = true;
+    current_ = next;
+    states_[next].in_use = true;
     salt_ = random_.next() | 1;
     next_at_ = 0;
   }
@@ -256,12 +255,10 @@ void Journal::release(const Checkpoint::Position& position) {
   flush();
 }
 
-// One file after the other, the current one first, a step at a time and only while nothing else is
-// to be written.
+// The current file and the next one, a step at a time and only while nothing else is to be written.
 void Journal::zero_more() {
   if (zeroing_ || writing_ || dead_ || disk_full_) return;
-  for (std::uint32_t i = 0; i < states_.size(); ++i) {
-    const std::uint32_t file = (current_ + i) % static_cast<std::uint32_t>(states_.size());
+  for (const std::uint32_t file : {current_, after(current_)}) {
     if (states_[file].zeroed) continue;
     zeroing_ = true;
     return helper_.run(

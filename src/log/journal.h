@@ -122,6 +122,9 @@ class Journal {
     bool zeroed = false;
   };
 
+  [[nodiscard]] std::uint32_t after(std::uint32_t file) const {
+    return (file + 1) % static_cast<std::uint32_t>(states_.size());
+  }
   bool make_room_for(std::uint64_t size);
   std::shared_ptr<Entry> take_entry();
   [[nodiscard]] bool may_write_here(const Entry& entry) const;
