@@ -31,6 +31,7 @@ std::uint32_t shard_count(const Config& config, unsigned processors) {
 log::Options log_options(const Config& config) {
   log::Options options;
   options.direct_io = config.log.direct_io;
+  options.compaction_map_size = config.log.compaction_map;
   options.durability =
       config.log.durability == "disk" ? log::Durability::disk : log::Durability::os;
   options.segment_size = config.log.segment_size;

@@ -227,6 +227,11 @@ const std::array table{
     Option{"log.tail_cache", "64MiB",
            "Memory of each shard for the newest records, from which readers at the end are fed.",
            [](Config& c) -> Field { return SizeField{&c.log.tail_cache, MiB, 64 * GiB}; }},
+    Option{"log.compaction_map", "32MiB",
+           "Memory of each shard for the keys of a stream that is being compacted; with more keys "
+           "than "
+           "fit, compaction takes several passes.",
+           [](Config& c) -> Field { return SizeField{&c.log.compaction_map, MiB, 16 * GiB}; }},
     Option{"log.checkpoint_interval", "10s",
            "Longest time between two checkpoints; a start replays what came after the last.",
            [](Config& c) -> Field {

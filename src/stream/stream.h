@@ -119,7 +119,7 @@ struct Caps {
 };
 
 // The streams of a hub as one shard sees them. All layers above work on this alone; none may know
-// which backend is below: the embedded log (embedded.h) or, later, an existing Kafka cluster.
+// which backend is below: the embedded log (embedded.h) or an existing Kafka cluster.
 //
 // Shard: one object per shard; calls and callbacks on that shard. Callbacks may run within the
 // call. What a backend may do, and callers must bear: offsets come late (append completes with
