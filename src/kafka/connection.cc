@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "net/foreign.h"
+
 namespace sluice::kafka {
 
 Connection::Connection(ConnectionHost& host, net::Channel channel)
@@ -67,7 +69,10 @@ Bytes Connection::run_requests(Bytes in) {
     const auto frame = next_frame(in, request_max());
     if (!frame) {
       const bool too_large = frame.error().code == Errc::too_large;
-      on_refuse(too_large ? Refusal::frame_too_large : Refusal::bad_frame, frame.error().text);
+      const std::string_view spoken = net::foreign_protocol(in);
+      on_refuse(too_large ? Refusal::frame_too_large : Refusal::bad_frame,
+                spoken.empty() ? frame.error().text
+                               : fmt::format("{} came to a listener of Kafka", spoken));
       break;
     }
     if (!*frame) break;

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "mqtt/decode.h"
+#include "net/foreign.h"
 
 namespace sluice::mqtt {
 
@@ -20,6 +21,14 @@ constexpr std::uint32_t answers_unsent_max =
     8192;  // then reading waits until the client has read them
 constexpr std::size_t pooled_buffers_max = 256;
 constexpr std::size_t pooled_capacity_max = 1 << 20;
+
+// Who comes to the wrong port is told so, if the bytes tell.
+Refusal at_first(Bytes in, const Refusal& refusal) {
+  const std::string_view spoken = net::foreign_protocol(in);
+  if (spoken == "TLS") return {refusal.reason, "TLS came to a listener of plain MQTT"};
+  if (spoken == "HTTP") return {refusal.reason, "HTTP came to a listener of MQTT"};
+  return refusal;
+}
 
 }  // namespace
 
@@ -132,7 +141,7 @@ std::size_t Connection::consume(Bytes in) {
   while (may_read()) {
     const auto cut = decode_frame(in.subspan(used), session_.packet_max());
     if (!cut) {
-      session_.refuse(cut.error());
+      session_.refuse(session_.connected() ? cut.error() : at_first(in, cut.error()));
       break;
     }
     if (const auto* more = std::get_if<NeedMore>(&*cut)) {

@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 from support import kafka
 from support.hub import ANY_PORTS, sluice
 from support.kafka import Reader
-from support.mqtt import MqttClient, connected_raw
+from support.mqtt import MqttClient, RawPeer, connect_packet, connected_raw
 from support.waiting import eventually
 
 
@@ -131,3 +131,20 @@ def test_old_segments_go_and_readers_learn_where_the_stream_starts(new_hub, name
     assert start > 0 and end == 1000
     with Reader(hub, name) as reader:
         assert reader.next().offset == start
+
+
+@pytest.mark.parametrize(
+    ("listener", "first", "told"),
+    [
+        ("mqtt", b"\x16\x03\x01\0\x05\x01\0\0\x01\0", "TLS came to a listener of plain MQTT"),
+        ("mqtt", b"GET / HTTP/1.1\r\n\r\n", "HTTP came to a listener of MQTT"),
+        ("kafka", b"\x16\x03\x01\0\x05\x01\0\0\x01\0", "TLS came to a listener of Kafka"),
+        ("kafka", connect_packet(), "MQTT came to a listener of Kafka"),
+    ],
+)
+def test_who_comes_to_the_wrong_port_is_named_in_the_log(new_hub, listener, first, told):
+    hub = new_hub()
+    with RawPeer(hub.address(listener)) as peer:
+        peer.send(first)
+        peer.read_to_close()
+    eventually(lambda: told in hub.log(), f"{told!r} in the log")
