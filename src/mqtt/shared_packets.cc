@@ -8,7 +8,8 @@ namespace sluice::mqtt {
 
 SharedPackets::State SharedPackets::find(const DeliveryBatch& batch, Version version, WallMs now) {
   if (is_of(batch, version, now)) {
-    if (state_ == State::unknown) state_ = State::wanted;
+    // Whoever goes on where its output was full is not another one.
+    if (state_ == State::unknown && batch.done == 0) state_ = State::wanted;
     return state_;
   }
   block_ = batch.block;

@@ -48,6 +48,15 @@ TEST_F(SharedPacketsTest, AreWantedBySecondAndReadyForThird) {
   EXPECT_EQ(find({0, 3, &grant_}), State::ready);
 }
 
+TEST_F(SharedPacketsTest, AreNotWantedByOneWhoGoesOn) {
+  const hub::Delivery delivery{0, 3, &grant_};
+  EXPECT_EQ(find(delivery), State::unknown);
+  EXPECT_EQ(shared_.find({.prefix = "", .block = block_, .deliveries = {&delivery, 1}, .done = 1},
+                         Version::v5, 1),
+            State::unknown);
+  EXPECT_EQ(find(delivery), State::wanted);
+}
+
 TEST_F(SharedPacketsTest, AreNotThoseOfOtherDeliveries) {
   const auto ready = [&] {
     find({0, 3, &grant_});
