@@ -71,7 +71,7 @@ Result<void> DirectFile::write_at(std::uint64_t at, std::span<const Bytes> piece
 
 Result<std::size_t> DirectFile::read_at(std::uint64_t at, MutableBytes out) {
   SLUICE_TRY_ASSIGN(const std::size_t count, plain_->read_at(at, out));
-  if (at + count <= tail_.end()) return count;
+  if (tail_.bytes.empty() || at + count <= tail_.end()) return count;
   SLUICE_TRY_ASSIGN(const std::uint64_t end, size());
   return std::min<std::size_t>(count, end - std::min(at, end));
 }

@@ -112,8 +112,8 @@ void Journal::flush() {
   while (!writing_ && !queue_.empty()) {
     if (queued_items_ > 0) {
       const auto entry = take_entry();
-      if (entry) may_write_here(*entry) ? write_here(entry) : submit(entry);
-      return;
+      if (!entry) return;
+      return may_write_here(*entry) ? write_here(entry) : submit(entry);
     }
     std::vector<JournalAppend> waiters(std::make_move_iterator(queue_.begin()),
                                        std::make_move_iterator(queue_.end()));

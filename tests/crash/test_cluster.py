@@ -53,19 +53,27 @@ def wait_until_in_sync(hub, replicas):
     eventually(all_in_sync, f"{replicas} replicas are in sync", CLUSTER_DEADLINE_S)
 
 
-def starts_publishers(hub, count=3):
-    publishers = [MqttPublisher(hub, f"devices/dev{i}", retain=i == 0) for i in range(count)]
+def starts_publishers(hub, count=3, size=0):
+    publishers = [MqttPublisher(hub, f"devices/dev{i}", retain=i == 0, size=size) for i in range(count)]
     for publisher in publishers:
         publisher.start()
     return publishers
 
 
-def assert_all_stored(hub, publishers):
+def finish_with_all_stored(hub, publishers):
+    for publisher in publishers:
+        publisher.finish()
     records = read_all(hub, "mqtt", 1)
     for publisher in publishers:
         assert publisher.acknowledged == publisher.sent
         numbers = numbers_of(records, publisher.topic)
         assert list(dict.fromkeys(numbers)) == list(range(publisher.sent)), publisher.topic
+
+
+def finish_with_all_stored_after_recovery(hub, publishers):
+    eventually(lambda: reasons(hub) == [], "the hub is ready", CLUSTER_DEADLINE_S)
+    wait_for_progress(publishers, 100, CLUSTER_DEADLINE_S)
+    finish_with_all_stored(hub, publishers)
 
 
 def assert_retained(hub, publisher):
@@ -90,9 +98,7 @@ def test_acknowledged_messages_survive_kills_of_the_hub(new_hub, new_cluster):
         hub.kill()
         hub.start()
         assert_retained(hub, publishers[0])
-    for publisher in publishers:
-        publisher.finish()
-    assert_all_stored(hub, publishers)
+    finish_with_all_stored(hub, publishers)
     hub.kill()
     hub.start()
     assert_retained(hub, publishers[0])
@@ -110,9 +116,7 @@ def test_acknowledged_messages_survive_kills_of_brokers(new_hub, new_cluster):
         assert_retained(hub, publishers[0])
         cluster.start_again(broker)
         wait_until_in_sync(hub, 3)
-    for publisher in publishers:
-        publisher.finish()
-    assert_all_stored(hub, publishers)
+    finish_with_all_stored(hub, publishers)
     assert_retained(hub, publishers[0])
 
 
@@ -128,11 +132,7 @@ def test_too_few_replicas_are_named_and_publishers_wait_for_them(new_hub, new_cl
 
     eventually(names_replicas, "readyz names the replicas", CLUSTER_DEADLINE_S)
     cluster.start_again(3)
-    eventually(lambda: reasons(hub) == [], "the hub is ready", CLUSTER_DEADLINE_S)
-    wait_for_progress(publishers, 100, CLUSTER_DEADLINE_S)
-    for publisher in publishers:
-        publisher.finish()
-    assert_all_stored(hub, publishers)
+    finish_with_all_stored_after_recovery(hub, publishers)
 
 
 def test_a_cluster_that_is_slow_makes_publishers_wait_and_then_fails_them(new_hub, new_cluster):
@@ -156,20 +156,14 @@ def test_a_full_buffer_makes_publishers_wait_in_bounded_memory(new_hub, new_clus
     cluster = new_cluster()
     hub = new_hub(on_cluster(cluster, **{"kafka_cluster.buffer": "4MiB", "kafka_cluster.timeout": "2m"}))
     # What they may send without an answer is 32 x 64 x 64 KiB: 128 MiB.
-    publishers = [MqttPublisher(hub, f"devices/dev{i}", size=64 << 10) for i in range(32)]
-    for publisher in publishers:
-        publisher.start()
+    publishers = starts_publishers(hub, 32, size=64 << 10)
     wait_for_progress(publishers, 10, CLUSTER_DEADLINE_S)
     before = hub.metric("process_resident_memory_bytes")
     cluster.pause(1)
     eventually(lambda: any("kafka_cluster.buffer is full" in reason for reason in reasons(hub)), "readyz names the buffer")
     assert hub.metric("process_resident_memory_bytes") - before < 48 << 20
     cluster.resume(1)
-    eventually(lambda: reasons(hub) == [], "the hub is ready", CLUSTER_DEADLINE_S)
-    wait_for_progress(publishers, 10, CLUSTER_DEADLINE_S)
-    for publisher in publishers:
-        publisher.finish()
-    assert_all_stored(hub, publishers)
+    finish_with_all_stored_after_recovery(hub, publishers)
 
 
 def test_a_cluster_that_refuses_writes_fails_publishers_until_it_takes_them_again(new_hub, new_cluster):
