@@ -35,7 +35,7 @@ void Listener::on_readable() {
     if (fd >= 0) {
       handler_.on_accept({fd});
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return;
+      return poll_set_.drained(socket_.fd());
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       return pause(errno);
     }  // else this connection failed before it was taken; the next may be well

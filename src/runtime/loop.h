@@ -86,9 +86,8 @@ struct Transfer {
   std::size_t bytes = 0;
 };
 
-// The event loop of one shard: sockets, timers, posts, time. One implementation is real (an epoll
-// set nested in an Asio io_context), one is simulated (sim/). All calls are made on the loop's own
-// thread, except post_from_outside.
+// The event loop of one shard: sockets, timers, posts, time. One implementation is real (epoll),
+// one is simulated (sim/). All calls are made on the loop's own thread, except post_from_outside.
 //
 // A turn: events of sockets (bounded), due timers, posted tasks, then the turn hooks.
 class Loop {

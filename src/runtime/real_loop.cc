@@ -3,12 +3,9 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <csignal>
 #include <memory>
 #include <mutex>
@@ -28,32 +25,75 @@ namespace sluice::runtime {
 
 namespace {
 
-namespace asio = boost::asio;
-
 using std::chrono::steady_clock;
 using std::chrono::system_clock;
-
-// Turns follow each other without asking the io_context as long as there is work, but no longer
-// than this.
-constexpr auto drain_max = std::chrono::milliseconds(1);
 
 // An eventfd in the poll set: makes a sleeping loop turn.
 class Alarm final : public SocketHandler {
  public:
-  explicit Alarm(PollSet& poll_set) : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  explicit Alarm(
+      PollSet& poll_set, Task on_ring = [] {})
+      : poll_set_(poll_set),
+        fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+        on_ring_(std::move(on_ring)) {
     SLUICE_ASSERT(fd_.valid());
-    poll_set.add(fd_.get(), *this);
+    poll_set_.add(fd_.get(), *this);
   }
+  ~Alarm() { poll_set_.remove(fd_.get()); }
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
 
+  [[nodiscard]] int fd() const { return fd_.get(); }
   void ring() { ::eventfd_write(fd_.get(), 1); }
   void on_readable() override {
     eventfd_t count = 0;
     ::eventfd_read(fd_.get(), &count);
+    poll_set_.drained(fd_.get());
+    on_ring_();
   }
   void on_writable() override {}
 
  private:
+  PollSet& poll_set_;
   FileDescriptor fd_;
+  Task on_ring_;
+};
+
+// The eventfds that signals write to; -1: the signal does what it does by default.
+constinit std::array<std::atomic<int>, NSIG> signal_alarms{};
+
+// Async-signal-safe.
+void ring_for_signal(int number) {
+  const int saved = errno;
+  ::eventfd_write(signal_alarms[static_cast<std::size_t>(number)].load(), 1);
+  errno = saved;
+}
+
+// Some signals of the process become calls on the loop. One object at a time for a signal.
+class SignalWatch {
+ public:
+  SignalWatch(PollSet& poll_set, std::vector<int> signals, Task on_signal)
+      : signals_(std::move(signals)), alarm_(poll_set, std::move(on_signal)) {
+    for (const int number : signals_) {
+      signal_alarms[static_cast<std::size_t>(number)].store(alarm_.fd());
+      struct sigaction action{};
+      action.sa_handler = ring_for_signal;
+      action.sa_flags = SA_RESTART;
+      SLUICE_ASSERT(::sigaction(number, &action, nullptr) == 0);
+    }
+  }
+  ~SignalWatch() { stop(); }
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+
+  // From now on the signals do what they do by default.
+  void stop() {
+    for (const int number : std::exchange(signals_, {})) std::signal(number, SIG_DFL);
+  }
+
+ private:
+  std::vector<int> signals_;
+  Alarm alarm_;
 };
 
 // Tasks from other threads, and the flag by which they know whether the loop has to be woken.
@@ -97,16 +137,9 @@ class Inbox {
   std::atomic<bool> sleeping_{false};
 };
 
-class AsioLoop final : public RealLoop {
+class EpollLoop final : public RealLoop {
  public:
-  AsioLoop()
-      : nested_(context_, poll_set_.fd()),
-        timer_(context_),
-        signals_(context_),
-        hangups_(context_) {
-    read_clocks();
-  }
-  ~AsioLoop() override { nested_.release(); }  // poll_set_ owns it
+  EpollLoop() { read_clocks(); }
 
   void run() override;
   void stop() override;
@@ -143,10 +176,14 @@ class AsioLoop final : public RealLoop {
     const FileDescriptor closing(socket.value);
   }
   Transfer receive(Socket socket, MutableBytes into) override {
-    return receive_some(socket.value, into);
+    const auto transfer = receive_some(socket.value, into);
+    if (transfer.bytes < into.size()) poll_set_.drained(socket.value);
+    return transfer;
   }
   Transfer send(Socket socket, std::span<const Bytes> pieces) override {
-    return send_some(socket.value, pieces);
+    const auto transfer = send_some(socket.value, pieces);
+    if (transfer.state == Transfer::State::would_block) poll_set_.filled(socket.value);
+    return transfer;
   }
   [[nodiscard]] Endpoint local_endpoint(Socket socket) const override {
     return local_endpoint_of(socket.value);
@@ -160,27 +197,13 @@ class AsioLoop final : public RealLoop {
   }
 
  private:
+  void wait();
+  [[nodiscard]] std::optional<Duration> until_next_timer() const;
   void read_clocks();
-  bool drain();
-  bool turn();
+  void turn();
   bool run_posted();
-  void sleep();
-  void wait_for_sockets();
-  void wait_for_timer();
-  void wait_for_hangup();
 
-  asio::io_context context_{1};
-  // Without it a poll() while nothing is waited for would stop the io_context for good.
-  asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
   PollSet poll_set_;
-  asio::posix::stream_descriptor nested_;
-  bool waits_for_sockets_ = false;
-  asio::steady_timer timer_;
-  TimePoint timer_at_ = TimePoint::max();  // what timer_ waits for
-  asio::signal_set signals_;
-  asio::signal_set hangups_;
-  Task on_hangup_;
-
   TimePoint now_;
   Duration wall_offset_{};
   Inbox inbox_{poll_set_};
@@ -190,43 +213,45 @@ class AsioLoop final : public RealLoop {
   TurnHooks hooks_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Listener>> closed_listeners_;  // may be in a call until the turn ends
+  std::optional<SignalWatch> terminate_;
+  std::optional<SignalWatch> hangup_;
   std::atomic<bool> stopping_{false};
 };
 
-void AsioLoop::run() {
+void EpollLoop::run() {
   while (!stopping_.load()) {
+    wait();
     read_clocks();
-    if (drain()) {
-      context_.poll();  // much to do: let Asio's own handlers have their share
-    } else {
-      sleep();
-    }
+    turn();
   }
   stopping_.store(false);
 }
 
-void AsioLoop::stop() {
+void EpollLoop::stop() {
   stopping_.store(true);
   post_from_outside([] {});
 }
 
-void AsioLoop::read_clocks() {
+// Until there is something to do. One system call, whether the loop sleeps or not.
+void EpollLoop::wait() {
+  if (poll_set_.has_due() || !posted_.empty() || !inbox_.may_sleep())
+    return poll_set_.wait(Duration::zero());
+  poll_set_.wait(until_next_timer());
+  inbox_.woke();
+}
+
+std::optional<Duration> EpollLoop::until_next_timer() const {
+  const auto next = timers_.next();
+  if (!next) return std::nullopt;
+  return std::max(Duration::zero(), *next - steady_clock::now());
+}
+
+void EpollLoop::read_clocks() {
   now_ = steady_clock::now();
   wall_offset_ = system_clock::now().time_since_epoch() - now_.time_since_epoch();
 }
 
-// Turns until nothing is left; true when it gave up for having taken long.
-bool AsioLoop::drain() {
-  const auto end = now_ + drain_max;
-  while (now_ < end && !stopping_.load(std::memory_order_relaxed)) {
-    if (!turn()) return false;
-    now_ = steady_clock::now();
-  }
-  return true;
-}
-
-// False when there was nothing to do.
-bool AsioLoop::turn() {
+void EpollLoop::turn() {
   hooks_.begin();
   bool worked = poll_set_.serve() > 0;
   if (const auto timer = timers_.next(); timer && *timer <= now_) {
@@ -234,17 +259,13 @@ bool AsioLoop::turn() {
     worked = true;
   }
   worked |= run_posted();
-  if (!worked) {
-    hooks_.skip();
-    return false;
-  }
+  if (!worked) return hooks_.skip();
   hooks_.run();
   closed_listeners_.clear();
-  return true;
 }
 
 // What these tasks post waits for the next turn.
-bool AsioLoop::run_posted() {
+bool EpollLoop::run_posted() {
   running_.swap(posted_);
   inbox_.take(running_);
   for (auto& task : running_) task();
@@ -253,65 +274,26 @@ bool AsioLoop::run_posted() {
   return worked;
 }
 
-void AsioLoop::sleep() {
-  wait_for_sockets();
-  wait_for_timer();
-  if (!inbox_.may_sleep()) return;
-  context_.run_one();
-  inbox_.woke();
+void EpollLoop::on_terminate_signal(Task handler) {
+  auto once = [this, run = std::move(handler)]() mutable {
+    terminate_->stop();
+    if (run) std::exchange(run, nullptr)();
+  };
+  terminate_.emplace(poll_set_, std::vector{SIGTERM, SIGINT}, std::move(once));
 }
 
-void AsioLoop::wait_for_sockets() {
-  if (std::exchange(waits_for_sockets_, true)) return;
-  nested_.async_wait(asio::posix::stream_descriptor::wait_read,
-                     [this](const boost::system::error_code&) { waits_for_sockets_ = false; });
+void EpollLoop::on_hangup_signal(Task handler) {
+  hangup_.emplace(poll_set_, std::vector{SIGHUP}, std::move(handler));
 }
 
-// The timer may wait for a moment that a cancelled timer of ours had asked for: one needless turn,
-// but cancelling and moving timers, as connections do all the time, then cost nothing here.
-void AsioLoop::wait_for_timer() {
-  const auto next = timers_.next();
-  if (!next || *next >= timer_at_) return;
-  timer_at_ = *next;
-  timer_.expires_at(timer_at_);
-  timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) timer_at_ = TimePoint::max();
-  });
-}
-
-void AsioLoop::on_terminate_signal(Task handler) {
-  signals_.add(SIGTERM);
-  signals_.add(SIGINT);
-  signals_.async_wait(
-      [this, run = std::move(handler)](const boost::system::error_code& error, int) mutable {
-        if (error) return;
-        signals_.clear();
-        post(std::move(run));
-      });
-}
-
-void AsioLoop::on_hangup_signal(Task handler) {
-  on_hangup_ = std::move(handler);
-  hangups_.add(SIGHUP);
-  wait_for_hangup();
-}
-
-void AsioLoop::wait_for_hangup() {
-  hangups_.async_wait([this](const boost::system::error_code& error, int) {
-    if (error) return;
-    post([this] { on_hangup_(); });
-    wait_for_hangup();
-  });
-}
-
-Result<Endpoint> AsioLoop::listen(const Endpoint& endpoint, AcceptHandler& handler) {
+Result<Endpoint> EpollLoop::listen(const Endpoint& endpoint, AcceptHandler& handler) {
   SLUICE_TRY_ASSIGN(auto socket, ListeningSocket::open(endpoint));
   auto bound = socket.endpoint();
   listeners_.push_back(std::make_unique<Listener>(*this, poll_set_, std::move(socket), handler));
   return bound;
 }
 
-void AsioLoop::unlisten(AcceptHandler& handler) {
+void EpollLoop::unlisten(AcceptHandler& handler) {
   const auto gone = std::ranges::partition(
       listeners_, [&](const auto& listener) { return &listener->handler() != &handler; });
   for (auto& listener : gone) {
@@ -323,14 +305,14 @@ void AsioLoop::unlisten(AcceptHandler& handler) {
 
 }  // namespace
 
-std::unique_ptr<RealLoop> RealLoop::create() { return std::make_unique<AsioLoop>(); }
+std::unique_ptr<RealLoop> RealLoop::create() { return std::make_unique<EpollLoop>(); }
 
 void on_terminate_signal(RealLoop& loop, Task handler) {
-  static_cast<AsioLoop&>(loop).on_terminate_signal(std::move(handler));
+  static_cast<EpollLoop&>(loop).on_terminate_signal(std::move(handler));
 }
 
 void on_hangup_signal(RealLoop& loop, Task handler) {
-  static_cast<AsioLoop&>(loop).on_hangup_signal(std::move(handler));
+  static_cast<EpollLoop&>(loop).on_hangup_signal(std::move(handler));
 }
 
 }  // namespace sluice::runtime
