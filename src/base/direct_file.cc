@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
+
+#include "base/aligned_memory.h"
 
 namespace sluice {
 namespace {
@@ -10,18 +11,11 @@ namespace {
 // Large enough that a write's fixed cost is lost in it.
 constexpr std::size_t staging_size = 1024 * 1024;
 
-struct AlignedDelete {
-  void operator()(std::byte* memory) const {
-    ::operator delete(memory, std::align_val_t(direct_block));
-  }
-};
-
 // One for each thread that writes, not for each file. Never touched by others; what it holds
 // matters only within one write_at().
 std::byte* staging() {
-  thread_local const std::unique_ptr<std::byte, AlignedDelete> memory(
-      static_cast<std::byte*>(::operator new(staging_size, std::align_val_t(direct_block))));
-  return memory.get();
+  thread_local const AlignedMemory memory(staging_size);
+  return memory.bytes().data();
 }
 
 std::uint64_t block_of(std::uint64_t at) { return at / direct_block * direct_block; }

@@ -9,9 +9,6 @@
 
 namespace sluice {
 
-// What devices and file systems want of direct I/O: place, size and memory are multiples of it.
-constexpr std::size_t direct_block = 4096;
-
 // A file written past the page cache (OpenMode::write_direct).
 //
 // Pieces of any size are gathered in a buffer of the calling thread and go to `direct` in whole

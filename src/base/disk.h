@@ -32,13 +32,20 @@ class File {
   virtual void start_writeback(std::uint64_t at, std::uint64_t size) = 0;
 };
 
+// What devices and file systems want of direct I/O: place, size and memory are multiples of it.
+constexpr std::size_t direct_block = 4096;
+
 enum class OpenMode : std::uint8_t {
-  read,       // must exist
+  read,  // must exist
+  // As read, but past the page cache where the file system can do that, for much that is read once.
+  // Each read is of whole blocks into aligned memory (direct_block), whatever the file system; only
+  // the end of the file cuts it short.
+  read_direct,
   write,      // read and write; created if missing
   write_new,  // read and write; created, or cut to nothing if it exists
   // As write, but past the page cache where the file system can do that, for much that is written
-  // and hardly ever read; from front to back, or in whole blocks of 4 KiB: what stood behind a
-  // write in its last block is replaced by zeros, which count in the size that others see.
+  // and hardly ever read; from front to back, or in whole blocks (direct_block): what stood behind
+  // a write in its last block is replaced by zeros, which count in the size that others see.
   write_direct,
 };
 

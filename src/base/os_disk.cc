@@ -58,10 +58,11 @@ class Descriptor {
   int fd_;
 };
 
-// `path` is the whole path, for error texts.
+// `path` is the whole path, for error texts. Reads go in units of `read_unit`.
 class OsFile final : public File {
  public:
-  OsFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  OsFile(int fd, std::string path, std::size_t read_unit = 1)
+      : fd_(fd), path_(std::move(path)), read_unit_(read_unit) {}
 
   Result<std::size_t> read_at(std::uint64_t at, MutableBytes out) override {
     std::size_t done = 0;
@@ -73,6 +74,7 @@ class OsFile final : public File {
       if (count < 0) return os_error("read", path_, errno);
       if (count == 0) break;
       done += static_cast<std::size_t>(count);
+      if (done % read_unit_ != 0) break;  // the file ends here, where no unit begins
     }
     return done;
   }
@@ -135,11 +137,13 @@ class OsFile final : public File {
 
   Descriptor fd_;
   std::string path_;
+  std::size_t read_unit_;
 };
 
 int open_flags(OpenMode mode) {
   switch (mode) {
     case OpenMode::read:
+    case OpenMode::read_direct:
       return O_RDONLY;
     case OpenMode::write:
     case OpenMode::write_direct:
@@ -178,10 +182,14 @@ class OsDisk final : public Disk {
     const int fd = open_file(full, open_flags(mode));
     if (fd < 0) return os_error("open", full, errno);
     auto file = std::make_unique<OsFile>(fd, full);
-    if (mode != OpenMode::write_direct || !takes_direct_blocks(fd)) return file;
-    const int direct = open_file(full, O_WRONLY | O_DIRECT);
-    if (direct < 0) return file;  // this file system has no direct I/O
-    return std::make_unique<DirectFile>(std::move(file), std::make_unique<OsFile>(direct, full));
+    const bool reads = mode == OpenMode::read_direct;
+    if (!reads && mode != OpenMode::write_direct) return file;
+    if (!takes_direct_blocks(fd)) return file;
+    const int direct_fd = open_file(full, (reads ? O_RDONLY : O_WRONLY) | O_DIRECT);
+    if (direct_fd < 0) return file;  // this file system has no direct I/O
+    auto direct = std::make_unique<OsFile>(direct_fd, full, direct_block);
+    if (reads) return direct;
+    return std::make_unique<DirectFile>(std::move(file), std::move(direct));
   }
 
   Result<void> make_dirs(const std::string& path) override { return make_dirs_at(full_path(path)); }

@@ -6,6 +6,20 @@
 
 namespace sluice::log {
 
+Result<Bytes> FileSource::bytes(std::uint64_t at, std::uint64_t size) {
+  size = std::min(size, end_ - std::min(at, end_));
+  if (size > 0 && (at < buffer_at_ || at + size > buffer_at_ + buffer_.size())) {
+    const std::uint64_t wanted = std::max(size, std::min<std::uint64_t>(step_, end_ - at));
+    buffer_.resize(wanted);
+    buffer_at_ = at;
+    SLUICE_TRY_ASSIGN(const std::size_t got, file_.read_at(at, buffer_));
+    buffer_.resize(got);
+    if (got < wanted) end_ = at + got;  // the file is shorter than it was
+    size = std::min<std::uint64_t>(size, got);
+  }
+  return size > 0 ? Bytes(buffer_).subspan(at - buffer_at_, size) : Bytes();
+}
+
 Result<std::optional<BatchScanner::Found>> BatchScanner::next() {
   damage_ = false;
   while (range_.at < range_.end) {
@@ -24,7 +38,7 @@ Result<std::optional<BatchScanner::Found>> BatchScanner::next() {
 // Cheap tests first: a search through damage comes here for each byte.
 Result<std::optional<BatchScanner::Found>> BatchScanner::try_at(std::uint64_t at) {
   if (range_.end - at < batch_header_size) return std::nullopt;
-  SLUICE_TRY_ASSIGN(const Bytes head, window(at, batch_header_size));
+  SLUICE_TRY_ASSIGN(const Bytes head, source_.bytes(at, batch_header_size));
   if (head.size() < batch_header_size || head[layout::magic] != std::byte{2}) return std::nullopt;
   const auto header = decode_batch_header(head);
   if (!header || header->total_size() > range_.end - at) return std::nullopt;
@@ -32,23 +46,9 @@ Result<std::optional<BatchScanner::Found>> BatchScanner::try_at(std::uint64_t at
   if (header->last_offset_delta < 0 || found.from() < range_.floor ||
       found.until() > range_.ceiling)
     return std::nullopt;
-  SLUICE_TRY_ASSIGN(found.bytes, window(at, header->total_size()));
+  SLUICE_TRY_ASSIGN(found.bytes, source_.bytes(at, header->total_size()));
   if (!validate_batch(found.bytes)) return std::nullopt;
   return found;
-}
-
-// Bytes from `at` on, at least `size` of them unless the file ends before.
-Result<Bytes> BatchScanner::window(std::uint64_t at, std::size_t size) {
-  if (at < buffer_at_ || at + size > buffer_at_ + buffer_.size()) {
-    const std::uint64_t wanted =
-        std::max<std::uint64_t>(size, std::min<std::uint64_t>(chunk_, range_.end - at));
-    buffer_.resize(wanted);
-    buffer_at_ = at;
-    SLUICE_TRY_ASSIGN(const std::size_t got, file_.read_at(at, buffer_));
-    buffer_.resize(got);
-  }
-  const Bytes rest = Bytes(buffer_).subspan(at - buffer_at_);
-  return rest.first(std::min(size, rest.size()));
 }
 
 }  // namespace sluice::log

@@ -11,6 +11,32 @@
 
 namespace sluice::log {
 
+// Where a scanner finds the bytes of a file.
+class BatchSource {
+ public:
+  // `size` bytes from `at` on, fewer only where the file ends. Valid until the next call.
+  virtual Result<Bytes> bytes(std::uint64_t at, std::uint64_t size) = 0;
+
+ protected:
+  ~BatchSource() = default;
+};
+
+// The bytes [0, end) of a file, read ahead in steps into a buffer of its own.
+class FileSource final : public BatchSource {
+ public:
+  FileSource(File& file, std::uint64_t end, std::size_t step)
+      : file_(file), end_(end), step_(step) {}
+
+  Result<Bytes> bytes(std::uint64_t at, std::uint64_t size) override;
+
+ private:
+  File& file_;
+  std::uint64_t end_;
+  std::size_t step_;
+  Buffer buffer_;
+  std::uint64_t buffer_at_ = 0;
+};
+
 // Reads the batches of a segment file in order, each checked, and goes on behind damage at the next
 // byte where a whole batch begins that can stand there. On a helper thread, or before the shards
 // run.
@@ -23,12 +49,11 @@ class BatchScanner {
     Offset floor;
     Offset ceiling;
   };
-  BatchScanner(File& file, Range range, std::size_t chunk_size)
-      : file_(file), range_(range), chunk_(chunk_size) {}
+  BatchScanner(BatchSource& source, Range range) : source_(source), range_(range) {}
 
   struct Found {
     std::uint64_t at = 0;
-    Bytes bytes;  // valid until the next call
+    Bytes bytes;  // the source's; valid until the next call
     BatchHeader header;
     bool after_damage = false;
 
@@ -41,13 +66,9 @@ class BatchScanner {
 
  private:
   Result<std::optional<Found>> try_at(std::uint64_t at);
-  Result<Bytes> window(std::uint64_t at, std::size_t size);
 
-  File& file_;
+  BatchSource& source_;
   Range range_;
-  std::size_t chunk_;
-  Buffer buffer_;
-  std::uint64_t buffer_at_ = 0;
   bool damage_ = false;
 };
 

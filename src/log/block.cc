@@ -117,7 +117,14 @@ class RecordParser {
 
 }  // namespace
 
-Block::Block(Buffer bytes) : bytes_(std::move(bytes)) {
+Block::Block(Buffer bytes) : own_(std::move(bytes)), bytes_(own_) { place(); }
+
+Block::Block(Bytes bytes, std::shared_ptr<const void> owner)
+    : owner_(std::move(owner)), bytes_(bytes) {
+  place();
+}
+
+void Block::place() {
   SLUICE_ASSERT(bytes_.size() >= batch_header_size);
   const std::byte* at = bytes_.data();
   from_ = {load_be<std::int64_t>(at + layout::base_offset)};
@@ -137,28 +144,29 @@ WallMs Block::max_timestamp() const {
 }
 
 std::size_t Block::footprint() const {
-  return sizeof(Block) + bytes_.capacity() + expanded_.capacity() +
-         records_.capacity() * sizeof(Record);
+  const std::size_t bytes = owner_ ? bytes_.size() : own_.capacity();
+  return sizeof(Block) + bytes + expanded_.capacity() + records_.capacity() * sizeof(Record);
 }
 
 void Block::stamp(Offset base, std::int32_t leader_epoch) {
+  SLUICE_ASSERT(!owner_);
   until_ = base + (until_ - from_);
   from_ = base;
-  store_be<std::int64_t>(bytes_.data() + layout::base_offset, base.value);
-  store_be<std::int32_t>(bytes_.data() + layout::leader_epoch, leader_epoch);
+  store_be<std::int64_t>(own_.data() + layout::base_offset, base.value);
+  store_be<std::int32_t>(own_.data() + layout::leader_epoch, leader_epoch);
 }
 
 Result<void> Block::index_records(std::size_t expanded_max) const {
   if (indexed_) return {};
   SLUICE_TRY_ASSIGN(const BatchHeader header, decode_batch_header(bytes_));
-  const Bytes records = Bytes(bytes_).subspan(batch_header_size);
+  const Bytes records = bytes_.subspan(batch_header_size);
   const auto codec = static_cast<Compression>(header.compression_bits());
   Buffer expanded;
   if (codec != Compression::none) {
     SLUICE_TRY_ASSIGN(expanded, decompress(codec, records, expanded_max));
   }
   const bool in_place = codec == Compression::none;
-  RecordParser parser(in_place ? Bytes(bytes_) : Bytes(expanded), in_place ? batch_header_size : 0,
+  RecordParser parser(in_place ? bytes_ : Bytes(expanded), in_place ? batch_header_size : 0,
                       header);
   SLUICE_TRY_ASSIGN(records_, parser.parse());
   expanded_ = std::move(expanded);

@@ -49,17 +49,22 @@ class Block {
   explicit Block(Buffer bytes);
   // As above with the records' places known already: what BatchBuilder makes.
   Block(Buffer bytes, std::vector<Record> records);
+  // A batch that is part of something larger, which `owner` keeps and nobody changes.
+  Block(Bytes bytes, std::shared_ptr<const void> owner);
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
 
   [[nodiscard]] Bytes bytes() const { return bytes_; }
   [[nodiscard]] Offset from() const { return from_; }    // offset of its first record
   [[nodiscard]] Offset until() const { return until_; }  // one beyond its last offset
   [[nodiscard]] WallMs base_timestamp() const;
   [[nodiscard]] WallMs max_timestamp() const;
-  [[nodiscard]] std::size_t footprint()
-      const;  // bytes of memory held, sidecar and expansion included
+  // Bytes of memory held, sidecar and expansion included. Of a larger owner's only its own: the
+  // blocks of one reading share the rest.
+  [[nodiscard]] std::size_t footprint() const;
 
   // The owner's shard only, before the block is shared: gives the batch its place. Both fields lie
-  // outside the CRC.
+  // outside the CRC. Only where the block has bytes of its own.
   void stamp(Offset base, std::int32_t leader_epoch);
   // Fills records(), decompressing if needed, at most `expanded_max` bytes (Errc::too_large beyond;
   // Errc::malformed when records contradict the header). On the shard that owns the partition only,
@@ -69,9 +74,7 @@ class Block {
   [[nodiscard]] bool indexed() const { return indexed_; }
   [[nodiscard]] std::span<const Record> records() const { return records_; }
   // What the records' positions count in: bytes(), or their decompressed form.
-  [[nodiscard]] Bytes content() const {
-    return expanded_.empty() ? Bytes(bytes_) : Bytes(expanded_);
-  }
+  [[nodiscard]] Bytes content() const { return expanded_.empty() ? bytes_ : Bytes(expanded_); }
 
   [[nodiscard]] Bytes key(const Record& r) const {
     return content().subspan(r.key_at, r.key_size);
@@ -86,7 +89,11 @@ class Block {
   [[nodiscard]] bool may_have_packed() const;
 
  private:
-  Buffer bytes_;
+  void place();  // reads from_ and until_
+
+  Buffer own_;  // or else
+  std::shared_ptr<const void> owner_;
+  Bytes bytes_;  // in either
   mutable Buffer expanded_;
   mutable std::vector<Record> records_;
   Offset from_, until_;

@@ -92,7 +92,8 @@ Result<void> Compaction::scan(std::size_t segment, Visit visit) {
   const Offset ceiling =
       segment + 1 < plan_.segments.size() ? plan_.segments[segment + 1].base : plan_.until;
   SLUICE_TRY_ASSIGN(const auto file, disk_.open(path, OpenMode::read));
-  BatchScanner scanner(*file, {0, known.size, known.base, ceiling}, chunk_size);
+  FileSource source(*file, known.size, chunk_size);
+  BatchScanner scanner(source, {0, known.size, known.base, ceiling});
   while (true) {
     if (cancelled_) return fail(Errc::closed, "compaction was cancelled");
     SLUICE_TRY_ASSIGN(const auto found, scanner.next());

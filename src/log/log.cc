@@ -29,8 +29,10 @@ Log::Impl::Impl(Context context, const Options& options, ShardId shard, Recovery
       metered_(*context.metrics),
       helper_(loop_, "disk"),
       store_(std::make_shared<SegmentStore>(
-          disk_, options.open_files_max,
-          options.direct_io ? OpenMode::write_direct : OpenMode::write)),
+          disk_, SegmentStore::Config{.open_files_max = options.open_files_max,
+                                      .direct_io = options.direct_io,
+                                      .reads = {.size = options.read_cache_size,
+                                                .chunk_size = options.read_chunk_size}})),
       cache_(options.tail_cache_size),
       journal_(loop_, disk_, *context.metrics,
                {.shard = shard.value,

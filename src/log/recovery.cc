@@ -42,7 +42,7 @@ class Recoverer final : public JournalVisitor {
         options_(options),
         shards_(shards),
         state_(state),
-        store_(disk, options.open_files_max) {}
+        store_(disk, {.open_files_max = options.open_files_max, .reads = {}}) {}
 
   Result<void> run() {
     SLUICE_TRY(make_dirs());
@@ -303,7 +303,8 @@ Result<std::vector<BlockRef>> Recovery::read_all(Partition partition) {
     return fail(Errc::not_found, "no partition {} of stream {:x}", partition.index,
                 partition.stream.value);
   const PartitionState& state = found->second;
-  SegmentStore store(*state_->disk, state_->options.open_files_max);
+  SegmentStore store(*state_->disk,
+                     {.open_files_max = state_->options.open_files_max, .reads = {}});
   const SegmentRange range{partition, state.segments, state.end, true};
   SLUICE_TRY_ASSIGN(SegmentRead read, store.read(range, state.start, SIZE_MAX));
   if (read.damaged_places > 0)

@@ -44,6 +44,11 @@ std::string segment_file(Partition partition, SegmentId segment, std::string_vie
   return fmt::format("{}-{}{}", name, segment.generation, suffix);
 }
 
+BlockRef block_of(Bytes batch, std::shared_ptr<const void> owner) {
+  if (owner) return std::make_shared<Block>(batch, std::move(owner));
+  return std::make_shared<Block>(Buffer(batch.begin(), batch.end()));
+}
+
 // Nothing if the batch holds none. One that cannot be looked into counts as one record.
 std::optional<SegmentStore::Found> first_record_since(Bytes batch, WallMs when, Offset floor) {
   Block block(Buffer(batch.begin(), batch.end()));
@@ -172,28 +177,39 @@ Result<void> SegmentStore::sync_files() {
   return {};
 }
 
-Result<SegmentStore::OpenSegment*> SegmentStore::open(const Key& key, bool writable) {
+Result<SegmentStore::OpenSegment*> SegmentStore::open(const SegmentKey& key, bool writable) {
+  const OpenMode write_mode = config_.direct_io ? OpenMode::write_direct : OpenMode::write;
   if (const auto found = by_key_.find(key); found != by_key_.end()) {
     open_.splice(open_.end(), open_, found->second);
     if (found->second->writable || !writable) return &*found->second;
     SLUICE_TRY_ASSIGN(found->second->file,
-                      disk_.open(segment_path(key.partition, key.segment), write_mode_));
+                      disk_.open(segment_path(key.partition, key.segment), write_mode));
     found->second->writable = true;
     return &*found->second;
   }
   make_room();
-  OpenSegment segment{.key = key, .file = nullptr, .writable = writable, .index = {}};
+  OpenSegment segment{
+      .key = key, .file = nullptr, .for_chunks = nullptr, .writable = writable, .index = {}};
   SLUICE_TRY_ASSIGN(segment.file, disk_.open(segment_path(key.partition, key.segment),
-                                             writable ? write_mode_ : OpenMode::read));
+                                             writable ? write_mode : OpenMode::read));
   open_.push_back(std::move(segment));
   by_key_[key] = std::prev(open_.end());
   return &open_.back();
 }
 
+Result<File*> SegmentStore::open_for_chunks(OpenSegment& segment) {
+  if (!segment.for_chunks) {
+    SLUICE_TRY_ASSIGN(segment.for_chunks,
+                      disk_.open(segment_path(segment.key.partition, segment.key.segment),
+                                 config_.direct_io ? OpenMode::read_direct : OpenMode::read));
+  }
+  return segment.for_chunks.get();
+}
+
 // A dirty file is synced before it is closed. Whoever opens another one is not to blame if that
 // fails: the next sync() tells.
 void SegmentStore::make_room() {
-  while (open_.size() >= std::max<std::size_t>(open_files_max_, 1)) {
+  while (open_.size() >= std::max<std::size_t>(config_.open_files_max, 1)) {
     const OpenSegment& oldest = open_.front();
     if (oldest.dirty) {
       if (auto synced = oldest.file->sync(); !synced) failed_sync_ = std::move(synced.error());
@@ -203,7 +219,7 @@ void SegmentStore::make_room() {
   }
 }
 
-void SegmentStore::close(const Key& key) {
+void SegmentStore::close(const SegmentKey& key) {
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) return;
   open_.erase(found->second);
@@ -225,8 +241,8 @@ Result<void> SegmentStore::complete_index(OpenSegment& segment, const Segment& k
       return {};
     }
   }
-  const BatchScanner::Range range{segment.indexed_until, known.size, known.base, ceiling};
-  BatchScanner scanner(*segment.file, range, chunk_max);
+  FileSource source(*segment.file, known.size, chunk_max);
+  BatchScanner scanner(source, {segment.indexed_until, known.size, known.base, ceiling});
   while (true) {
     SLUICE_TRY_ASSIGN(const auto found, scanner.next());
     if (!found) break;
@@ -259,8 +275,10 @@ Result<void> SegmentStore::read_segment(const SegmentRange& range, std::size_t i
   SLUICE_TRY_ASSIGN(OpenSegment* const segment, open({range.partition, known.id()}, false));
   SLUICE_TRY(complete_index(*segment, known, ceiling, !last || !range.last_is_active));
 
-  const BatchScanner::Range scan{segment->index.find(out.next), known.size, known.base, ceiling};
-  BatchScanner scanner(*segment->file, scan, std::clamp(bytes_max, chunk_min, chunk_max));
+  SLUICE_TRY_ASSIGN(File* const for_chunks, open_for_chunks(*segment));
+  FileSource plain(*segment->file, known.size, std::clamp(bytes_max, chunk_min, chunk_max));
+  CachedSource source(read_cache_, {segment->key, *for_chunks, known.size}, plain, bytes_max);
+  BatchScanner scanner(source, {segment->index.find(out.next), known.size, known.base, ceiling});
   while (out.blocks.empty() || bytes < bytes_max) {
     SLUICE_TRY_ASSIGN(const auto found, scanner.next());
     if (!found) {
@@ -277,7 +295,7 @@ Result<void> SegmentStore::read_segment(const SegmentRange& range, std::size_t i
       out.skipped +=
           static_cast<std::uint64_t>(std::max<std::int64_t>(0, found->from() - out.next));
     }
-    out.blocks.push_back(std::make_shared<Block>(Buffer(found->bytes.begin(), found->bytes.end())));
+    out.blocks.push_back(block_of(found->bytes, source.owner()));
     out.next = found->until();
     bytes += found->bytes.size();
   }
@@ -293,8 +311,8 @@ Result<std::optional<SegmentStore::Found>> SegmentStore::find_time(
     const Offset ceiling = last ? range.until : range.segments[i + 1].base;
     SLUICE_TRY_ASSIGN(OpenSegment* const segment, open({range.partition, known.id()}, false));
     SLUICE_TRY(complete_index(*segment, known, ceiling, !last || !range.last_is_active));
-    const BatchScanner::Range scan{segment->index.find_time(when), known.size, known.base, ceiling};
-    BatchScanner scanner(*segment->file, scan, chunk_min);
+    FileSource source(*segment->file, known.size, chunk_min);
+    BatchScanner scanner(source, {segment->index.find_time(when), known.size, known.base, ceiling});
     while (true) {
       SLUICE_TRY_ASSIGN(const auto found, scanner.next());
       if (!found) break;
@@ -309,11 +327,13 @@ Result<std::optional<SegmentStore::Found>> SegmentStore::find_time(
 
 Result<void> SegmentStore::remove(Partition partition, SegmentId segment) {
   close({partition, segment});
+  read_cache_.forget({partition, segment});
   SLUICE_TRY(disk_.remove(segment_path(partition, segment)));
   return disk_.remove(segment_index_path(partition, segment));
 }
 
 Result<void> SegmentStore::remove_partition(Partition partition) {
+  read_cache_.forget(partition);
   for (auto at = open_.begin(); at != open_.end();) {
     if (at->key.partition == partition) {
       by_key_.erase(at->key);

@@ -12,6 +12,7 @@
 
 #include "base/disk.h"
 #include "log/block.h"
+#include "log/read_cache.h"
 #include "log/segment_index.h"
 #include "log/state.h"
 
@@ -57,9 +58,13 @@ struct SegmentRange {
 // good. Format:  docs/formats/segment.md
 class SegmentStore {
  public:
-  // `write_mode` is write or write_direct.
-  SegmentStore(Disk& disk, std::uint32_t open_files_max, OpenMode write_mode = OpenMode::write)
-      : disk_(disk), open_files_max_(open_files_max), write_mode_(write_mode) {}
+  struct Config {
+    std::uint32_t open_files_max = 1;  // segments; one that is read has two files
+    bool direct_io = false;
+    ReadCache::Config reads;
+  };
+  SegmentStore(Disk& disk, Config config)
+      : disk_(disk), config_(config), read_cache_(config.reads) {}
 
   // May be repeated after a failure.
   Result<void> write(const SegmentWrite& write);
@@ -84,21 +89,17 @@ class SegmentStore {
   Result<void> remove_partition(Partition partition);
 
  private:
-  struct Key {
-    Partition partition;
-    SegmentId segment;
-    friend auto operator<=>(const Key&, const Key&) = default;
-  };
   struct KeyHash {
-    std::size_t operator()(const Key& key) const noexcept {
+    std::size_t operator()(const SegmentKey& key) const noexcept {
       return std::hash<Partition>()(key.partition) ^
              (static_cast<std::size_t>(key.segment.base.value + key.segment.generation) *
               0xff51afd7ed558ccdull);
     }
   };
   struct OpenSegment {
-    Key key;
+    SegmentKey key;
     std::unique_ptr<File> file;
+    std::unique_ptr<File> for_chunks;  // once it has been read
     bool writable = false;
     bool dirty = false;
     SegmentIndex index;
@@ -107,7 +108,8 @@ class SegmentStore {
   };
   using Open = std::list<OpenSegment>;
 
-  Result<OpenSegment*> open(const Key& key, bool writable);
+  Result<OpenSegment*> open(const SegmentKey& key, bool writable);
+  Result<File*> open_for_chunks(OpenSegment& segment);
   Result<void> sync_files();
   void make_room();
   Result<OpenSegment*> open_for_write(const SegmentWrite& write);
@@ -117,13 +119,13 @@ class SegmentStore {
                               bool sealed);
   Result<void> read_segment(const SegmentRange& range, std::size_t i, std::size_t bytes_max,
                             SegmentRead& out, std::size_t& bytes);
-  void close(const Key& key);
+  void close(const SegmentKey& key);
 
   Disk& disk_;
-  std::uint32_t open_files_max_;
-  OpenMode write_mode_;
+  Config config_;
+  ReadCache read_cache_;
   Open open_;  // the least recently used first
-  std::unordered_map<Key, Open::iterator, KeyHash> by_key_;
+  std::unordered_map<SegmentKey, Open::iterator, KeyHash> by_key_;
   std::set<std::string> dirty_dirs_;
   std::optional<Error> failed_sync_;  // for good: a later success would prove nothing
 };

@@ -17,6 +17,13 @@ struct SegmentId {
   friend auto operator<=>(const SegmentId&, const SegmentId&) = default;
 };
 
+// The same among all partitions of a shard.
+struct SegmentKey {
+  Partition partition;
+  SegmentId segment;
+  friend auto operator<=>(const SegmentKey&, const SegmentKey&) = default;
+};
+
 // A segment file as the partition's shard knows it: what has been written to it, not what is on its
 // way.
 struct Segment {

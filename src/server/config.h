@@ -95,6 +95,7 @@ struct Config {
     std::uint64_t journal_size;
     std::int64_t journal_files;
     std::uint64_t tail_cache;
+    std::uint64_t read_cache;
     std::uint64_t compaction_map;
     Milliseconds checkpoint_interval;
     std::int64_t partitions;

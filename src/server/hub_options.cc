@@ -38,6 +38,7 @@ log::Options log_options(const Config& config) {
   options.journal_size = config.log.journal_size;
   options.journal_files = static_cast<std::uint32_t>(config.log.journal_files);
   options.tail_cache_size = config.log.tail_cache;
+  options.read_cache_size = config.log.read_cache;
   options.retention_interval = config.log.retention_interval;
   options.checkpoint_interval = config.log.checkpoint_interval;
   return options;

@@ -199,9 +199,9 @@ const std::array table{
            "survives a killed process but not a lost machine.",
            [](Config& c) -> Field { return ChoiceField{&c.log.durability, {"disk", "os"}}; }},
     Option{"log.direct_io", "true",
-           "Write past the page cache of the operating system: less work per byte, and steadier. "
-           "`false` helps where readers that are further behind than `log.tail_cache` meet a slow "
-           "disk. A file system without direct I/O is written as with `false`.",
+           "Write and read past the page cache of the operating system: less work per byte, and "
+           "steadier. `false` helps where readers that are further behind than `log.tail_cache` "
+           "meet a slow disk. A file system without direct I/O is used as with `false`.",
            [](Config& c) -> Field { return BoolField{&c.log.direct_io}; }},
     Option{"log.retention", "7d",
            "How long a stream keeps its records, unless it says otherwise. `0s`: for ever.",
@@ -227,6 +227,11 @@ const std::array table{
     Option{"log.tail_cache", "64MiB",
            "Memory of each shard for the newest records, from which readers at the end are fed.",
            [](Config& c) -> Field { return SizeField{&c.log.tail_cache, MiB, 64 * GiB}; }},
+    Option{"log.read_cache", "16MiB",
+           "Memory of each shard for what was read from its files last, taken when it is first "
+           "needed. It serves readers that are further behind than `log.tail_cache` at about the "
+           "same place; each place takes two to three MiB.",
+           [](Config& c) -> Field { return SizeField{&c.log.read_cache, MiB, 64 * GiB}; }},
     Option{"log.compaction_map", "32MiB",
            "Memory of each shard for the keys of a stream that is being compacted; with more keys "
            "than "

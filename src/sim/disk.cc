@@ -1,6 +1,7 @@
 #include "sim/disk.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "base/assert.h"
@@ -86,14 +87,20 @@ struct SimDisk::DirNode : Node {
 
 class SimDisk::OpenFile : public File {
  public:
-  OpenFile(SimDisk& disk, std::string path, std::shared_ptr<FileNode> node, bool writable)
+  // Whoever passes the page cache must keep to whole blocks.
+  enum class Cache : std::uint8_t { used, passed };
+
+  OpenFile(SimDisk& disk, std::string path, std::shared_ptr<FileNode> node, bool writable,
+           Cache cache)
       : disk_(disk),
         path_(std::move(path)),
         node_(std::move(node)),
         life_(disk.life_),
-        writable_(writable) {}
+        writable_(writable),
+        cache_(cache) {}
 
   Result<std::size_t> read_at(std::uint64_t at, MutableBytes out) override {
+    check_blocks(at, out);
     SLUICE_TRY(disk_.check_open(life_, path_));
     return node_->content.read(at, out);
   }
@@ -101,6 +108,7 @@ class SimDisk::OpenFile : public File {
   Result<void> write_at(std::uint64_t at, std::span<const Bytes> pieces) override {
     SLUICE_TRY(begin_change());
     for (const auto piece : pieces) {
+      check_blocks(at, piece);
       const auto part = piece.first(room_for(at, piece.size()));
       resized([&](UnsyncedContent& content) { content.write(at, part); });
       if (part.size() < piece.size()) return fail(Errc::disk_full, "{}: no space left", path_);
@@ -142,6 +150,12 @@ class SimDisk::OpenFile : public File {
     return disk_.begin_operation();
   }
 
+  void check_blocks(std::uint64_t at, Bytes memory) const {
+    if (cache_ == Cache::used) return;
+    const auto address = std::bit_cast<std::uintptr_t>(memory.data());
+    SLUICE_ASSERT((at | memory.size() | address) % direct_block == 0);
+  }
+
   // How many of `count` bytes at `at` fit on the disk; what overwrites takes no room.
   [[nodiscard]] std::size_t room_for(std::uint64_t at, std::uint64_t count) const {
     const auto limit =
@@ -161,6 +175,7 @@ class SimDisk::OpenFile : public File {
   std::shared_ptr<FileNode> node_;
   std::uint64_t life_;
   bool writable_;
+  Cache cache_;
 };
 
 SimDisk::SimDisk(std::uint64_t seed) : random_(seed), root_(std::make_shared<DirNode>()) {}
@@ -168,9 +183,10 @@ SimDisk::~SimDisk() = default;
 
 Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenMode mode) {
   SLUICE_TRY(check_open(life_, path));
+  const bool writable = mode != OpenMode::read && mode != OpenMode::read_direct;
   auto node = std::dynamic_pointer_cast<FileNode>(find(path));
   if (!node) {
-    if (mode == OpenMode::read) return no_such_file(path);
+    if (!writable) return no_such_file(path);
     const auto [dir_path, name] = split(path);
     const auto dir = find_dir(dir_path);
     if (!dir) return no_such_file(dir_path);
@@ -179,10 +195,13 @@ Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenMode mo
     node = std::make_shared<FileNode>();
     set_name(*dir, name, node, dir->unsynced.emplace_back());
   }
-  auto file = std::make_unique<OpenFile>(*this, path, node, mode != OpenMode::read);
+  const auto open_as = [&](OpenFile::Cache cache) {
+    return std::make_unique<OpenFile>(*this, path, node, writable, cache);
+  };
+  if (mode == OpenMode::read_direct) return open_as(OpenFile::Cache::passed);
+  auto file = open_as(OpenFile::Cache::used);
   if (mode == OpenMode::write_direct)
-    return std::make_unique<DirectFile>(std::move(file),
-                                        std::make_unique<OpenFile>(*this, path, node, true));
+    return std::make_unique<DirectFile>(std::move(file), open_as(OpenFile::Cache::passed));
   if (mode == OpenMode::write_new) SLUICE_TRY(file->truncate(0));
   return file;
 }

@@ -62,9 +62,9 @@ Result<void> fold_record(const Block& block, const log::Record& record, Catalogu
   return {};
 }
 
-Result<void> fold_block(const Block& stored, Catalogue& catalogue) {
+Result<void> fold_block(const BlockRef& stored, Catalogue& catalogue) {
   // Indexing writes into the block, and recovery's own may be shared with the tail cache.
-  const Block block = stored;  // NOLINT(performance-unnecessary-copy-initialization)
+  const Block block(stored->bytes(), stored);
   SLUICE_TRY(block.index_records(catalogue_expanded_max));
   for (const auto& record : block.records()) {
     if (auto folded = fold_record(block, record, catalogue); !folded) {
@@ -132,7 +132,7 @@ Result<StreamInfo> decode_stream(std::string_view name, Bytes value) {
 Result<Catalogue> fold_catalogue(std::span<const BlockRef> blocks) {
   Catalogue catalogue;
   catalogue.add(catalogue_stream);
-  for (const auto& block : blocks) SLUICE_TRY(fold_block(*block, catalogue));
+  for (const auto& block : blocks) SLUICE_TRY(fold_block(block, catalogue));
   return catalogue;
 }
 

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "base/disk.h"
+#include "log/batch_scanner.h"
+#include "log/chunk_pool.h"
+#include "log/state.h"
+
+namespace sluice::log {
+
+// What was read of segment files last, in chunks, so that several readers at about the same place
+// read a file once. It takes the place of the page cache, which segments are read past
+// (docs/decisions/0009-past-the-page-cache.md).
+//
+// A chunk begins in the block of the batch that was not there and ends where its memory does: a
+// batch lies whole in one chunk, and readers that follow each other use the same ones.
+//
+// Owner: the SegmentStore, on its helper. Whoever holds a chunk may do so on any thread and for any
+// time; its memory is used again once nobody does.
+// Stale: a segment's bytes never change below the size that the log knows. Whoever deletes the file
+// tells forget().
+class ReadCache {
+ public:
+  struct Config {
+    std::uint64_t size = 16 << 20;     // of all chunks
+    std::size_t chunk_size = 1 << 20;  // whole blocks (direct_block)
+  };
+  explicit ReadCache(Config config);
+
+  // What is read in portions smaller than this, or is not more of its segment, is left to the page
+  // cache: it would not fill a chunk, and it would hold one.
+  [[nodiscard]] std::size_t portion_min() const { return config_.chunk_size / 4; }
+
+  // A chunk that holds all of [at, at + size); nullptr if there is none.
+  std::shared_ptr<const Chunk> find(const SegmentKey& segment, std::uint64_t at,
+                                    std::uint64_t size);
+  // Reads one: from the block of `at` on as much as a chunk takes, or `size` if that is more, but
+  // nothing from `end` on. It lacks a part of [at, at + size) only if the file is shorter. `file`
+  // is read in whole blocks, as OpenMode::read_direct wants it.
+  Result<std::shared_ptr<const Chunk>> load(const SegmentKey& segment, File& file, std::uint64_t at,
+                                            std::uint64_t size, std::uint64_t end);
+
+  void forget(const SegmentKey& segment);
+  void forget(Partition partition);
+
+ private:
+  using Place = std::pair<SegmentKey, std::uint64_t>;  // where a chunk begins
+  struct Entry {
+    std::shared_ptr<const Chunk> chunk;
+    std::uint64_t used_at = 0;
+  };
+
+  std::shared_ptr<Chunk> make_chunk(std::uint64_t size);
+  void make_room();
+  void forget(const SegmentKey& first, const SegmentKey& last);
+
+  Config config_;
+  std::shared_ptr<ChunkPool> pool_;
+  std::map<Place, Entry> entries_;
+  std::uint64_t clock_ = 0;  // counts uses
+};
+
+// A segment file as a reader scans it who wants about `portion` bytes: by chunks of the cache, or
+// as `plain` where a portion is too small for that.
+class CachedSource final : public BatchSource {
+ public:
+  // What of the segment file [0, end) is read, and how.
+  struct Segment {
+    SegmentKey key;
+    File& file;  // for chunks
+    std::uint64_t end = 0;
+  };
+  CachedSource(ReadCache& cache, Segment segment, BatchSource& plain, std::uint64_t portion)
+      : cache_(cache), segment_(segment), plain_(plain), portion_(portion) {}
+
+  Result<Bytes> bytes(std::uint64_t at, std::uint64_t size) override;
+  // What keeps the bytes that were handed out last. None: they are the source's, and change.
+  [[nodiscard]] std::shared_ptr<const void> owner() const;
+
+ private:
+  [[nodiscard]] bool fills_chunks() const { return portion_ >= cache_.portion_min(); }
+
+  ReadCache& cache_;
+  Segment segment_;
+  BatchSource& plain_;
+  std::uint64_t portion_;
+  std::shared_ptr<const Chunk> chunk_;
+};
+
+}  // namespace sluice::log
