@@ -123,9 +123,9 @@ class Log {
 
   [[nodiscard]] Result<Bounds> bounds(Partition partition) const;
   // Whole batches from the one that holds `from` on, at least one if there is any below the visible
-  // end, until bytes_max is passed. From memory at once (in this call) where the tail cache has it,
-  // else from the disk later. Errors: not_found, out_of_range (below the start or beyond the
-  // visible end), io, closed.
+  // end, until bytes_max is passed; from the disk perhaps half as much. From memory at once (in
+  // this call) where the tail cache has it, else from the disk later. Errors: not_found,
+  // out_of_range (below the start or beyond the visible end), io, closed.
   void read(Partition partition, Offset from, std::size_t bytes_max, Done<ReadAnswer> done);
   // The first record with a timestamp >= `when`: its offset and timestamp; {visible_end, -1} if
   // none.

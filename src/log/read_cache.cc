@@ -4,9 +4,12 @@
 #include <limits>
 
 #include "base/assert.h"
+#include "log/batch_layout.h"
 
 namespace sluice::log {
 namespace {
+
+constexpr std::uint64_t cache_share = 4;  // one part in so many of the memory
 
 std::uint64_t block_before(std::uint64_t at) { return at / direct_block * direct_block; }
 std::uint64_t block_after(std::uint64_t at) { return block_before(at + direct_block - 1); }
@@ -31,26 +34,25 @@ std::shared_ptr<const Chunk> ReadCache::find(const SegmentKey& segment, std::uin
 }
 
 Result<std::shared_ptr<const Chunk>> ReadCache::load(const SegmentKey& segment, File& file,
-                                                     std::uint64_t at, std::uint64_t size,
-                                                     std::uint64_t end) {
-  const std::uint64_t begin = block_before(at);
-  const std::uint64_t wanted = block_after(at + size) - begin;
-  const bool fits = wanted <= config_.chunk_size;
+                                                     const Wanted& wanted) {
+  const std::uint64_t begin = block_before(wanted.at);
+  const std::uint64_t least = block_after(wanted.at + wanted.size) - begin;
+  const bool fits = least <= config_.chunk_size;
   if (fits) make_room();
-  const auto chunk = fits ? pool_->take() : std::make_shared<Chunk>(wanted);
-  const std::uint64_t blocks =
-      std::min<std::uint64_t>(chunk->memory.size(), block_after(end) - begin);
-  SLUICE_TRY_ASSIGN(const std::size_t got,
-                    file.read_at(begin, chunk->memory.bytes().first(blocks)));
+  const auto chunk = fits ? pool_->take() : std::make_shared<Chunk>(least);
+  const std::uint64_t most = std::max(least, block_after(wanted.ahead));
+  const std::uint64_t size =
+      std::min({chunk->memory.size(), most, block_after(wanted.end) - begin});
+  SLUICE_TRY_ASSIGN(const std::size_t got, file.read_at(begin, chunk->memory.bytes().first(size)));
   chunk->at = begin;
-  chunk->end = std::min(begin + got, end);
+  chunk->end = std::min(begin + got, wanted.end);
   if (fits) entries_[{segment, begin}] = {chunk, ++clock_};
   return chunk;
 }
 
 // So that the chunk taken next is the one let go of here, unless somebody holds it still.
 void ReadCache::make_room() {
-  while (!entries_.empty() && (entries_.size() + 1) * config_.chunk_size > config_.size) {
+  while (!entries_.empty() && entries_.size() >= config_.size / cache_share / config_.chunk_size) {
     entries_.erase(std::ranges::min_element(
         entries_, {}, [](const auto& entry) { return entry.second.used_at; }));
   }
@@ -73,7 +75,8 @@ Result<Bytes> CachedSource::bytes(std::uint64_t at, std::uint64_t size) {
   chunk_ = cache_.find(segment_.key, at, size);
   const std::uint64_t rest = segment_.end - std::min(at, segment_.end);
   if (!chunk_ && fills_chunks() && rest >= cache_.portion_min()) {
-    SLUICE_TRY_ASSIGN(chunk_, cache_.load(segment_.key, segment_.file, at, size, segment_.end));
+    SLUICE_TRY_ASSIGN(
+        chunk_, cache_.load(segment_.key, segment_.file, {at, size, 2 * portion_, segment_.end}));
     if (!chunk_->holds(at, size)) segment_.end = chunk_->end;  // the file is shorter than it was
   }
   return chunk_ ? chunk_->bytes(at, size) : plain_.bytes(at, size);
@@ -81,6 +84,14 @@ Result<Bytes> CachedSource::bytes(std::uint64_t at, std::uint64_t size) {
 
 std::shared_ptr<const void> CachedSource::owner() const {
   return fills_chunks() ? chunk_ : nullptr;
+}
+
+bool CachedSource::has_batch(std::uint64_t at) const {
+  if (!chunk_) return true;
+  const Bytes head = chunk_->bytes(at, batch_header_size);
+  if (head.size() < batch_header_size) return false;
+  const auto header = decode_batch_header(head);
+  return header && chunk_->holds(at, header->total_size());
 }
 
 }  // namespace sluice::log

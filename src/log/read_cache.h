@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -16,8 +17,10 @@ namespace sluice::log {
 // read a file once. It takes the place of the page cache, which segments are read past
 // (docs/decisions/0009-past-the-page-cache.md).
 //
-// A chunk begins in the block of the batch that was not there and ends where its memory does: a
-// batch lies whole in one chunk, and readers that follow each other use the same ones.
+// A chunk begins in the block of the batch that was not there: a batch lies whole in one chunk, and
+// readers that follow each other use the same ones. Few chunks are remembered, so that they stay in
+// the caches of the processor, and readers close together need no more; the rest of the memory is
+// for chunks that are on their way to clients.
 //
 // Owner: the SegmentStore, on its helper. Whoever holds a chunk may do so on any thread and for any
 // time; its memory is used again once nobody does.
@@ -26,7 +29,7 @@ namespace sluice::log {
 class ReadCache {
  public:
   struct Config {
-    std::uint64_t size = 16 << 20;     // of all chunks
+    std::uint64_t size = 16 << 20;     // of memory that is kept; a quarter of it for the cache
     std::size_t chunk_size = 1 << 20;  // whole blocks (direct_block)
   };
   explicit ReadCache(Config config);
@@ -38,11 +41,18 @@ class ReadCache {
   // A chunk that holds all of [at, at + size); nullptr if there is none.
   std::shared_ptr<const Chunk> find(const SegmentKey& segment, std::uint64_t at,
                                     std::uint64_t size);
-  // Reads one: from the block of `at` on as much as a chunk takes, or `size` if that is more, but
-  // nothing from `end` on. It lacks a part of [at, at + size) only if the file is shorter. `file`
-  // is read in whole blocks, as OpenMode::read_direct wants it.
-  Result<std::shared_ptr<const Chunk>> load(const SegmentKey& segment, File& file, std::uint64_t at,
-                                            std::uint64_t size, std::uint64_t end);
+  // What is to be read of a segment file: [at, at + size), and on as far as a chunk takes it, but
+  // no more than `ahead` and nothing from `end` on.
+  struct Wanted {
+    std::uint64_t at = 0;
+    std::uint64_t size = 0;
+    std::uint64_t ahead = 0;
+    std::uint64_t end = 0;
+  };
+  // It lacks a part of [at, at + size) only if the file is shorter. `file` is read in whole blocks,
+  // as OpenMode::read_direct wants it.
+  Result<std::shared_ptr<const Chunk>> load(const SegmentKey& segment, File& file,
+                                            const Wanted& wanted);
 
   void forget(const SegmentKey& segment);
   void forget(Partition partition);
@@ -54,7 +64,6 @@ class ReadCache {
     std::uint64_t used_at = 0;
   };
 
-  std::shared_ptr<Chunk> make_chunk(std::uint64_t size);
   void make_room();
   void forget(const SegmentKey& first, const SegmentKey& last);
 
@@ -75,14 +84,21 @@ class CachedSource final : public BatchSource {
     std::uint64_t end = 0;
   };
   CachedSource(ReadCache& cache, Segment segment, BatchSource& plain, std::uint64_t portion)
-      : cache_(cache), segment_(segment), plain_(plain), portion_(portion) {}
+      : cache_(cache),
+        segment_(segment),
+        plain_(plain),
+        portion_(std::min<std::uint64_t>(portion, portion_max)) {}
 
   Result<Bytes> bytes(std::uint64_t at, std::uint64_t size) override;
   // What keeps the bytes that were handed out last. None: they are the source's, and change.
   [[nodiscard]] std::shared_ptr<const void> owner() const;
+  // Whether the batch at `at` can be had without reading a further chunk.
+  [[nodiscard]] bool has_batch(std::uint64_t at) const;
 
  private:
   [[nodiscard]] bool fills_chunks() const { return portion_ >= cache_.portion_min(); }
+
+  static constexpr std::uint64_t portion_max = std::uint64_t{1} << 32;
 
   ReadCache& cache_;
   Segment segment_;

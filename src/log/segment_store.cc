@@ -260,13 +260,15 @@ Result<SegmentRead> SegmentStore::read(const SegmentRange& range, Offset from,
   SegmentRead out;
   out.next = from;
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < range.segments.size() && (out.blocks.empty() || bytes < bytes_max);
-       ++i)
-    SLUICE_TRY(read_segment(range, i, bytes_max, out, bytes));
+  bool go_on = true;
+  for (std::size_t i = 0; go_on && i < range.segments.size(); ++i) {
+    SLUICE_TRY_ASSIGN(go_on, read_segment(range, i, bytes_max, out, bytes));
+  }
   return out;
 }
 
-Result<void> SegmentStore::read_segment(const SegmentRange& range, std::size_t i,
+// False when enough has been read.
+Result<bool> SegmentStore::read_segment(const SegmentRange& range, std::size_t i,
                                         std::size_t bytes_max, SegmentRead& out,
                                         std::size_t& bytes) {
   const Segment& known = range.segments[i];
@@ -279,7 +281,9 @@ Result<void> SegmentStore::read_segment(const SegmentRange& range, std::size_t i
   FileSource plain(*segment->file, known.size, std::clamp(bytes_max, chunk_min, chunk_max));
   CachedSource source(read_cache_, {segment->key, *for_chunks, known.size}, plain, bytes_max);
   BatchScanner scanner(source, {segment->index.find(out.next), known.size, known.base, ceiling});
+  std::uint64_t at = 0;  // of the next batch
   while (out.blocks.empty() || bytes < bytes_max) {
+    if (bytes > 0 && bytes >= bytes_max / 2 && !source.has_batch(at)) return false;
     SLUICE_TRY_ASSIGN(const auto found, scanner.next());
     if (!found) {
       if (scanner.ended_in_damage()) {
@@ -287,8 +291,9 @@ Result<void> SegmentStore::read_segment(const SegmentRange& range, std::size_t i
         out.skipped += static_cast<std::uint64_t>(std::max<std::int64_t>(0, ceiling - out.next));
       }
       out.next = std::max(out.next, ceiling);
-      return {};
+      return true;
     }
+    at = found->at + found->bytes.size();
     if (found->until() <= out.next) continue;
     if (found->after_damage) {
       ++out.damaged_places;
@@ -299,7 +304,7 @@ Result<void> SegmentStore::read_segment(const SegmentRange& range, std::size_t i
     out.next = found->until();
     bytes += found->bytes.size();
   }
-  return {};
+  return false;
 }
 
 Result<std::optional<SegmentStore::Found>> SegmentStore::find_time(

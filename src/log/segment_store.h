@@ -71,7 +71,8 @@ class SegmentStore {
   // Makes everything written so far durable, names included.
   Result<void> sync();
 
-  // Whole batches from the one that holds `from` on, until bytes_max is passed. Damage is skipped.
+  // Whole batches from the one that holds `from` on, until bytes_max is passed; or half of it,
+  // where more would be a further access to the disk. Damage is skipped.
   Result<SegmentRead> read(const SegmentRange& range, Offset from, std::size_t bytes_max);
   struct Found {
     Offset offset;
@@ -117,7 +118,7 @@ class SegmentStore {
   Result<void> write_index(OpenSegment& segment, std::uint64_t size);
   Result<void> complete_index(OpenSegment& segment, const Segment& known, Offset ceiling,
                               bool sealed);
-  Result<void> read_segment(const SegmentRange& range, std::size_t i, std::size_t bytes_max,
+  Result<bool> read_segment(const SegmentRange& range, std::size_t i, std::size_t bytes_max,
                             SegmentRead& out, std::size_t& bytes);
   void close(const SegmentKey& key);
 
