@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/aligned_memory.h"
 #include "base/disk.h"
 #include "sim/temp_dir.h"
 
@@ -70,6 +71,13 @@ TEST_F(OsDiskTest, CutsAndGrowsAFileWithZeroes) {
   EXPECT_EQ(text_of("f"), std::string("a\0\0", 3));
 }
 
+TEST_F(OsDiskTest, WhereThereIsNoDirectIoFilesAreReadWithout) {
+  const auto processes = open_os_disk("/proc/self").value();
+  const auto file = processes->open("status", OpenMode::read_direct).value();
+  const AlignedMemory memory(direct_block);
+  EXPECT_GT(file->read_at(0, memory.bytes()).value(), 0u);
+}
+
 // What is written to a direct file, and what the file then holds.
 class DirectFileTest : public OsDiskTest {
  protected:
@@ -99,6 +107,19 @@ TEST_F(DirectFileTest, PiecesOfAnySizeComeOutAsTheyWentIn) {
   EXPECT_EQ(file_->size().value(), written_.size());
   ASSERT_TRUE(file_->sync());
   EXPECT_EQ(content(), written_);
+}
+
+TEST_F(DirectFileTest, IsReadPastThePageCacheInWholeBlocks) {
+  write(9000);
+  ASSERT_TRUE(file_->truncate(9000));  // so that it ends within a block
+  for (const std::size_t size : {std::size_t{16} << 10, std::size_t{2} << 20}) {
+    const AlignedMemory memory(size);
+    const auto reader = open("f", OpenMode::read_direct);
+    EXPECT_EQ(reader->read_at(0, memory.bytes()).value(), 9000u);
+    EXPECT_EQ(as_text(Bytes(memory.bytes()).first(9000)), written_);
+    EXPECT_EQ(reader->read_at(8192, memory.bytes().first(direct_block)).value(), 808u);
+    EXPECT_EQ(reader->read_at(12'288, memory.bytes()).value(), 0u);
+  }
 }
 
 TEST_F(DirectFileTest, OnlyOthersSeeTheZerosBehindTheEnd) {

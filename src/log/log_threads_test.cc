@@ -94,6 +94,8 @@ TEST(LogThreads, CompactionGoesOnBesideAppendsAndReads) {
   options.segment_size = 32 << 10;
   options.journal_size = 1 << 20;
   options.tail_cache_size = 64 << 10;
+  options.read_cache_size = 128 << 10;
+  options.read_chunk_size = 16 << 10;
   options.checkpoint_interval = std::chrono::milliseconds(20);
   options.retention_interval = std::chrono::milliseconds(10);
   const auto recovered = Recovery::run(**disk, options, 1);

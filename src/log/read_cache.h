@@ -30,13 +30,13 @@ class ReadCache {
  public:
   struct Config {
     std::uint64_t size = 16 << 20;     // of memory that is kept; a quarter of it for the cache
-    std::size_t chunk_size = 1 << 20;  // whole blocks (direct_block)
+    std::size_t chunk_size = 2 << 20;  // whole blocks (direct_block); this is a huge page
   };
   explicit ReadCache(Config config);
 
   // What is read in portions smaller than this, or is not more of its segment, is left to the page
   // cache: it would not fill a chunk, and it would hold one.
-  [[nodiscard]] std::size_t portion_min() const { return config_.chunk_size / 4; }
+  [[nodiscard]] std::size_t portion_min() const { return config_.chunk_size / 8; }
 
   // A chunk that holds all of [at, at + size); nullptr if there is none.
   std::shared_ptr<const Chunk> find(const SegmentKey& segment, std::uint64_t at,

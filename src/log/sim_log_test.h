@@ -94,6 +94,8 @@ class LogMachine final : public CommitSink {
     options.journal_size = 64 * 1024;
     options.journal_files = 3;
     options.tail_cache_size = 16 * 1024;
+    options.read_cache_size = 32 * 1024;
+    options.read_chunk_size = 4096;
     return options;
   }
 

@@ -228,10 +228,10 @@ const std::array table{
            "Memory of each shard for the newest records, from which readers at the end are fed.",
            [](Config& c) -> Field { return SizeField{&c.log.tail_cache, MiB, 64 * GiB}; }},
     Option{"log.read_cache", "16MiB",
-           "Memory of each shard for what was read from its files last, taken when it is first "
-           "needed. It serves readers that are further behind than `log.tail_cache` at about the "
-           "same place; each place takes two to three MiB.",
-           [](Config& c) -> Field { return SizeField{&c.log.read_cache, MiB, 64 * GiB}; }},
+           "Memory of each shard for readers that are further behind than `log.tail_cache`, taken "
+           "when it is first needed. A quarter of it keeps what was read last, for others at about "
+           "the same place; the rest is on its way to clients, and more than that is not kept.",
+           [](Config& c) -> Field { return SizeField{&c.log.read_cache, 8 * MiB, 64 * GiB}; }},
     Option{"log.compaction_map", "32MiB",
            "Memory of each shard for the keys of a stream that is being compacted; with more keys "
            "than "

@@ -4,6 +4,8 @@
 
 #include <set>
 
+#include "base/aligned_memory.h"
+
 namespace sluice::sim {
 namespace {
 
@@ -259,6 +261,18 @@ TEST(SimDisk, CorruptFlipsOneBitOfTheStoredContent) {
   auto expected = filled(sector_size, 0);
   expected[9] = std::byte{1};
   EXPECT_EQ(content_of(disk, "f"), expected);
+}
+
+TEST(SimDisk, PastThePageCacheOnlyWholeBlocksAreRead) {
+  SimDisk disk(1);
+  synced_file(disk, filled(5000, 7));
+  const auto file = open(disk, "f", OpenMode::read_direct);
+  const AlignedMemory memory(2 * direct_block);
+  EXPECT_EQ(file->read_at(0, memory.bytes()).value(), 5000u) << "the file ends there";
+  EXPECT_DEATH(static_cast<void>(file->read_at(100, memory.bytes())), "");
+  EXPECT_DEATH(static_cast<void>(file->read_at(0, memory.bytes().first(100))), "");
+  EXPECT_DEATH(static_cast<void>(file->read_at(0, memory.bytes().subspan(8, direct_block))), "");
+  EXPECT_EQ(disk.open("g", OpenMode::read_direct).error().code, Errc::io) << "there is none";
 }
 
 TEST(SimDisk, OneSeedGivesOneOutcome) {
