@@ -28,7 +28,7 @@ struct Options {
   std::uint64_t journal_size = 64ull << 20;  // of one journal file
   std::uint32_t journal_files = 4;           // per shard
   std::uint64_t tail_cache_size = 64ull << 20;
-  std::uint64_t read_cache_size = 16ull << 20;  // of what was read from segments last
+  std::uint64_t read_cache_size = 16ull << 20;  // of memory that segments are read into
   std::size_t read_chunk_size = 2 << 20;        // of the read cache; whole blocks of 4 KiB
   runtime::Duration checkpoint_interval = std::chrono::seconds(10);
   runtime::Duration retention_interval = std::chrono::minutes(1);

@@ -16,9 +16,15 @@ std::uint64_t block_after(std::uint64_t at) { return block_before(at + direct_bl
 
 }  // namespace
 
+Bytes Chunk::bytes(std::uint64_t from, std::uint64_t size) const {
+  const std::uint64_t until = std::min(from + size, end);
+  if (until <= from) return {};
+  return Bytes(memory->bytes()).subspan(from - at, until - from);
+}
+
 ReadCache::ReadCache(Config config)
     : config_(config),
-      pool_(std::make_shared<ChunkPool>(config.chunk_size, config.size / config.chunk_size)) {
+      pool_(MemoryPool::create(config.chunk_size, config.size / config.chunk_size)) {
   SLUICE_ASSERT(config.chunk_size > 0 && config.chunk_size % direct_block == 0);
 }
 
@@ -39,13 +45,12 @@ Result<std::shared_ptr<const Chunk>> ReadCache::load(const SegmentKey& segment, 
   const std::uint64_t least = block_after(wanted.at + wanted.size) - begin;
   const bool fits = least <= config_.chunk_size;
   if (fits) make_room();
-  const auto chunk = fits ? pool_->take() : std::make_shared<Chunk>(least);
+  const auto memory = fits ? pool_->take() : std::make_shared<AlignedMemory>(least);
   const std::uint64_t most = std::max(least, block_after(wanted.ahead));
-  const std::uint64_t size =
-      std::min({chunk->memory.size(), most, block_after(wanted.end) - begin});
-  SLUICE_TRY_ASSIGN(const std::size_t got, file.read_at(begin, chunk->memory.bytes().first(size)));
-  chunk->at = begin;
-  chunk->end = std::min(begin + got, wanted.end);
+  const std::uint64_t size = std::min({memory->size(), most, block_after(wanted.end) - begin});
+  SLUICE_TRY_ASSIGN(const std::size_t got, file.read_at(begin, memory->bytes().first(size)));
+  const auto chunk = std::make_shared<const Chunk>(
+      Chunk{.memory = memory, .at = begin, .end = std::min(begin + got, wanted.end)});
   if (fits) entries_[{segment, begin}] = {chunk, ++clock_};
   return chunk;
 }

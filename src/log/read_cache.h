@@ -7,11 +7,24 @@
 #include <utility>
 
 #include "base/disk.h"
+#include "base/memory_pool.h"
 #include "log/batch_scanner.h"
-#include "log/chunk_pool.h"
 #include "log/state.h"
 
 namespace sluice::log {
+
+// A stretch of a segment file in memory: positions [at, end) of it.
+struct Chunk {
+  [[nodiscard]] bool holds(std::uint64_t from, std::uint64_t size) const {
+    return from >= at && from + size <= end;
+  }
+  // What there is of [from, from + size); `from` is not below `at`.
+  [[nodiscard]] Bytes bytes(std::uint64_t from, std::uint64_t size) const;
+
+  std::shared_ptr<const AlignedMemory> memory;
+  std::uint64_t at = 0;  // a multiple of direct_block
+  std::uint64_t end = 0;
+};
 
 // What was read of segment files last, in chunks, so that several readers at about the same place
 // read a file once. It takes the place of the page cache, which segments are read past
@@ -68,7 +81,7 @@ class ReadCache {
   void forget(const SegmentKey& first, const SegmentKey& last);
 
   Config config_;
-  std::shared_ptr<ChunkPool> pool_;
+  std::shared_ptr<MemoryPool> pool_;
   std::map<Place, Entry> entries_;
   std::uint64_t clock_ = 0;  // counts uses
 };
