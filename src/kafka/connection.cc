@@ -12,6 +12,7 @@ Connection::Connection(ConnectionHost& host, net::Channel channel)
       authentication_(std::make_shared<Authentication>(
           host.services().loop, host.services().access,
           runtime::to_string(host.services().loop.peer_endpoint(channel_.socket())))),
+      advertised_(host.advertised(channel_)),
       last_active_(host.services().loop.now()) {}
 
 void Connection::start() { channel_.attach(loop(), *this); }
@@ -160,7 +161,7 @@ void Connection::dispatch_request(const Request& request) {
   Call call{.services = host_.services(),
             .principal = authentication_->principal(),
             .authentication = *authentication_,
-            .advertised = host_.advertised(channel_),
+            .advertised = advertised_,
             .client_id = request.header.client_id,
             .socket = channel_.socket()};
   const auto dispatched = dispatch(call, request, add_pending(request.header));

@@ -27,7 +27,7 @@ struct Call {
   Services& services;
   const access::Principal& principal;
   Authentication& authentication;
-  runtime::Endpoint advertised;  // where this client reaches the server
+  const runtime::Endpoint& advertised;  // where this client reaches the server
   std::string_view client_id;
   runtime::Socket socket;
 

@@ -44,7 +44,7 @@ JournalFiles::Outcome JournalFiles::write(const Write& write) {
   return {{}, (*file)->sync()};
 }
 
-Result<bool> JournalFiles::zero_step(std::uint32_t number, std::uint64_t size) {
+Result<bool> JournalFiles::zero_step(std::uint32_t number, std::uint64_t size, bool sync) {
   SLUICE_TRY_ASSIGN(File* const file, open(number));
   SLUICE_TRY_ASSIGN(const std::uint64_t at, file->size());
   if (at >= size) return true;
@@ -52,7 +52,7 @@ Result<bool> JournalFiles::zero_step(std::uint32_t number, std::uint64_t size) {
   std::vector<Bytes> pieces(count / journal_block, Bytes(zero_block));
   if (count % journal_block != 0) pieces.push_back(zeros(count % journal_block));
   SLUICE_TRY(file->write_at(at, pieces));
-  SLUICE_TRY(file->sync());
+  if (sync) SLUICE_TRY(file->sync());
   return at + count >= size;
 }
 
@@ -262,7 +262,10 @@ void Journal::zero_more() {
     if (states_[file].zeroed) continue;
     zeroing_ = true;
     return helper_.run(
-        [files = files_, file, size = config_.file_size] { return files->zero_step(file, size); },
+        [files = files_, file, size = config_.file_size,
+         sync = config_.durability == Durability::disk] {
+          return files->zero_step(file, size, sync);
+        },
         [this, file](const Result<bool>& finished) {
           zeroing_ = false;
           if (!finished) {

@@ -65,8 +65,8 @@ class JournalFiles {
   };
   Outcome write(const Write& write);
   // Lengthens the file by zeros, up to `size`, by one step. True: it has that size. Appending to a
-  // file costs its file system a journal of its own, overwriting does not.
-  Result<bool> zero_step(std::uint32_t file, std::uint64_t size);
+  // file costs its file system a journal of its own when it is synced, overwriting does not.
+  Result<bool> zero_step(std::uint32_t file, std::uint64_t size, bool sync);
 
  private:
   Result<File*> open(std::uint32_t file);
