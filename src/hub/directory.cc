@@ -57,7 +57,7 @@ void Directory::forget(std::string_view client_id, std::uint64_t session) {
 
 void Directory::evict(std::uint64_t session, Claim newer) {
   auto found = evictions_.extract(session);
-  if (found) found.mapped()(newer);
+  if (found) found.mapped()(session, newer);
 }
 
 void Directory::ask(ShardId to, runtime::Request request, Task done) {

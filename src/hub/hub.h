@@ -90,7 +90,9 @@ struct Options {
 
 // What a client that claims its id wants of what an older holder has kept for it.
 enum class Claim : std::uint8_t { resume, clean };
-using Evict = std::move_only_function<void(Claim newer)>;
+// Called for a session whose client id another one has claimed. What it captures fits in 24 bytes,
+// or each session costs one more allocation.
+using Evict = std::move_only_function<void(std::uint64_t session, Claim newer)>;
 
 class Group;
 

@@ -195,12 +195,14 @@ TEST(Hub, PublishersAreHeldBackAndToldWhenThereIsRoom) {
 
 TEST(Hub, AClientIdHasOneHolderOverAllShards) {
   SimHub sim(9, 3);
-  std::vector<Claim> evicted;
+  using Eviction = std::pair<std::uint64_t, Claim>;
+  std::vector<Eviction> evicted;
   int granted = 0;
   const auto claim = [&](std::uint32_t shard, std::uint64_t session, Claim how) {
     const int before = granted;
     sim.hubs[shard]->claim(
-        "dev1", session, how, [&](Claim newer) { evicted.push_back(newer); },
+        "dev1", session, how,
+        [&](std::uint64_t older, Claim newer) { evicted.emplace_back(older, newer); },
         [&](const Result<void>&) { ++granted; });
     return sim.world.run_until([&] { return granted > before; });
   };
@@ -208,7 +210,8 @@ TEST(Hub, AClientIdHasOneHolderOverAllShards) {
   ASSERT_TRUE(claim(1, 101, Claim::resume));
   ASSERT_TRUE(claim(2, 102, Claim::clean));
   ASSERT_TRUE(claim(1, 103, Claim::resume));
-  const std::vector<Claim> newer = {Claim::resume, Claim::clean, Claim::resume};
+  const std::vector<Eviction> newer = {
+      {100, Claim::resume}, {101, Claim::clean}, {102, Claim::resume}};
   EXPECT_EQ(evicted, newer) << "each older holder, once, told how the newer one claims";
   sim.hubs[1]->release("dev1", 103);
   sim.world.run_until_idle();

@@ -343,8 +343,8 @@ bool Connection::unrestricted(const access::Principal& principal) {
 // Held until the connection is gone, or its will has been published or called off.
 void Connection::claim(const std::string& client_id, hub::Claim claim) {
   claimed_ = true;
-  auto evict = [weak = context_.weak_from_this(), self = self_,
-                session = session_.id()](hub::Claim newer) {
+  auto evict = [weak = context_.weak_from_this(), self = self_](std::uint64_t session,
+                                                                hub::Claim newer) {
     const auto context = weak.lock();
     if (!context) return;
     if (auto* connection = context->connections.find(self))
