@@ -10,6 +10,6 @@ find_package(ZLIB REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 
 find_package(PkgConfig REQUIRED)
-foreach(library IN ITEMS liblz4 snappy libzstd libisal rdkafka rocksdb libcurl libmosquitto)
+foreach(library IN ITEMS liblz4 snappy libzstd libisal jemalloc rdkafka rocksdb libcurl libmosquitto)
   pkg_check_modules(${library} REQUIRED IMPORTED_TARGET ${library})
 endforeach()

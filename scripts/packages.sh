@@ -4,7 +4,7 @@
 
 packages_build=(
   g++ cmake ninja-build ccache mold pkg-config
-  libboost1.81-dev libfmt-dev libgtest-dev libisal-dev libtomlplusplus-dev
+  libboost1.81-dev libfmt-dev libgtest-dev libisal-dev libjemalloc-dev libtomlplusplus-dev
   liblz4-dev libsnappy-dev libzstd-dev zlib1g-dev
   libmosquitto-dev libcurl4-openssl-dev librdkafka-dev librocksdb-dev libssl-dev
 )
