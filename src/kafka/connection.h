@@ -94,7 +94,7 @@ class Connection final : public runtime::SocketHandler,
   net::Channel channel_;
   std::shared_ptr<Authentication> authentication_;
   const runtime::Endpoint advertised_;  // where this client reaches the server
-  Buffer input_;  // received, not handled yet: from the start of a frame on
+  Buffer input_;                        // received, not handled yet: from the start of a frame on
   std::vector<Pending> pending_;
   std::uint64_t first_pending_ = 0;  // RequestId of pending_[0]
   Outbox outbox_;
