@@ -49,7 +49,7 @@ Result<std::shared_ptr<const Chunk>> ReadCache::load(const SegmentKey& segment, 
   const std::uint64_t most = std::max(least, block_after(wanted.ahead));
   const std::uint64_t size = std::min({memory->size(), most, block_after(wanted.end) - begin});
   SLUICE_TRY_ASSIGN(const std::size_t got, file.read_at(begin, memory->bytes().first(size)));
-  const auto chunk = std::make_shared<const Chunk>(
+  auto chunk = std::make_shared<const Chunk>(
       Chunk{.memory = memory, .at = begin, .end = std::min(begin + got, wanted.end)});
   if (fits) entries_[{segment, begin}] = {chunk, ++clock_};
   return chunk;
