@@ -339,9 +339,9 @@ void Distributor::collect_alike(Source& source, const log::Block& block, std::ui
   const Subscriptions::Scope scope{source.prefix, source.partition.stream.value, source.wildcards};
   const Matched& matched = subscriptions_.match(scope, block.key(record), record.key_hash);
   if (!matched.deliverable) note_undeliverable(source, count);
-  const bool all_new = readers == Readers::at_tail && block.from() >= source.next;
+  const auto alike = block.records().subspan(first, count);
   for (const Target& target : matched.targets) {
-    if (all_new && !target.no_local && !subscriptions_.at(target.subscriber).lag) {
+    if (takes_all(source, block, alike, target, readers)) {
       offer(target.subscriber, {first, count, &target.grant});
       continue;
     }
@@ -349,6 +349,19 @@ void Distributor::collect_alike(Source& source, const log::Block& block, std::ui
       if (const Target* wanted = narrow(source, block, block.records()[i], target, readers))
         offer(target.subscriber, {i, 1, &wanted->grant});
   }
+}
+
+// Whether narrow() would grant each of these records as it is; false when it is not plain.
+bool Distributor::takes_all(const Source& source, const log::Block& block,
+                            std::span<const log::Record> alike, const Target& target,
+                            Readers readers) {
+  const Subscriber& subscriber = subscriptions_.at(target.subscriber);
+  if (target.no_local) return false;
+  if (readers == Readers::at_tail) return !subscriber.lag && block.from() >= source.next;
+  const Lag::At* lag = subscriber.lag ? subscriber.lag->find(source.partition) : nullptr;
+  return lag && !subscriber.lag->blocked && lag->next >= source.swept &&
+         offset_of(block, alike.front()) >= lag->next &&
+         offset_of(block, alike.back()) < lag->stop && !subscriber.has_new_filters();
 }
 
 // What a subscriber that matches really gets of a record: nothing, or a grant without the filters
@@ -366,9 +379,7 @@ const Target* Distributor::narrow(const Source& source, const log::Block& block,
     if (!lag || subscriber.lag->blocked || offset < lag->next || lag->next < source.swept ||
         offset >= lag->stop)
       return nullptr;
-    const bool has_new_filters = std::ranges::any_of(
-        subscriber.filters, [](const Filter& filter) { return !filter.since.empty(); });
-    if (has_new_filters) {
+    if (subscriber.has_new_filters()) {
       const std::string topic = source.prefix + std::string(as_text(block.key(record)));
       const Matched& narrowed =
           subscriptions_.match_since(target.subscriber, topic, source.partition, offset);

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,9 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
 
   void hand_out(Source& source, const stream::BlockRef& block, Readers readers);
   void collect(Source& source, const log::Block& block, Readers readers);
+  [[nodiscard]] bool takes_all(const Source& source, const log::Block& block,
+                               std::span<const log::Record> alike, const Target& target,
+                               Readers readers);
   [[nodiscard]] const Target* narrow(const Source& source, const log::Block& block,
                                      const log::Record& record, const Target& target,
                                      Readers readers);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -73,6 +74,10 @@ struct Subscriber {
   std::vector<Filter> filters;
   std::unique_ptr<Lag> lag;  // none: at the tail everywhere
 
+  // Some filters do not count for all that is still to be read.
+  [[nodiscard]] bool has_new_filters() const {
+    return std::ranges::any_of(filters, [](const Filter& filter) { return !filter.since.empty(); });
+  }
   [[nodiscard]] Filter* find(std::string_view text) {
     for (Filter& filter : filters)
       if (filter.text == text) return &filter;
