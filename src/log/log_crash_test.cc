@@ -153,6 +153,7 @@ class CrashRun {
   Options random_options() {
     Options options = LogMachine::small_options();
     options.durability = random_.one_in(3) ? Durability::os : Durability::disk;
+    options.direct_io = !random_.one_in(3);
     options.segment_size = 1024 + random_.below(4096);
     options.journal_size = 16 * 1024 + 4096 * random_.below(8);
     options.journal_files = 2 + static_cast<std::uint32_t>(random_.below(3));
