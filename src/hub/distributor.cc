@@ -351,17 +351,24 @@ void Distributor::collect_alike(Source& source, const log::Block& block, std::ui
   }
 }
 
+// Whether the record at `offset` comes to a subscriber now: from the tail, or from a sweep that it
+// takes part in. True of all between two of which it is true.
+bool Distributor::is_due(const Source& source, const Subscriber& subscriber, Offset offset,
+                         Readers readers) {
+  const Lag::At* lag = subscriber.lag ? subscriber.lag->find(source.partition) : nullptr;
+  if (readers == Readers::at_tail) return !lag && offset >= source.next;
+  return lag && !subscriber.lag->blocked && lag->next >= source.swept && offset >= lag->next &&
+         offset < lag->stop;
+}
+
 // Whether narrow() would grant each of these records as it is; false when it is not plain.
 bool Distributor::takes_all(const Source& source, const log::Block& block,
                             std::span<const log::Record> alike, const Target& target,
                             Readers readers) {
   const Subscriber& subscriber = subscriptions_.at(target.subscriber);
-  if (target.no_local) return false;
-  if (readers == Readers::at_tail) return !subscriber.lag && block.from() >= source.next;
-  const Lag::At* lag = subscriber.lag ? subscriber.lag->find(source.partition) : nullptr;
-  return lag && !subscriber.lag->blocked && lag->next >= source.swept &&
-         offset_of(block, alike.front()) >= lag->next &&
-         offset_of(block, alike.back()) < lag->stop && !subscriber.has_new_filters();
+  return !target.no_local && (readers == Readers::at_tail || !subscriber.has_new_filters()) &&
+         is_due(source, subscriber, offset_of(block, alike.front()), readers) &&
+         is_due(source, subscriber, offset_of(block, alike.back()), readers);
 }
 
 // What a subscriber that matches really gets of a record: nothing, or a grant without the filters
@@ -369,23 +376,16 @@ bool Distributor::takes_all(const Source& source, const log::Block& block,
 const Target* Distributor::narrow(const Source& source, const log::Block& block,
                                   const log::Record& record, const Target& target,
                                   Readers readers) {
-  Subscriber& subscriber = subscriptions_.at(target.subscriber);
-  const Target* wanted = &target;
+  const Subscriber& subscriber = subscriptions_.at(target.subscriber);
   const Offset offset = offset_of(block, record);
-  const Lag::At* lag = subscriber.lag ? subscriber.lag->find(source.partition) : nullptr;
-  if (readers == Readers::at_tail) {
-    if (lag || offset < source.next) return nullptr;
-  } else {
-    if (!lag || subscriber.lag->blocked || offset < lag->next || lag->next < source.swept ||
-        offset >= lag->stop)
-      return nullptr;
-    if (subscriber.has_new_filters()) {
-      const std::string topic = source.prefix + std::string(as_text(block.key(record)));
-      const Matched& narrowed =
-          subscriptions_.match_since(target.subscriber, topic, source.partition, offset);
-      if (narrowed.targets.empty()) return nullptr;
-      wanted = &narrowed.targets.front();
-    }
+  if (!is_due(source, subscriber, offset, readers)) return nullptr;
+  const Target* wanted = &target;
+  if (readers == Readers::lagging && subscriber.has_new_filters()) {
+    const std::string topic = source.prefix + std::string(as_text(block.key(record)));
+    const Matched& narrowed =
+        subscriptions_.match_since(target.subscriber, topic, source.partition, offset);
+    if (narrowed.targets.empty()) return nullptr;
+    wanted = &narrowed.targets.front();
   }
   if (wanted->no_local && publisher_of(block, record) == subscriber.session) return nullptr;
   return wanted;

@@ -97,6 +97,8 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
 
   void hand_out(Source& source, const stream::BlockRef& block, Readers readers);
   void collect(Source& source, const log::Block& block, Readers readers);
+  [[nodiscard]] static bool is_due(const Source& source, const Subscriber& subscriber,
+                                   Offset offset, Readers readers);
   [[nodiscard]] bool takes_all(const Source& source, const log::Block& block,
                                std::span<const log::Record> alike, const Target& target,
                                Readers readers);
