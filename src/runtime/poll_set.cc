@@ -6,7 +6,6 @@
 #include <array>
 #include <cerrno>
 #include <ctime>
-#include <iterator>
 #include <limits>
 #include <span>
 
@@ -28,12 +27,10 @@ timespec to_timespec(Duration duration) {
 int wait_coarsely(int epoll, std::span<epoll_event> events, std::optional<Duration> timeout) {
   using std::chrono::milliseconds;
   constexpr auto longest = milliseconds(std::numeric_limits<int>::max());
-  const int limit = timeout
-                        ? static_cast<int>(std::min<Duration>(
-                                               std::chrono::ceil<milliseconds>(*timeout), longest) /
-                                           milliseconds(1))
-                        : -1;
-  return ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), limit);
+  auto limit = milliseconds(-1);  // none
+  if (timeout) limit = std::min(std::chrono::ceil<milliseconds>(*timeout), longest);
+  return ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()),
+                      static_cast<int>(limit.count()));
 }
 
 int wait_for_events(int epoll, std::span<epoll_event> events, std::optional<Duration> timeout) {

@@ -32,6 +32,16 @@ struct Handler final : SocketHandler {
   std::function<void()> then;
 };
 
+// A pipe whose read end is to be watched.
+class PollSetOfAPipe : public ::testing::Test {
+ protected:
+  int read_end() { return pipe_.read.get(); }
+
+  PollSet set_;
+  Pipe pipe_;
+  Handler handler_;
+};
+
 TEST(PollSet, ANumberTakenAgainGetsNoEventOfItsPredecessor) {
   PollSet set;
   Pipe pipes[2];
@@ -55,71 +65,59 @@ TEST(PollSet, ANumberTakenAgainGetsNoEventOfItsPredecessor) {
   EXPECT_EQ(successor.calls, 0);
 }
 
-TEST(PollSet, AHangUpReachesOnlyWhoAsksForSomething) {
-  PollSet set;
-  Pipe pipe;
-  Handler handler;
-  set.add(pipe.read.get(), handler);
-  set.set_interest(pipe.read.get(), {.read = false, .write = false});
-  pipe.write = FileDescriptor();
-  set.wait(Duration::zero());
-  EXPECT_FALSE(set.has_due()) << "or the loop would spin";
-  set.set_interest(pipe.read.get(), {.read = true, .write = false});
-  set.drained(pipe.read.get());  // of bytes, but the end is still to be told
-  EXPECT_EQ(set.serve(), 1u);
-  EXPECT_EQ(handler.calls, 1);
+TEST_F(PollSetOfAPipe, AHangUpReachesOnlyWhoAsksForSomething) {
+  set_.add(read_end(), handler_);
+  set_.set_interest(read_end(), {.read = false, .write = false});
+  pipe_.write = FileDescriptor();
+  set_.wait(Duration::zero());
+  EXPECT_FALSE(set_.has_due()) << "or the loop would spin";
+  set_.set_interest(read_end(), {.read = true, .write = false});
+  set_.drained(read_end());  // of bytes, but the end is still to be told
+  EXPECT_EQ(set_.serve(), 1u);
+  EXPECT_EQ(handler_.calls, 1);
 }
 
-TEST(PollSet, AHandlerIsCalledAgainUntilNothingIsLeft) {
-  PollSet set;
-  Pipe pipe;
-  Handler handler;
-  set.add(pipe.read.get(), handler);
-  pipe.make_readable();
-  set.wait(std::nullopt);
-  EXPECT_EQ(set.serve(), 1u);
-  handler.then = [&] { set.drained(pipe.read.get()); };
-  EXPECT_EQ(set.serve(), 1u);
-  EXPECT_FALSE(set.has_due());
-  pipe.make_readable();
-  set.wait(std::nullopt);
-  EXPECT_EQ(set.serve(), 1u);
-  EXPECT_EQ(handler.calls, 3);
+TEST_F(PollSetOfAPipe, AHandlerIsCalledAgainUntilNothingIsLeft) {
+  set_.add(read_end(), handler_);
+  pipe_.make_readable();
+  set_.wait(std::nullopt);
+  EXPECT_EQ(set_.serve(), 1u);
+  handler_.then = [&] { set_.drained(read_end()); };
+  EXPECT_EQ(set_.serve(), 1u);
+  EXPECT_FALSE(set_.has_due());
+  pipe_.make_readable();
+  set_.wait(std::nullopt);
+  EXPECT_EQ(set_.serve(), 1u);
+  EXPECT_EQ(handler_.calls, 3);
 }
 
-TEST(PollSet, WhatCameWhileNobodyWantedItIsToldWhenSomebodyDoes) {
-  PollSet set;
-  Pipe pipe;
-  Handler handler;
-  set.add(pipe.read.get(), handler, {.read = false, .write = false});
-  pipe.make_readable();
-  set.wait(std::nullopt);
-  EXPECT_EQ(set.serve(), 0u);
-  set.set_interest(pipe.read.get(), {.read = true, .write = false});
-  EXPECT_TRUE(set.has_due());
-  EXPECT_EQ(set.serve(), 1u);
+TEST_F(PollSetOfAPipe, WhatCameWhileNobodyWantedItIsToldWhenSomebodyDoes) {
+  set_.add(read_end(), handler_, {.read = false, .write = false});
+  pipe_.make_readable();
+  set_.wait(std::nullopt);
+  EXPECT_EQ(set_.serve(), 0u);
+  set_.set_interest(read_end(), {.read = true, .write = false});
+  EXPECT_TRUE(set_.has_due());
+  EXPECT_EQ(set_.serve(), 1u);
 }
 
-TEST(PollSet, RoomToWriteIsToldOnlyToWhoWantsItAndUntilThereIsNone) {
-  PollSet set;
-  Pipe pipe;
-  Handler handler;
-  set.add(pipe.write.get(), handler);
-  set.wait(std::nullopt);
-  EXPECT_EQ(set.serve(), 0u);
-  set.set_interest(pipe.write.get(), {.read = true, .write = true});
-  EXPECT_EQ(set.serve(), 1u);
+TEST_F(PollSetOfAPipe, RoomToWriteIsToldOnlyToWhoWantsItAndUntilThereIsNone) {
+  set_.add(pipe_.write.get(), handler_);
+  set_.wait(std::nullopt);
+  EXPECT_EQ(set_.serve(), 0u);
+  set_.set_interest(pipe_.write.get(), {.read = true, .write = true});
+  EXPECT_EQ(set_.serve(), 1u);
   std::array<char, 4096> page{};
-  while (::write(pipe.write.get(), page.data(), page.size()) > 0) {
+  while (::write(pipe_.write.get(), page.data(), page.size()) > 0) {
   }
-  set.filled(pipe.write.get());
-  EXPECT_EQ(set.serve(), 1u) << "queued before; not called";
-  EXPECT_EQ(handler.calls, 1);
-  while (::read(pipe.read.get(), page.data(), page.size()) > 0) {
+  set_.filled(pipe_.write.get());
+  EXPECT_EQ(set_.serve(), 1u) << "queued before; not called";
+  EXPECT_EQ(handler_.calls, 1);
+  while (::read(read_end(), page.data(), page.size()) > 0) {
   }
-  set.wait(std::nullopt);
-  EXPECT_EQ(set.serve(), 1u);
-  EXPECT_EQ(handler.calls, 2);
+  set_.wait(std::nullopt);
+  EXPECT_EQ(set_.serve(), 1u);
+  EXPECT_EQ(handler_.calls, 2);
 }
 
 TEST(PollSet, ManyThatAreReadyTakeTurns) {

@@ -59,7 +59,7 @@ class Alarm final : public SocketHandler {
   Task on_ring_;
 };
 
-// The eventfds that signals write to; -1: the signal does what it does by default.
+// The eventfds that signals write to, of those that are watched.
 constinit std::array<std::atomic<int>, NSIG> signal_alarms{};
 
 // Async-signal-safe.
