@@ -18,14 +18,12 @@ std::byte* staging() {
   return memory.bytes().data();
 }
 
-std::uint64_t block_of(std::uint64_t at) { return at / direct_block * direct_block; }
-
 }  // namespace
 
 // Lets the tail be what stands before `at` in its block.
 Result<void> DirectFile::begin_at(std::uint64_t at) {
   if (tail_.end() == at) return {};
-  Tail tail{.at = block_of(at), .bytes = Buffer(at - block_of(at))};
+  Tail tail{.at = block_before(at), .bytes = Buffer(at - block_before(at))};
   SLUICE_TRY_ASSIGN(const std::size_t count, plain_->read_at(tail.at, tail.bytes));
   std::fill(tail.bytes.begin() + count, tail.bytes.end(), std::byte{0});  // the file ends before
   tail_ = std::move(tail);
@@ -51,7 +49,7 @@ Result<void> DirectFile::write_at(std::uint64_t at, std::span<const Bytes> piece
       filled = 0;
     }
   }
-  const std::size_t whole = block_of(filled);
+  const std::size_t whole = block_before(filled);
   const Bytes rest(out + whole, filled - whole);
   const Bytes last(out, rest.empty() ? whole : whole + direct_block);
   if (!last.empty()) {

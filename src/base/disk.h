@@ -34,6 +34,11 @@ class File {
 
 // What devices and file systems want of direct I/O: place, size and memory are multiples of it.
 constexpr std::size_t direct_block = 4096;
+// Where the block that holds `at` begins, and where the first one begins that holds nothing before.
+constexpr std::uint64_t block_before(std::uint64_t at) { return at / direct_block * direct_block; }
+constexpr std::uint64_t block_after(std::uint64_t at) {
+  return block_before(at + direct_block - 1);
+}
 
 enum class OpenMode : std::uint8_t {
   read,  // must exist

@@ -11,9 +11,6 @@ namespace {
 
 constexpr std::uint64_t cache_share = 4;  // one part in so many of the memory
 
-std::uint64_t block_before(std::uint64_t at) { return at / direct_block * direct_block; }
-std::uint64_t block_after(std::uint64_t at) { return block_before(at + direct_block - 1); }
-
 }  // namespace
 
 Bytes Chunk::bytes(std::uint64_t from, std::uint64_t size) const {
