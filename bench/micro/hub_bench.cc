@@ -20,10 +20,9 @@ class Publisher final : public hub::PublisherSink {
 
 class Subscriber final : public hub::SubscriberSink {
  public:
-  std::size_t on_records(std::string_view, const log::BlockRef&,
-                         std::span<const hub::Delivery> deliveries, hub::Origin) override {
-    received += deliveries.size();
-    return deliveries.size();
+  std::size_t on_records(const hub::DeliveryBatch& batch) override {
+    received += batch.deliveries.size();
+    return batch.deliveries.size();
   }
 
   std::uint64_t received = 0;

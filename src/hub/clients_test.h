@@ -82,18 +82,18 @@ class TestSubscriber final : public SubscriberSink {
     hub_.resume(handle_);
   }
 
-  std::size_t on_records(std::string_view prefix, const log::BlockRef& block,
-                         std::span<const Delivery> deliveries, Origin origin) override {
+  std::size_t on_records(const DeliveryBatch& batch) override {
     std::size_t taken = 0;
-    for (const auto& [first, count, grant] : deliveries) {
+    for (const auto& [first, count, grant] : batch.deliveries) {
       for (std::uint32_t i = first; i < first + count; ++i, ++taken, --room_) {
         if (room_ == 0) return taken;
-        const log::Record& record = block->records()[i];
-        got.push_back({std::string(prefix) + std::string(as_text(block->key(record))),
-                       std::string(as_text(block->value(record))),
+        const log::Record& record = batch.block->records()[i];
+        got.push_back({std::string(batch.prefix) + std::string(as_text(batch.block->key(record))),
+                       std::string(as_text(batch.block->value(record))),
                        grant->qos,
                        {grant->ids.begin(), grant->ids.end()},
-                       origin});
+                       batch.origin,
+                       {batch.membership, batch.first_ticket + taken}});
       }
     }
     return taken;
@@ -104,7 +104,16 @@ class TestSubscriber final : public SubscriberSink {
     std::uint8_t qos;
     std::vector<std::uint32_t> ids;
     Origin origin;
+    Ticket ticket;  // of a shared subscription
   };
+  void settle(std::size_t index) {
+    const Ticket& ticket = got.at(index).ticket;
+    hub_.settle(ticket.membership, {&ticket.number, 1});
+  }
+  // All that it has got, which is from shared subscriptions and not settled.
+  void settle_all() {
+    for (std::size_t i = 0; i < got.size(); ++i) settle(i);
+  }
   [[nodiscard]] std::vector<std::string> payloads() const {
     std::vector<std::string> all;
     for (const Got& one : got) all.push_back(one.payload);

@@ -43,7 +43,9 @@ Distributor::Distributor(runtime::Loop& loop, stream::Stream& stream, Router& ro
                             "reason=\"retention\"")),
       lags_(metrics.counter("sluice_subscriber_lags_total",
                             "Times that a subscriber fell behind and was served from the log")),
-      filters_(metrics.gauge("sluice_subscriptions", "Filters that clients have subscribed to")) {
+      filters_(metrics.gauge("sluice_subscriptions",
+                             "Filters that are followed; the members of a shared "
+                             "subscription follow one together")) {
   stream_.watch_catalogue(*this);
 }
 
@@ -130,6 +132,11 @@ bool Distributor::unsubscribe(Handle handle, std::string_view text) {
 bool Distributor::has_filter(Handle handle, std::string_view text) {
   Subscriber* subscriber = subscriptions_.find(handle);
   return subscriber && subscriber->find(text);
+}
+
+SubscriberSink* Distributor::sink_of(Handle handle) {
+  const Subscriber* subscriber = subscriptions_.find(handle);
+  return subscriber ? subscriber->sink : nullptr;
 }
 
 void Distributor::resume(Handle handle) {
@@ -416,8 +423,8 @@ void Distributor::deliver(Source& source, const stream::BlockRef& block) {
     auto& [handle, deliveries] = offered_[i];
     offered_at_[handle.index] = 0;
     if (Subscriber* subscriber = subscriptions_.find(handle)) {
-      const std::size_t taken =
-          subscriber->sink->on_records(prefix, block, deliveries, Origin::log);
+      const std::size_t taken = subscriber->sink->on_records(
+          {.prefix = prefix, .block = block, .deliveries = deliveries, .partition = partition});
       Source* still = find(partition);
       if (taken < count_records(deliveries) && still)
         start_lag(*still, handle, offset_of(*block, block->records()[record_at(deliveries, taken)]),

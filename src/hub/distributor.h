@@ -43,6 +43,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   bool unsubscribe(Handle handle, std::string_view filter);
   [[nodiscard]] bool has_filter(Handle handle, std::string_view filter);
   void resume(Handle handle);
+  [[nodiscard]] SubscriberSink* sink_of(Handle handle);  // null: it is gone
 
   void on_block(Partition partition, const stream::BlockRef& block) override;
   void on_behind(Partition partition, Offset at) override;

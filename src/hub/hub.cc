@@ -7,6 +7,8 @@
 #include "hub/distributor.h"
 #include "hub/publish_pipeline.h"
 #include "hub/router.h"
+#include "hub/shares.h"
+#include "topic/topic.h"
 
 namespace sluice::hub {
 
@@ -37,9 +39,13 @@ class Hub::Impl final : public stream::CatalogueSink {
         router_(stream.catalogue(), options.default_stream),
         publishing_(loop, stream, metrics, options.publish_batch_max, options.publish_pending_max),
         distributor_(loop, stream, router_, latest, metrics),
-        directory_(group, shard, [&group](ShardId other) -> Directory& {
-          return group.hub(other).impl_->directory_;
-        }) {
+        directory_(
+            group, shard,
+            [&group](ShardId other) -> Directory& { return group.hub(other).impl_->directory_; }),
+        shares_(group, shard,
+                {.loop = loop, .stream = stream, .router = router_, .distributor = distributor_},
+                metrics,
+                [&group](ShardId other) -> Shares& { return group.hub(other).impl_->shares_; }) {
     stream.watch_catalogue(*this);
     if (!stream.catalogue().find(options_.default_stream)) make_default_stream();
   }
@@ -68,6 +74,7 @@ class Hub::Impl final : public stream::CatalogueSink {
   PublishPipeline publishing_;
   Distributor distributor_;
   Directory directory_;
+  Shares shares_;
 };
 
 Hub::Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream,
@@ -101,22 +108,36 @@ Handle Hub::add_subscriber(SubscriberSink& sink, std::uint64_t session) {
   return impl_->distributor_.add(sink, session);
 }
 
-void Hub::remove_subscriber(Handle subscriber) { impl_->distributor_.remove(subscriber); }
+void Hub::remove_subscriber(Handle subscriber) {
+  impl_->shares_.remove(subscriber);
+  impl_->distributor_.remove(subscriber);
+}
 
 void Hub::subscribe(Handle subscriber, const std::string& filter, const SubscribeOptions& options,
                     Done<void> done) {
+  if (topic::is_shared(filter))
+    return impl_->shares_.subscribe(subscriber, filter, options, std::move(done));
   impl_->distributor_.subscribe(subscriber, filter, options, std::move(done));
 }
 
 bool Hub::unsubscribe(Handle subscriber, std::string_view filter) {
-  return impl_->distributor_.unsubscribe(subscriber, filter);
+  return topic::is_shared(filter) ? impl_->shares_.unsubscribe(subscriber, filter)
+                                  : impl_->distributor_.unsubscribe(subscriber, filter);
 }
 
 bool Hub::has_filter(Handle subscriber, std::string_view filter) const {
-  return impl_->distributor_.has_filter(subscriber, filter);
+  return topic::is_shared(filter) ? impl_->shares_.has(subscriber, filter)
+                                  : impl_->distributor_.has_filter(subscriber, filter);
 }
 
-void Hub::resume(Handle subscriber) { impl_->distributor_.resume(subscriber); }
+void Hub::resume(Handle subscriber) {
+  impl_->distributor_.resume(subscriber);
+  impl_->shares_.resume(subscriber);
+}
+
+void Hub::settle(Handle membership, std::span<const std::uint64_t> tickets) {
+  impl_->shares_.settle(membership, tickets);
+}
 
 void Hub::claim(std::string client_id, std::uint64_t session, Claim claim, Evict evict,
                 Done<void> done) {
@@ -127,6 +148,9 @@ void Hub::release(std::string_view client_id, std::uint64_t session) {
   impl_->directory_.release(client_id, session);
 }
 
-void Hub::on_turn_end() { impl_->publishing_.end_turn(); }
+void Hub::on_turn_end() {
+  impl_->publishing_.end_turn();
+  impl_->shares_.end_turn();
+}
 
 }  // namespace sluice::hub

@@ -53,19 +53,36 @@ std::size_t count_records(std::span<const Delivery> deliveries);
 // The index of the `nth` of them into block.records(), counted from 0.
 std::uint32_t record_at(std::span<const Delivery> deliveries, std::size_t nth);
 
-enum class Origin : std::uint8_t { log, retained };
+enum class Origin : std::uint8_t { log, retained, shared };
+
+// What a member of a shared subscription was given: one record, which stands open until it is
+// settled (Hub::settle).
+struct Ticket {
+  Handle membership;
+  std::uint64_t number;
+};
+
+// Records of one block for one subscriber, in order.
+struct DeliveryBatch {
+  std::string_view prefix;  // the topic of each is this followed by the record's key
+  const log::BlockRef& block;
+  std::span<const Delivery> deliveries;
+  Origin origin = Origin::log;
+  Partition partition{};
+  Handle membership{};             // with Origin::shared: the nth record, counted from 0, has the
+  std::uint64_t first_ticket = 0;  // ticket {membership, first_ticket + n}
+};
 
 // What a connection that subscribes implements.
 class SubscriberSink {
  public:
-  // Records of one block that match, in order; the topic of each is `prefix` followed by the
-  // record's key. Returns how many records were taken, from the front. Fewer than all: the
-  // subscriber now lags; it gets the rest, read from the log again, after it has called
-  // Hub::resume(). With Origin::retained the block is no batch of the log but a portion of the
-  // retained messages that a new subscription asked for; they come before anything later of that
-  // subscription.
-  virtual std::size_t on_records(std::string_view prefix, const log::BlockRef& block,
-                                 std::span<const Delivery> deliveries, Origin origin) = 0;
+  // Returns how many records were taken, from the front. Fewer than all: the subscriber now lags;
+  // it gets the rest, read from the log again, after it has called Hub::resume(). With
+  // Origin::retained the block is no batch of the log but a portion of the retained messages that a
+  // new subscription asked for; they come before anything later of that subscription. With
+  // Origin::shared they are the subscriber's part of what a shared subscription gives: each that is
+  // taken stands open until Hub::settle(); what is not taken goes to other members.
+  virtual std::size_t on_records(const DeliveryBatch& batch) = 0;
 
  protected:
   ~SubscriberSink() = default;
@@ -75,8 +92,9 @@ struct SubscribeOptions {
   std::uint8_t qos = 0;
   bool no_local = false;
   bool retain_as_published = false;
-  bool send_retained = false;  // the retained messages that match come first
-  std::uint32_t id = 0;        // MQTT 5 subscription identifier; 0: none
+  bool send_retained = false;   // the retained messages that match come first
+  std::uint32_t id = 0;         // MQTT 5 subscription identifier; 0: none
+  std::uint32_t window = 1024;  // of a shared subscription: how many records may stand open
 };
 
 struct Options {
@@ -136,11 +154,19 @@ class Hub final : public runtime::TurnHook {
   void remove_subscriber(Handle subscriber);
   // Adds or replaces. `done` runs when every message that is published from then on will be
   // delivered; then come the retained messages, if they are asked for, and then what is published.
+  //
+  // A filter "$share/<name>/<filter>" makes the subscriber a member of that group (MQTT 5, section
+  // 4.8.2), beside its other filters: it gets a part of the group's messages, and none twice
+  // because of them; no retained ones, and `no_local` means nothing.
   void subscribe(Handle subscriber, const std::string& filter, const SubscribeOptions& options,
                  Done<void> done);
-  bool unsubscribe(Handle subscriber, std::string_view filter);  // false: there was none
+  // False: there was none. What a shared subscription has given may still be settled.
+  bool unsubscribe(Handle subscriber, std::string_view filter);
   [[nodiscard]] bool has_filter(Handle subscriber, std::string_view filter) const;
   void resume(Handle subscriber);  // it can take more
+  // Records that a shared subscription gave are done with: acknowledged, refused, or sent to one
+  // who does not acknowledge. What is open when the subscriber is removed goes to another member.
+  void settle(Handle membership, std::span<const std::uint64_t> tickets);
 
   // --- one live connection per client id, over all shards
   // Ends an older holder of `client_id` wherever it is (its `evict` runs on its shard, once), then

@@ -57,9 +57,8 @@ class Client final : public PublisherSink, public SubscriberSink {
     ADD_FAILURE() << error.text;
   }
   void on_room() override {}
-  std::size_t on_records(std::string_view, const log::BlockRef&,
-                         std::span<const Delivery> deliveries, Origin) override {
-    const std::size_t count = count_records(deliveries);
+  std::size_t on_records(const DeliveryBatch& batch) override {
+    const std::size_t count = count_records(batch.deliveries);
     received_ += count;
     EXPECT_LE(received_, messages * shards_count) << "something came twice";
     if (received_ == messages * shards_count) received.set_value();
@@ -85,14 +84,14 @@ class LateClient final : public SubscriberSink {
                    [](const Result<void>& done) { EXPECT_TRUE(done); });
   }
   ~LateClient() { hub_.remove_subscriber(handle_); }
-  std::size_t on_records(std::string_view, const log::BlockRef& block,
-                         std::span<const Delivery> deliveries, Origin origin) override {
-    EXPECT_EQ(origin, Origin::retained);
-    const std::size_t count = count_records(deliveries);
+  std::size_t on_records(const DeliveryBatch& batch) override {
+    EXPECT_EQ(batch.origin, Origin::retained);
+    const log::Block& block = *batch.block;
+    const std::size_t count = count_records(batch.deliveries);
     for (std::size_t i = 0; i < count; ++i) {
-      const log::Record& record = block->records()[record_at(deliveries, i)];
-      EXPECT_GE(std::stoi(std::string(as_text(block->value(record)))), messages - topics_each);
-      EXPECT_TRUE(topics_.insert(std::string(as_text(block->key(record)))).second);
+      const log::Record& record = block.records()[record_at(batch.deliveries, i)];
+      EXPECT_GE(std::stoi(std::string(as_text(block.value(record)))), messages - topics_each);
+      EXPECT_TRUE(topics_.insert(std::string(as_text(block.key(record)))).second);
     }
     if (topics_.size() == shards_count * topics_each) received.set_value();
     return count;

@@ -187,8 +187,11 @@ bool Snapshots::deliver(Handle handle, std::uint64_t id, Partition partition,
     if (!options.no_local || publisher_of(*block, records[i]) != subscriber.session)
       deliveries_.push_back({i, 1, &grant});
   if (deliveries_.empty()) return true;
-  const std::size_t taken =
-      subscriber.sink->on_records(router_.prefix_of(*stream), block, deliveries_, Origin::retained);
+  const std::size_t taken = subscriber.sink->on_records({.prefix = router_.prefix_of(*stream),
+                                                         .block = block,
+                                                         .deliveries = deliveries_,
+                                                         .origin = Origin::retained,
+                                                         .partition = partition});
   Snapshot* snapshot = find(handle, id);
   if (!snapshot || taken >= count_records(deliveries_)) return true;
   subscriptions_.find(handle)->lag->blocked = true;

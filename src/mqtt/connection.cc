@@ -289,16 +289,23 @@ void Connection::on_room() {
   after_event();
 }
 
-std::size_t Connection::on_records(std::string_view prefix, const log::BlockRef& block,
-                                   std::span<const hub::Delivery> deliveries, hub::Origin origin) {
+std::size_t Connection::on_records(const hub::DeliveryBatch& batch) {
+  const std::size_t taken = take_records(batch);
+  auto& settled = context_.session.delivery.settled;
+  if (settled.empty()) return taken;
+  context_.hub.settle(batch.membership, settled);
+  settled.clear();
+  return taken;
+}
+
+std::size_t Connection::take_records(const hub::DeliveryBatch& batch) {
   WallMs& now = context_.session.delivery.now;
   if (now == 0) now = context_.loop.wall_ms();
   const std::size_t output_max = context_.options.output_max;
-  const std::size_t count = hub::count_records(deliveries);
+  const std::size_t count = hub::count_records(batch.deliveries);
   std::size_t taken = 0;
   while (!session_.ended()) {
-    const DeliveryBatch batch{prefix, block, deliveries, origin, taken};
-    taken += session_.deliver(batch, sent_ + output_max, output());
+    taken += session_.deliver(batch, taken, sent_ + output_max, output());
     if (taken == count) return taken;
     // A full buffer is sent at once: a client that reads is not to lag because a turn brings much.
     const bool buffer_is_full = unsent() >= output_max;
@@ -308,7 +315,8 @@ std::size_t Connection::on_records(std::string_view prefix, const log::BlockRef&
       return taken;
     }
   }
-  return count;
+  // Nobody gets the rest but other members of a shared subscription.
+  return batch.origin == hub::Origin::shared ? taken : count;
 }
 
 // --- what the session asks
@@ -390,6 +398,10 @@ bool Connection::has_filter(std::string_view filter) {
   return subscriber_.valid() && context_.hub.has_filter(subscriber_, filter);
 }
 
+void Connection::settle(const hub::Ticket& ticket) {
+  context_.hub.settle(ticket.membership, {&ticket.number, 1});
+}
+
 void Connection::end(Reason reason, std::string_view text) {
   mark_dirty();
   if (reason == Reason::success || reason == Reason::server_shutting_down) return;
@@ -413,6 +425,7 @@ void Connection::stop() {
 
 void Connection::tear_down() {
   if (publisher_.valid()) context_.hub.remove_publisher(publisher_);
+  session_.abandon_shared();
   if (subscriber_.valid()) context_.hub.remove_subscriber(subscriber_);
   if (claimed_) leave_will();
   channel_.close(context_.loop);

@@ -84,8 +84,7 @@ class Connection final : public runtime::SocketHandler,
   void on_published(std::uint64_t up_to) override;
   void on_publish_failed(std::uint64_t sequence, const Error& error) override;
   void on_room() override;
-  std::size_t on_records(std::string_view prefix, const log::BlockRef& block,
-                         std::span<const hub::Delivery> deliveries, hub::Origin origin) override;
+  std::size_t on_records(const hub::DeliveryBatch& batch) override;
 
  private:
   Buffer& control_output() override;
@@ -99,6 +98,7 @@ class Connection final : public runtime::SocketHandler,
                  const hub::SubscribeOptions& options) override;
   bool unsubscribe(std::string_view filter) override;
   bool has_filter(std::string_view filter) override;
+  void settle(const hub::Ticket& ticket) override;
   void end(Reason reason, std::string_view text) override;
 
   [[nodiscard]] bool may_read() const;
@@ -113,6 +113,7 @@ class Connection final : public runtime::SocketHandler,
   void post_resume();
   void resume_reading();
 
+  std::size_t take_records(const hub::DeliveryBatch& batch);
   Buffer& output();
   [[nodiscard]] std::size_t unsent() const { return out_ ? out_->size() - sent_ : 0; }
   void flush();

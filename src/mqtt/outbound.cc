@@ -41,18 +41,18 @@ void Outbound::configure(const Limits& limits) {
         std::make_unique<SentAliases>(std::min(limits.topic_aliases, SentAliases::count_max));
 }
 
-std::size_t Outbound::deliver(const DeliveryBatch& batch, std::size_t out_max, Buffer& out,
-                              DeliveryContext& context) {
+std::size_t Outbound::deliver(const hub::DeliveryBatch& batch, std::size_t done,
+                              std::size_t out_max, Buffer& out, DeliveryContext& context) {
   if (shares(batch)) {
-    auto state = context.shared.find(batch, version_, context.now);
+    auto state = context.shared.find(batch, done, version_, context.now);
     if (state == SharedPackets::State::wanted) state = encode_shared(batch, context);
     if (state == SharedPackets::State::ready) {
-      const std::size_t count = context.shared.copy(batch.done, out_max, out);
+      const std::size_t count = context.shared.copy(done, out_max, out);
       context.counters.delivered[0]->add(count);
       return count;
     }
   }
-  std::size_t skip = batch.done;
+  std::size_t skip = done;
   std::size_t taken = 0;
   for (const auto& [first, count, grant] : batch.deliveries) {
     if (skip >= count) {
@@ -69,15 +69,31 @@ std::size_t Outbound::deliver(const DeliveryBatch& batch, std::size_t out_max, B
       else if (deliver_one(publish, batch.block->records()[i].key_hash, out, context) ==
                Outcome::full)
         return taken;
+      if (batch.origin == hub::Origin::shared)
+        note_ticket(batch, done + taken, publish.packet_id, context);
       ++taken;
     }
   }
   return taken;
 }
 
+void Outbound::note_ticket(const hub::DeliveryBatch& batch, std::size_t number,
+                           std::uint16_t packet_id, DeliveryContext& context) {
+  const hub::Ticket ticket{batch.membership, batch.first_ticket + number};
+  if (packet_id == 0) return context.settled.push_back(ticket.number);
+  if (!tickets_) tickets_ = std::make_unique<SentTickets>();
+  tickets_->put(packet_id, ticket);
+}
+
+std::optional<hub::Ticket> Outbound::finish(std::uint16_t packet_id) {
+  window_.finish(packet_id);
+  return tickets_ ? tickets_->take(packet_id) : std::nullopt;
+}
+
 // What a record becomes for this session, but for packet id and topic alias. False: it has expired.
-bool Outbound::describe(const DeliveryBatch& batch, std::uint32_t index, const hub::Grant& grant,
-                        DeliveryContext& context, OutgoingPublish& publish) const {
+bool Outbound::describe(const hub::DeliveryBatch& batch, std::uint32_t index,
+                        const hub::Grant& grant, DeliveryContext& context,
+                        OutgoingPublish& publish) const {
   const log::Block& block = *batch.block;
   const log::Record& record = block.records()[index];
   const bool published_with_retain = (record.flags & log::Record::retain) != 0;
@@ -93,15 +109,15 @@ bool Outbound::describe(const DeliveryBatch& batch, std::uint32_t index, const h
          add_properties(publish, block, record, context);
 }
 
-bool Outbound::shares(const DeliveryBatch& batch) const {
-  return !aliases_ && packet_max_ == 0 &&
+bool Outbound::shares(const hub::DeliveryBatch& batch) const {
+  return !aliases_ && packet_max_ == 0 && batch.origin != hub::Origin::shared &&
          std::ranges::all_of(batch.deliveries, [](const hub::Delivery& delivery) {
            return delivery.grant->qos == 0 && delivery.grant->ids.empty();
          });
 }
 
 // What expires just now is counted for each subscriber, so it is not shared.
-SharedPackets::State Outbound::encode_shared(const DeliveryBatch& batch,
+SharedPackets::State Outbound::encode_shared(const hub::DeliveryBatch& batch,
                                              DeliveryContext& context) const {
   Buffer& out = context.shared.begin();
   for (const auto& [first, count, grant] : batch.deliveries) {

@@ -3,14 +3,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.h"
 #include "hub/hub.h"
 #include "mqtt/counters.h"
 #include "mqtt/encode.h"
 #include "mqtt/send_window.h"
+#include "mqtt/sent_tickets.h"
 #include "mqtt/shared_packets.h"
 #include "mqtt/topic_aliases.h"
 
@@ -21,8 +24,9 @@ namespace sluice::mqtt {
 struct DeliveryContext {
   Counters& counters;
   WallMs now = 0;
-  hub::Properties properties;  // scratch
-  Buffer encoded;              // scratch
+  hub::Properties properties;            // scratch
+  Buffer encoded;                        // scratch
+  std::vector<std::uint64_t> settled{};  // of the shared batch being delivered: done with at once
   SharedPackets shared;
 };
 
@@ -39,20 +43,39 @@ class Outbound {
   };
   void configure(const Limits& limits);
 
-  // Encodes what is left of `batch` into `out` until that holds `out_max` bytes or the window is
-  // full. Returns how many records are done with now; what has expired or is too large for the
-  // client is among them.
-  std::size_t deliver(const DeliveryBatch& batch, std::size_t out_max, Buffer& out,
-                      DeliveryContext& context);
+  // Encodes what is left of `batch`, of which the client has got `done` records already, into `out`
+  // until that holds `out_max` bytes or the window is full. Returns how many records are done with
+  // now; what has expired or is too large for the client is among them. Tickets of a shared
+  // subscription that need no acknowledgement are added to `context.settled`.
+  std::size_t deliver(const hub::DeliveryBatch& batch, std::size_t done, std::size_t out_max,
+                      Buffer& out, DeliveryContext& context);
+
+  // The exchange is over. Returns the ticket, if the message came from a shared subscription.
+  // Precondition: window().state(packet_id) is not none.
+  std::optional<hub::Ticket> finish(std::uint16_t packet_id);
+  // The client is gone: calls `settle` for each ticket of a message that may go to nobody else,
+  // which is one of QoS 2 ([MQTT-4.8.2-5]).
+  template <class Settle>
+  void abandon(Settle settle) const {
+    if (!tickets_) return;
+    tickets_->for_each([&](std::uint16_t id, const hub::Ticket& ticket) {
+      if (window_.state(id) != SendState::sent_qos1) settle(ticket);
+    });
+  }
 
   [[nodiscard]] SendWindow& window() { return window_; }
+  void release_memory_if_empty() {
+    window_.release_memory_if_empty();
+    if (tickets_ && tickets_->empty()) tickets_.reset();
+  }
   [[nodiscard]] std::uint32_t packet_max() const { return packet_max_; }
 
  private:
   // The packets of `batch` hold nothing that is this session's own.
-  [[nodiscard]] bool shares(const DeliveryBatch& batch) const;
-  SharedPackets::State encode_shared(const DeliveryBatch& batch, DeliveryContext& context) const;
-  bool describe(const DeliveryBatch& batch, std::uint32_t index, const hub::Grant& grant,
+  [[nodiscard]] bool shares(const hub::DeliveryBatch& batch) const;
+  SharedPackets::State encode_shared(const hub::DeliveryBatch& batch,
+                                     DeliveryContext& context) const;
+  bool describe(const hub::DeliveryBatch& batch, std::uint32_t index, const hub::Grant& grant,
                 DeliveryContext& context, OutgoingPublish& publish) const;
   enum class Outcome : std::uint8_t { written, dropped, full };
   // `topic_hash` chooses a topic alias.
@@ -61,12 +84,16 @@ class Outbound {
   // Uses a topic alias if that makes the packet smaller, now or the next time. Returns one that is
   // to be defined once the packet is written; 0: none.
   std::uint16_t use_alias(OutgoingPublish& publish, std::uint32_t topic_hash, PublishSize& size);
+  // Record `number` of a shared subscription's batch is done with, as far as this side goes.
+  void note_ticket(const hub::DeliveryBatch& batch, std::size_t number, std::uint16_t packet_id,
+                   DeliveryContext& context);
   // False: it has expired.
   [[nodiscard]] bool add_properties(OutgoingPublish& publish, const log::Block& block,
                                     const log::Record& record, DeliveryContext& context) const;
 
   SendWindow window_;
   std::unique_ptr<SentAliases> aliases_;  // none: the client takes none
+  std::unique_ptr<SentTickets> tickets_;  // none: no message of a shared subscription is under way
   std::uint32_t packet_max_ = 0;
   Version version_ = Version::v5;
 };

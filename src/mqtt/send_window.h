@@ -22,6 +22,7 @@ class SendWindow {
   // `limit`: how many may be in flight at a time, 1 to 65,535 (the client's receive maximum).
   void set_limit(std::uint16_t limit) { limit_ = limit; }
 
+  [[nodiscard]] std::uint16_t limit() const { return limit_; }
   [[nodiscard]] bool full() const { return in_flight_ >= limit_ || span_ >= ids_max; }
   [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
   // Half of the window is free, and so is the next id: time to take more after it was full.

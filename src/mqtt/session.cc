@@ -115,7 +115,8 @@ void Session::subscribe_one(std::uint32_t index, const Subscription& subscriptio
                                       .no_local = subscription.no_local,
                                       .retain_as_published = subscription.retain_as_published,
                                       .send_retained = send_retained,
-                                      .id = id};
+                                      .id = id,
+                                      .window = window_of(subscription.qos)};
   pending_subscribe_->codes[index] = std::byte{options.qos};
   const Reason reason = check_filter(subscription.filter);
   if (reason == Reason::success) return host_.subscribe(index, subscription.filter, options);
@@ -123,12 +124,17 @@ void Session::subscribe_one(std::uint32_t index, const Subscription& subscriptio
   --pending_subscribe_->waiting;
 }
 
+// Of a shared subscription no more may stand open than the client may get without acknowledging.
+std::uint32_t Session::window_of(std::uint8_t qos) {
+  return qos == 0 ? context_.options.max_inflight : outbound_.window().limit();
+}
+
 Reason Session::check_filter(std::string_view filter) {
-  if (filter.starts_with("$share/"))
-    return topic::parse_shared(filter) ? Reason::shared_subscriptions_not_supported
-                                       : Reason::topic_filter_invalid;
-  if (!topic::validate_filter(filter)) return Reason::topic_filter_invalid;
-  if (std::ranges::count(filter, '/') >= context_.options.filter_levels_max)
+  const auto shared = topic::parse_shared(filter);
+  if (!shared) return Reason::topic_filter_invalid;
+  const std::string_view plain = *shared ? (*shared)->filter : filter;
+  if (!topic::validate_filter(plain)) return Reason::topic_filter_invalid;
+  if (std::ranges::count(plain, '/') >= context_.options.filter_levels_max)
     return Reason::topic_filter_invalid;
   if (!unrestricted_ && !host_.check(principal_, access::Action::subscribe, filter))
     return Reason::not_authorized;
@@ -233,7 +239,7 @@ void Session::end(Reason reason, std::string_view text) {
 
 void Session::release_idle_memory() {
   receive_ring_.release_if_empty();
-  outbound_.window().release_memory_if_empty();
+  outbound_.release_memory_if_empty();
   if (inbound_) inbound_->qos2.release_memory_if_empty();
 }
 

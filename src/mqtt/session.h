@@ -36,6 +36,7 @@ class SessionHost {
                          const hub::SubscribeOptions& options) = 0;  // -> on_subscribed
   virtual bool unsubscribe(std::string_view filter) = 0;             // false: there was none
   virtual bool has_filter(std::string_view filter) = 0;
+  virtual void settle(const hub::Ticket& ticket) = 0;  // as hub::Hub::settle
   // From now on the session is over: send what is written, then close. Told once.
   virtual void end(Reason reason, std::string_view text) = 0;
 
@@ -94,10 +95,16 @@ class Session {
   // After the end, once: the will, if it is to be published.
   std::unique_ptr<StoredWill> take_will() { return std::move(will_); }
   void drop_will() { will_.reset(); }
+  // After the end, once: settles what the client got of shared subscriptions and nobody else may
+  // get.
+  void abandon_shared() {
+    outbound_.abandon([this](const hub::Ticket& ticket) { host_.settle(ticket); });
+  }
 
   // What a subscription gives; as hub::SubscriberSink says.
-  std::size_t deliver(const DeliveryBatch& batch, std::size_t out_max, Buffer& out) {
-    return outbound_.deliver(batch, out_max, out, context_.delivery);
+  std::size_t deliver(const hub::DeliveryBatch& batch, std::size_t done, std::size_t out_max,
+                      Buffer& out) {
+    return outbound_.deliver(batch, done, out_max, out, context_.delivery);
   }
   [[nodiscard]] bool has_room_again() { return outbound_.window().has_room_again(); }
 
@@ -151,10 +158,12 @@ class Session {
   void on_puback(const Ack& packet);
   void on_pubrec(const Ack& packet);
   void on_pubcomp(const Ack& packet);
+  void finish_sent(std::uint16_t packet_id);
   void send_ack(PacketType type, std::uint16_t packet_id, Reason reason = Reason::success);
 
   void on_subscribe(const Subscribe& packet);
   void subscribe_one(std::uint32_t index, const Subscription& subscription, std::uint32_t id);
+  [[nodiscard]] std::uint32_t window_of(std::uint8_t qos);
   Reason check_filter(std::string_view filter);
   // Keeps count of the connection's filters; false: one more would be too many.
   bool take_place(std::string_view filter);

@@ -194,7 +194,6 @@ void Session::send_connack() {
     if (options.topic_alias_max > 0)
       writer.number(PropertyId::topic_alias_maximum, options.topic_alias_max);
     if (assigned_client_id_) writer.text(PropertyId::assigned_client_id, client_id());
-    writer.number(PropertyId::shared_subscription_available, 0);
     if (keep_alive_cut_) writer.number(PropertyId::server_keep_alive, keep_alive_s_);
   }
   encode_connack(host_.control_output(), version_, {.properties = {properties}});

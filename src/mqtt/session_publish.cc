@@ -241,7 +241,7 @@ void Session::on_puback(const Ack& packet) {
   if (state != SendState::sent_qos1)
     return refuse({Reason::protocol_error, "PUBACK for a message of QoS 2"});
   if (is_refusal(packet)) context_.counters.dropped_refused.add();
-  outbound_.window().finish(packet.packet_id);
+  finish_sent(packet.packet_id);
 }
 
 void Session::on_pubrec(const Ack& packet) {
@@ -252,7 +252,7 @@ void Session::on_pubrec(const Ack& packet) {
   if (is_refusal(packet)) {
     if (state == SendState::none) return;
     context_.counters.dropped_refused.add();
-    return window.finish(packet.packet_id);
+    return finish_sent(packet.packet_id);
   }
   if (state == SendState::none)
     return send_ack(PacketType::pubrel, packet.packet_id, Reason::packet_id_not_found);
@@ -265,7 +265,11 @@ void Session::on_pubcomp(const Ack& packet) {
   if (state == SendState::none) return;
   if (state != SendState::released)
     return refuse({Reason::protocol_error, "PUBCOMP for a message that was not released"});
-  outbound_.window().finish(packet.packet_id);
+  finish_sent(packet.packet_id);
+}
+
+void Session::finish_sent(std::uint16_t packet_id) {
+  if (const auto ticket = outbound_.finish(packet_id)) host_.settle(*ticket);
 }
 
 void Session::send_ack(PacketType type, std::uint16_t packet_id, Reason reason) {

@@ -66,6 +66,7 @@ struct FakeHost final : SessionHost {
   bool unsubscribe(std::string_view filter) override {
     return std::erase(filters, std::string(filter)) > 0;
   }
+  void settle(const hub::Ticket& ticket) override { settled.push_back(ticket.number); }
   void end(Reason why, std::string_view) override {
     ++ends;
     reason = why;
@@ -83,6 +84,7 @@ struct FakeHost final : SessionHost {
   std::vector<std::uint32_t> asked;  // indexes of filters whose on_subscribed is due
   std::vector<Subscribed> subscribed;
   std::vector<std::string> filters;
+  std::vector<std::uint64_t> settled;
   int ends = 0;
   Reason reason = Reason::success;
 };
@@ -209,9 +211,10 @@ class SessionRig {
   }
   // The `index`th publish that the hub has taken is durable, and all before it.
   void durable(std::size_t index) { session.on_published(host.published.at(index).sequence); }
-  // A message for the client, as the hub offers it. False: the session does not take it now.
+  // A message for the client, as the hub offers it; `ticket` is for one of a shared subscription.
+  // False: the session does not take it now.
   bool deliver(std::string_view topic, std::uint8_t publisher_qos = 2, std::uint8_t granted_qos = 2,
-               hub::Origin origin = hub::Origin::log) {
+               hub::Origin origin = hub::Origin::log, std::uint64_t ticket = 0) {
     log::BatchBuilder builder;
     builder.add(0, {.key = as_bytes(topic),
                     .value = as_bytes("x"),
@@ -222,7 +225,12 @@ class SessionRig {
     const auto block = builder.finish();
     const hub::Grant grant{.qos = granted_qos, .retain_as_published = false, .ids = {}};
     const hub::Delivery delivery{0, 1, &grant};
-    return session.deliver({"", block, {&delivery, 1}, origin}, 1 << 20, host.output) == 1;
+    const hub::DeliveryBatch batch{.prefix = "",
+                                   .block = block,
+                                   .deliveries = {&delivery, 1},
+                                   .origin = origin,
+                                   .first_ticket = ticket};
+    return session.deliver(batch, 0, 1 << 20, host.output) == 1;
   }
   // The hub answers all subscribes that were asked.
   void answer_subscribes() {

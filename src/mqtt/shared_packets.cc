@@ -6,10 +6,11 @@
 
 namespace sluice::mqtt {
 
-SharedPackets::State SharedPackets::find(const DeliveryBatch& batch, Version version, WallMs now) {
+SharedPackets::State SharedPackets::find(const hub::DeliveryBatch& batch, std::size_t done,
+                                         Version version, WallMs now) {
   if (is_of(batch, version, now)) {
     // Whoever goes on where its output was full is not another one.
-    if (state_ == State::unknown && batch.done == 0) state_ = State::wanted;
+    if (state_ == State::unknown && done == 0) state_ = State::wanted;
     return state_;
   }
   block_ = batch.block;
@@ -23,7 +24,7 @@ SharedPackets::State SharedPackets::find(const DeliveryBatch& batch, Version ver
   return state_;
 }
 
-bool SharedPackets::is_of(const DeliveryBatch& batch, Version version, WallMs now) const {
+bool SharedPackets::is_of(const hub::DeliveryBatch& batch, Version version, WallMs now) const {
   return block_ == batch.block && version_ == version && now_ == now && origin_ == batch.origin &&
          std::ranges::equal(runs_, batch.deliveries,
                             [](const Run& run, const hub::Delivery& delivery) {

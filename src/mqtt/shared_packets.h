@@ -12,15 +12,6 @@
 
 namespace sluice::mqtt {
 
-// Deliveries of one block to one subscriber, as hub::SubscriberSink is given them.
-struct DeliveryBatch {
-  std::string_view prefix;  // of the topics
-  const log::BlockRef& block;
-  std::span<const hub::Delivery> deliveries;
-  hub::Origin origin = hub::Origin::log;
-  std::size_t done = 0;  // how many of its records the subscriber has got already
-};
-
 // Packets that are encoded once for many: subscribers of equal filters are given the same records
 // one after the other, and at QoS 0 get the same bytes. Whoever comes second has them encoded here,
 // who follows copies them; a lone subscriber costs no copy.
@@ -34,8 +25,9 @@ class SharedPackets {
     ready,
     useless,  // they cannot be shared
   };
-  // Whether the packets of `batch` are here. At QoS 0 and without subscription identifiers.
-  State find(const DeliveryBatch& batch, Version version, WallMs now);
+  // Whether the packets of `batch` are here. At QoS 0 and without subscription identifiers. `done`:
+  // how many of its records the subscriber has got already.
+  State find(const hub::DeliveryBatch& batch, std::size_t done, Version version, WallMs now);
 
   // Every record of the batch becomes a packet appended to what begin() returns, or none may.
   Buffer& begin();
@@ -52,7 +44,7 @@ class SharedPackets {
     std::uint32_t count;
     bool retain_as_published;
   };
-  [[nodiscard]] bool is_of(const DeliveryBatch& batch, Version version, WallMs now) const;
+  [[nodiscard]] bool is_of(const hub::DeliveryBatch& batch, Version version, WallMs now) const;
 
   // Held, because another block at its place would look the same.
   log::BlockRef block_;

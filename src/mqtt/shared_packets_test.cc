@@ -18,7 +18,8 @@ class SharedPacketsTest : public testing::Test {
     return builder.finish();
   }
   State find(const hub::Delivery& delivery, Version version = Version::v5, WallMs now = 1) {
-    return shared_.find({"", block_, {&delivery, 1}}, version, now);
+    return shared_.find({.prefix = "", .block = block_, .deliveries = {&delivery, 1}}, 0, version,
+                        now);
   }
   void make(std::initializer_list<std::string_view> packets) {
     Buffer& out = shared_.begin();
@@ -51,7 +52,7 @@ TEST_F(SharedPacketsTest, AreWantedBySecondAndReadyForThird) {
 TEST_F(SharedPacketsTest, AreNotWantedByOneWhoGoesOn) {
   const hub::Delivery delivery{0, 3, &grant_};
   EXPECT_EQ(find(delivery), State::unknown);
-  EXPECT_EQ(shared_.find({.prefix = "", .block = block_, .deliveries = {&delivery, 1}, .done = 1},
+  EXPECT_EQ(shared_.find({.prefix = "", .block = block_, .deliveries = {&delivery, 1}}, 1,
                          Version::v5, 1),
             State::unknown);
   EXPECT_EQ(find(delivery), State::wanted);

@@ -5,6 +5,8 @@
 namespace sluice::topic {
 namespace {
 
+constexpr std::string_view shared_prefix = "$share/";
+
 // The beginning of a text that is valid UTF-8, for an error message.
 std::string_view shown(std::string_view text) {
   constexpr std::size_t shown_max = 80;
@@ -76,11 +78,12 @@ Result<void> validate_filter(std::string_view filter) {
   return {};
 }
 
+bool is_shared(std::string_view text) { return text.starts_with(shared_prefix); }
+
 Result<std::optional<SharedFilter>> parse_shared(std::string_view text) {
-  constexpr std::string_view prefix = "$share/";
-  if (!text.starts_with(prefix)) return std::nullopt;
+  if (!is_shared(text)) return std::nullopt;
   SLUICE_TRY(validate_text("topic filter", text));
-  const std::string_view rest = text.substr(prefix.size());
+  const std::string_view rest = text.substr(shared_prefix.size());
   const std::size_t slash = rest.find('/');
   if (slash == rest.npos) {
     return fail(Errc::invalid, "shared subscription \"{}\" has no topic filter", shown(text));

@@ -20,6 +20,9 @@ Result<void> validate_topic_name(std::string_view topic);
 // subscription.
 Result<void> validate_filter(std::string_view filter);
 
+// Whether `text` begins as a shared subscription does, "$share/"; it need not be a valid one.
+bool is_shared(std::string_view text);
+
 struct SharedFilter {
   std::string_view group;
   std::string_view filter;

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/metrics.h"
+#include "hub/distributor.h"
+#include "hub/key_holders.h"
+#include "hub/open_records.h"
+#include "hub/router.h"
+#include "hub/share_letters.h"
+#include "hub/slots.h"
+#include "runtime/loop.h"
+#include "stream/stream.h"
+
+namespace sluice::hub {
+
+// The members of one shared subscription (MQTT 5, section 4.8.2), and the records between them: a
+// group is a share name and a filter.
+//
+// Shard:   its home. Owner: ShareHome; callbacks that may come later hold it weakly.
+// Cursor:  it is one subscriber of the Distributor. When its members can take nothing more it lags,
+//          as any subscriber does, so memory does not depend on how slow they are.
+// Choice:  a record goes to the member that has others of its key open (KeyHolders), else to the
+//          next one in turn; a member without room is passed by.
+// Return:  what a member does not take, or has open when it leaves, comes back as a position, is
+//          read from the log again, and given to others before anything newer. Positions come only
+//          from windows of members, and nothing new is given while there are any, so there are
+//          never more of them than these windows hold.
+class ShareGroup final : public SubscriberSink, public std::enable_shared_from_this<ShareGroup> {
+ public:
+  // What a group uses of its shard.
+  struct Context {
+    runtime::Loop& loop;
+    stream::Stream& stream;
+    Router& router;
+    Distributor& distributor;
+  };
+  // Delivers to the members of a shard; `answered` once all parts say what was taken. Within the
+  // call if it is this shard.
+  using Deliver = std::function<void(std::shared_ptr<SharePortion> portion, Task answered)>;
+
+  ShareGroup(const Context& context, ShardId home, std::uint32_t shards, Deliver deliver,
+             Counter& redelivered, Counter& lost);
+  ~ShareGroup() { context_.distributor.remove(subscriber_); }
+  ShareGroup(const ShareGroup&) = delete;
+  ShareGroup& operator=(const ShareGroup&) = delete;
+
+  // `self` is how members name the group.
+  void start(Handle self, const std::string& filter);
+  // Adds a member, or takes over its other options. `done` gets its name when every message that is
+  // published from then on will be given to somebody.
+  void join(const ShareJoin& join, std::move_only_function<void(MemberAtHome)> done);
+  void report(const ShareReport& report);
+  // Some member takes records; else the group is over.
+  [[nodiscard]] bool has_members() const { return taking_ > 0; }
+
+  std::size_t on_records(const DeliveryBatch& batch) override;
+
+ private:
+  struct Member {
+    ShardId shard;
+    Handle membership;
+    std::uint8_t qos = 0;
+    bool stopped = false;  // has unsubscribed
+    bool blocked = false;  // took less than it was given; until it says `room`
+    bool full = false;     // its window was, and is not half empty again
+    bool ready = false;    // stands in ready_
+    // How often it took less than it was given. What was sent before the home knew of that is
+    // refused whole, so that nothing overtakes what comes back.
+    std::uint32_t round = 0;
+    std::uint32_t part = 0;  // place in its shard's portion, counted from 1; 0: none yet
+    OpenRecords open;
+  };
+
+  [[nodiscard]] MemberAtHome name_of(Handle member) const { return {self_, member}; }
+  [[nodiscard]] Handle find_member(ShardId shard, Handle membership);
+  void settle(Handle handle, std::uint64_t first, std::uint32_t count);
+  void stop(Handle handle);
+  void leave(Handle handle);
+  void erase(Handle handle);
+  void renew_ready(Handle handle);
+  std::optional<OpenRecords::Record> close(Handle handle, std::uint64_t ticket);
+
+  std::size_t give(const DeliveryBatch& batch);
+  [[nodiscard]] std::optional<Handle> choose(const log::Record& record);
+  [[nodiscard]] bool has_credit(ShardId shard) const;
+  void add(Handle handle, const DeliveryBatch& batch, std::uint32_t index);
+  SharePortion::Part& part_of(Handle handle, const DeliveryBatch& batch);
+  void send_portions();
+  void on_answer(const SharePortion& portion);
+  void put_back(std::vector<Position> positions);
+  std::size_t take_back_rest();
+
+  void wake();
+  void go_on();
+  void read_returned();
+  void on_returned_read(Position from, const Result<stream::ReadAnswer>& answer);
+  [[nodiscard]] bool give_returned(Partition partition, const stream::BlockRef& block);
+  std::vector<Position> take_returned(Partition partition, Offset from, Offset until);
+  void skip_lost(Partition partition);
+
+  // `call` on this group, later, if it is still there.
+  template <class Call>
+  auto when_alive(Call call) {
+    return [weak = weak_from_this(), call = std::move(call)](auto&&... arguments) {
+      if (const auto group = weak.lock()) call(*group, arguments...);
+    };
+  }
+
+  const Context context_;
+  const ShardId home_;
+  const Deliver deliver_;
+  Counter& redelivered_;
+  Counter& lost_;
+  Handle self_;
+  Handle subscriber_;  // of the Distributor
+  bool subscribed_ = false;
+  std::vector<Task> joining_;  // until it is
+
+  Slots<Member> members_;
+  std::uint32_t taking_ = 0;  // members that have not stopped
+  std::vector<Handle> ready_;
+  std::size_t turn_ = 0;  // whose it is, in ready_
+  KeyHolders holders_;
+
+  std::vector<std::shared_ptr<SharePortion>> portions_;  // being filled, by shard; null: none
+  std::vector<std::int64_t> in_transit_;  // bytes sent to other shards and not answered
+  std::vector<Position> given_;           // by the last give(), in order
+
+  std::vector<Position> returned_;  // sorted
+  bool reading_ = false;            // some of them from the log
+  bool stalled_ = false;            // took less than the Distributor offered
+  bool woken_ = false;
+};
+
+}  // namespace sluice::hub

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/metrics.h"
+#include "hub/share_home.h"
+#include "hub/share_letters.h"
+#include "hub/slots.h"
+
+namespace sluice::hub {
+
+// The shared subscriptions of this shard's subscribers (MQTT 5, section 4.8.2): its members of
+// groups, whose home may be any shard, and the letters to and from there.
+//
+// The home gives a member records against its window; the member's shard hands them to its sink,
+// says in the answer how many were taken, and reports later which are settled: for a home
+// elsewhere once a turn, and only when the report before was received. What waits for that is no
+// more than the members' windows.
+class Shares {
+ public:
+  Shares(Group& group, ShardId shard, const ShareGroup::Context& context, Metrics& metrics,
+         std::function<Shares&(ShardId)> on_shard);
+
+  // As those of Hub, for "$share/<name>/<filter>".
+  void subscribe(Handle subscriber, const std::string& text, const SubscribeOptions& options,
+                 Done<void> done);
+  bool unsubscribe(Handle subscriber, std::string_view text);
+  [[nodiscard]] bool has(Handle subscriber, std::string_view text);
+  void remove(Handle subscriber);
+  void resume(Handle subscriber);
+  void settle(Handle membership, std::span<const std::uint64_t> tickets);
+  void end_turn();  // sends what is to be reported
+
+ private:
+  struct Membership {
+    Handle subscriber;
+    std::string text;
+    ShardId home;
+    SubscribeOptions options;
+    MemberAtHome at_home;     // known with the answer to the first join, or the first records
+    std::uint32_t open = 0;   // records that were taken and are not settled
+    std::uint32_t round = 0;  // as ShareGroup::Member has it
+    bool joined = false;      // the first join was answered
+    bool blocked = false;     // took less than it was given; until resume()
+    bool stopped = false;     // has unsubscribed
+    bool left = false;        // the subscriber is gone
+  };
+  // To one home.
+  struct Outbox {
+    std::vector<ShareReport> reports;
+    bool under_way = false;  // earlier ones are
+  };
+
+  [[nodiscard]] ShardId home_of(std::string_view text) const;
+  [[nodiscard]] Handle find(Handle subscriber, std::string_view text);
+  Handle add(Handle subscriber, const std::string& text);
+  void ask_to_join(Handle handle, Done<void> done);
+  void on_joined(Handle handle, MemberAtHome at_home);
+  void stop(Membership& membership);
+  void leave(Handle handle);
+  void forget_if_over(Handle handle);
+  void report(const Membership& membership, ShareReport::Kind kind, std::uint64_t first = 0,
+              std::uint32_t count = 0);
+  void send_reports(ShardId home);
+
+  void deliver(std::shared_ptr<SharePortion> portion, Task answered);
+  void take(SharePortion& portion);
+  std::uint32_t take_part(const SharePortion& portion, const SharePortion::Part& part);
+  std::uint32_t hand_over(Handle handle, const SharePortion& portion,
+                          const SharePortion::Part& part);
+
+  hub::Group& group_;
+  const ShardId shard_;
+  runtime::Loop& loop_;
+  Distributor& distributor_;
+  const std::function<Shares&(ShardId)> on_shard_;
+  ShareHome home_;
+  Gauge& count_;
+
+  Slots<Membership> memberships_;
+  // Also those that have stopped and are not settled. By the subscriber's index.
+  std::unordered_map<std::uint32_t, std::vector<Handle>> of_subscribers_;
+  std::vector<Outbox> outboxes_;      // by home
+  std::vector<Delivery> deliveries_;  // reused
+};
+
+}  // namespace sluice::hub
