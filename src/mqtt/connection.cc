@@ -266,11 +266,16 @@ void Connection::on_second(std::uint32_t second) {
                                        "no CONNECT, or no login, within the time for it");
   session_.release_idle_memory();
   if (!may_read()) heard_s_ = second;  // the silence is ours
-  const std::uint32_t silence_max = (session_.keep_alive_s() * 3u + 1) / 2;
-  if (heard_s_ + silence_max <= second)
+  if (heard_s_ + silence_max_s() <= second)
     return session_.on_ended_by_server(Reason::keep_alive_timeout,
                                        "nothing was heard for 1.5 times the keep-alive");
-  expect(heard_s_ + silence_max);
+  expect(heard_s_ + silence_max_s());
+}
+
+// One and a half times the keep-alive, and never less ([MQTT-3.1.2-24] of 3.1.1): something may
+// have been heard at the end of the second that is noted.
+std::uint32_t Connection::silence_max_s() const {
+  return (session_.keep_alive_s() * 3u + 1) / 2 + 1;
 }
 
 // --- the hub
@@ -369,7 +374,7 @@ void Connection::claim(const std::string& client_id, hub::Claim claim) {
 void Connection::on_claimed(const Result<void>& result) {
   session_.on_claimed(result);
   if (session_.connected() && session_.keep_alive_s() > 0)
-    expect(heard_s_ + (session_.keep_alive_s() * 3u + 1) / 2);
+    expect(heard_s_ + silence_max_s());
   else
     due_s_ = 0;
   after_event();

@@ -124,6 +124,7 @@ class Connection final : public runtime::SocketHandler,
   void mark_dirty();
   void tear_down();
   void expect(std::uint32_t due_s);
+  [[nodiscard]] std::uint32_t silence_max_s() const;
   // `call` on this connection, later, if it and its server are still there.
   template <class Call>
   auto when_alive(Call call);

@@ -256,7 +256,7 @@ TEST(Server, SilentConnectionsAreClosed) {
   const auto start = broker.hub.world.now();
   EXPECT_EQ(silent.next_disconnect(), 0x8d);
   const auto after = broker.hub.world.now() - start;
-  EXPECT_GE(after, std::chrono::seconds(14));
+  EXPECT_GE(after, std::chrono::seconds(15));
   EXPECT_LE(after, std::chrono::seconds(18));
   EXPECT_EQ(broker.servers[0]->connections(), 1u);
 }
