@@ -14,8 +14,7 @@ ShareHome::ShareHome(const ShareGroup::Context& context, ShardId shard, std::uin
       deliver_(std::move(deliver)),
       redelivered_(
           metrics.counter("sluice_shared_redeliveries_total",
-                          "Messages of shared subscriptions given again: who had them left, "
-                          "or did not take them")),
+                          "Messages of shared subscriptions that were given to another member")),
       lost_(metrics.counter("sluice_messages_dropped_total",
                             "Messages not delivered to a subscriber, by reason",
                             "reason=\"retention\"")) {}

@@ -178,6 +178,8 @@ TEST(Publish, IsRefusedWhenAFieldIsWrong) {
   EXPECT_EQ(reason_of(bytes({0x30, 3, 0, 1, 0}), Version::v3_1_1), Reason::malformed) << "NUL";
   EXPECT_EQ(reason_of(bytes({0x30, 4, 0, 1, 'a', 9}), Version::v5), Reason::malformed)
       << "properties cut off";
+  EXPECT_EQ(reason_of(bytes({0x30, 5, 0, 1, 'a', 0x80, 0}), Version::v5), Reason::malformed)
+      << "their length in more bytes than it needs";
 }
 
 TEST(Acknowledgements, ComeBackAsTheyWereWritten) {
@@ -270,6 +272,8 @@ TEST(Properties, AreAllowedOnlyWhereTheStandardSays) {
       << "not UTF-8";
   EXPECT_EQ(reason_of(bytes({8, 0, 1, '#'}), PropertyHome::publish), Reason::protocol_error)
       << "wildcard";
+  EXPECT_EQ(reason_of(bytes({0x0b, 0x81, 0x00}), PropertyHome::subscribe), Reason::malformed)
+      << "a variable byte integer in more bytes than it needs";
   const Buffer user_twice = bytes({0x26, 0, 1, 'k', 0, 1, 'v', 0x26, 0, 1, 'k', 0, 1, 'w'});
   EXPECT_EQ(reason_of(user_twice, PropertyHome::unsubscribe), std::nullopt);
   const Buffer id_twice = bytes({0x0b, 1, 0x0b, 2});

@@ -34,8 +34,8 @@ std::string_view read_text(Reader& reader) { return as_text(read_sized(reader));
 // The length and the properties; nothing in MQTT 3.1.1.
 Decoded<PropertyBlock> read_properties(Reader& reader, Version version, PropertyHome home) {
   if (version != Version::v5) return PropertyBlock{};
-  const PropertyBlock block{reader.take(reader.read_uvarint(4))};
-  if (!reader.ok()) return malformed("the properties are cut off");
+  const PropertyBlock block{reader.take(read_variable_integer(reader))};
+  if (!reader.ok()) return malformed("the properties are cut off, or their length is malformed");
   if (block.bytes.empty()) return block;
   if (auto valid = validate_properties(block, home); !valid) return std::unexpected(valid.error());
   return block;

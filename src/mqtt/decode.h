@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "mqtt/packet.h"
+#include "mqtt/variable_integer.h"
 
 namespace sluice::mqtt {
 
@@ -16,6 +17,13 @@ namespace sluice::mqtt {
 // Cuts the first packet off `in`. Refuses reserved types and flags, and packets of more than
 // `size_max` bytes, as soon as their fixed header says so (2.1).
 Decoded<std::variant<NeedMore, Frame>> decode_frame(Bytes in, std::size_t size_max);
+
+// MQTT 5 wants the remaining length to be as short as it can be ([MQTT-1.5.5-1]), 3.1.1 does not.
+inline bool has_shortest_length(const Frame& frame) {
+  return frame.size - frame.body.size() == 1 + variable_integer_size(frame.body.size());
+}
+inline constexpr Refusal length_not_shortest{Reason::malformed,
+                                             "the remaining length takes more bytes than it needs"};
 
 Decoded<Connect> decode_connect(Bytes body);
 // The version that a CONNECT asks for, even if the rest of it is refused; nothing if it is none

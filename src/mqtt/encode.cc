@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "mqtt/property.h"
+#include "mqtt/variable_integer.h"
 
 namespace sluice::mqtt {
 
@@ -11,12 +12,6 @@ namespace {
 
 constexpr std::size_t body_size_max = 268'435'455;  // 2.1.4
 constexpr std::size_t topic_alias_size = 3;         // of the property
-
-std::size_t varint_size(std::size_t value) {
-  if (value < 1u << 7) return 1;
-  if (value < 1u << 14) return 2;
-  return value < 1u << 21 ? 3 : 4;
-}
 
 std::uint8_t first_byte(PacketType type, std::uint8_t flags) {
   return static_cast<std::uint8_t>(static_cast<std::uint8_t>(type) << 4 | flags);
@@ -44,7 +39,7 @@ void write_packet(Buffer& out, PacketType type, std::uint8_t flags, WriteBody wr
   const std::size_t body_size = out.size() - body_at;
   SLUICE_ASSERT(body_size <= body_size_max);
 
-  const std::size_t length_size = varint_size(body_size);
+  const std::size_t length_size = variable_integer_size(body_size);
   out.resize(out.size() + length_size);
   std::memmove(out.data() + body_at + length_size, out.data() + body_at, body_size);
   std::size_t rest = body_size;
@@ -189,10 +184,11 @@ PublishSize measure_publish(Version version, const OutgoingPublish& publish) {
   if (version == Version::v5) {
     size.properties = publish.properties.bytes.size();
     if (publish.topic_alias != 0) size.properties += topic_alias_size;
-    for (const std::uint32_t id : publish.subscription_ids) size.properties += 1 + varint_size(id);
-    size.body += varint_size(size.properties) + size.properties;
+    for (const std::uint32_t id : publish.subscription_ids)
+      size.properties += 1 + variable_integer_size(id);
+    size.body += variable_integer_size(size.properties) + size.properties;
   }
-  size.total = 1 + varint_size(size.body) + size.body;
+  size.total = 1 + variable_integer_size(size.body) + size.body;
   return size;
 }
 

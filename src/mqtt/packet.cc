@@ -1,5 +1,10 @@
 #include "mqtt/packet.h"
 
+#include <algorithm>
+#include <span>
+
+#include "base/assert.h"
+
 #include <array>
 
 namespace sluice::mqtt {
@@ -10,6 +15,35 @@ std::string_view to_string(PacketType type) {
       "PUBREL",   "PUBCOMP",  "SUBSCRIBE",  "SUBACK",  "UNSUBSCRIBE", "UNSUBACK",
       "PINGREQ",  "PINGRESP", "DISCONNECT", "AUTH"};
   return names[static_cast<std::uint8_t>(type) & 15];
+}
+
+namespace {
+
+constexpr std::uint8_t of_publish_answers[] = {0x00, 0x10, 0x80, 0x83, 0x87,
+                                               0x90, 0x91, 0x97, 0x99};
+constexpr std::uint8_t of_releases[] = {0x00, 0x92};
+constexpr std::uint8_t of_disconnect[] = {
+    0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8b, 0x8d, 0x8e, 0x8f, 0x90, 0x93, 0x94,
+    0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9e, 0x9f, 0xa0, 0xa1, 0xa2};
+
+bool is_in(std::span<const std::uint8_t> codes, std::uint8_t code) {
+  return std::ranges::find(codes, code) != codes.end();
+}
+
+}  // namespace
+
+bool is_reason_of(PacketType type, std::uint8_t code) {
+  switch (type) {
+    case PacketType::puback:
+    case PacketType::pubrec:
+      return is_in(of_publish_answers, code);
+    case PacketType::pubrel:
+    case PacketType::pubcomp:
+      return is_in(of_releases, code);
+    default:
+      SLUICE_ASSERT(type == PacketType::disconnect);
+      return is_in(of_disconnect, code);
+  }
 }
 
 std::string_view to_string(Reason reason) {

@@ -66,6 +66,10 @@ enum class Reason : std::uint8_t {
   shared_subscriptions_not_supported = 0x9e,
 };
 
+// Whether a code is one that the standard gives to PUBACK, PUBREC, PUBREL, PUBCOMP or DISCONNECT,
+// whoever sends it (the tables of 3.4.2.1 to 3.7.2.1 and 3.14.2.1).
+bool is_reason_of(PacketType type, std::uint8_t code);
+
 // A fixed word for logs and metric labels, such as "packet_too_large".
 std::string_view to_string(Reason reason);
 

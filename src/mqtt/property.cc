@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "mqtt/text.h"
+#include "mqtt/variable_integer.h"
 
 namespace sluice::mqtt {
 
@@ -105,7 +106,7 @@ Property read_property(Reader& reader) {
       property.number = reader.read<std::uint32_t>();
       break;
     case Kind::variable:
-      property.number = static_cast<std::uint32_t>(reader.read_uvarint(4));
+      property.number = read_variable_integer(reader);
       break;
     case Kind::text:
       property.text = as_text(sized());
@@ -127,7 +128,8 @@ Decoded<void> validate_properties(PropertyBlock block, PropertyHome home) {
   while (reader.left() > 0) {
     const Property property = read_property(reader);
     if (!reader.ok())
-      return std::unexpected(Refusal{Reason::malformed, "a property is not known, or cut off"});
+      return std::unexpected(
+          Refusal{Reason::malformed, "a property is not known, malformed or cut off"});
     const Rule& rule = rule_of(property.id);
     if ((rule.homes & bit(home)) == 0)
       return std::unexpected(

@@ -42,6 +42,10 @@ void Session::take(const Decoded<T>& packet, Take take_packet) {
 }
 
 Session::Step Session::on_connected_packet(const Frame& frame) {
+  if (is_v5() && !has_shortest_length(frame)) {
+    refuse(length_not_shortest);
+    return Step::taken;
+  }
   switch (frame.type) {
     case PacketType::publish: {
       const auto packet = decode_publish(frame, version_);
@@ -158,12 +162,16 @@ void Session::on_subscribed(std::uint32_t index, const Result<void>& result) {
 }
 
 void Session::send_suback() {
-  encode_suback(host_.control_output(), version_,
+  Buffer& out = host_.control_output();
+  const std::size_t start = out.size();
+  encode_suback(out, version_,
                 {.packet_id = pending_subscribe_->packet_id,
                  .properties = {},
                  .codes = pending_subscribe_->codes});
   pending_subscribe_.reset();
   waits_ &= static_cast<std::uint8_t>(~wait_subscribe);
+  if (!keep_if_it_fits(start))
+    refuse({Reason::packet_too_large, "SUBACK would be larger than the client takes"});
 }
 
 void Session::on_unsubscribe(const Unsubscribe& packet) {
@@ -177,13 +185,18 @@ void Session::on_unsubscribe(const Unsubscribe& packet) {
     codes.push_back(
         static_cast<std::byte>(was_there ? Reason::success : Reason::no_subscription_existed));
   });
-  encode_unsuback(host_.control_output(), version_,
-                  {.packet_id = packet.packet_id, .properties = {}, .codes = codes});
+  Buffer& out = host_.control_output();
+  const std::size_t start = out.size();
+  encode_unsuback(out, version_, {.packet_id = packet.packet_id, .properties = {}, .codes = codes});
+  if (!keep_if_it_fits(start))
+    refuse({Reason::packet_too_large, "UNSUBACK would be larger than the client takes"});
 }
 
 // --- ending
 
 void Session::on_disconnect(const Disconnect& packet) {
+  if (packet.code != 0 && !is_reason_of(PacketType::disconnect, packet.code))
+    return refuse({Reason::protocol_error, "DISCONNECT has none of its reason codes"});
   std::optional<std::uint32_t> session_expiry_s;
   for_each_property(packet.properties, [&](const Property& property) {
     if (property.id == PropertyId::session_expiry) session_expiry_s = property.number;
@@ -228,6 +241,13 @@ void Session::send_disconnect(Reason reason, std::string_view text) {
 bool Session::has_room_for_reason_string(std::string_view text) const {
   constexpr std::size_t around = 16;
   return outbound_.packet_max() == 0 || text.size() + around <= outbound_.packet_max();
+}
+
+bool Session::keep_if_it_fits(std::size_t start) {
+  Buffer& out = host_.control_output();
+  if (outbound_.packet_max() == 0 || out.size() - start <= outbound_.packet_max()) return true;
+  out.resize(start);
+  return false;
 }
 
 void Session::end(Reason reason, std::string_view text) {

@@ -132,7 +132,7 @@ class Session {
   Decoded<void> take_client_id(const Connect& connect);
   Decoded<void> accept_will(const Will& will, std::uint32_t session_expiry_s);
   Decoded<void> take_principal(Result<access::Principal> principal);
-  void send_connack();
+  bool send_connack();
   void refuse_connect(Version version, const Refusal& refusal);
 
   Step on_connected_packet(const Frame& frame);
@@ -173,6 +173,9 @@ class Session {
 
   void send_disconnect(Reason reason, std::string_view text);
   [[nodiscard]] bool has_room_for_reason_string(std::string_view text) const;
+  // Takes back what was written from `start` on if the client takes no packet of that size
+  // ([MQTT-3.1.2-24]).
+  bool keep_if_it_fits(std::size_t start);
   void end(Reason reason, std::string_view text);
   [[nodiscard]] bool is_v5() const { return version_ == Version::v5; }
 

@@ -58,6 +58,7 @@ void Session::on_first_packet(const Frame& frame) {
     return refuse_connect(version.value_or(Version::v3_1_1), connect.error());
   }
   version_ = connect->version;
+  if (is_v5() && !has_shortest_length(frame)) return refuse_connect(version_, length_not_shortest);
   if (auto accepted = on_connect(*connect); !accepted) refuse_connect(version_, accepted.error());
 }
 
@@ -177,12 +178,13 @@ void Session::on_claimed(const Result<void>& result) {
   if (!result)
     return refuse_connect(version_,
                           {Reason::server_unavailable, "the client id could not be claimed"});
+  if (!send_connack())
+    return end(Reason::packet_too_large, "CONNACK is larger than the client takes");
   state_ = State::connected;
   context_.counters.connects[is_v5() ? 1 : 0]->add();
-  send_connack();
 }
 
-void Session::send_connack() {
+bool Session::send_connack() {
   Buffer& properties = context_.delivery.encoded;
   properties.clear();
   if (is_v5()) {
@@ -196,7 +198,10 @@ void Session::send_connack() {
     if (assigned_client_id_) writer.text(PropertyId::assigned_client_id, client_id());
     if (keep_alive_cut_) writer.number(PropertyId::server_keep_alive, keep_alive_s_);
   }
-  encode_connack(host_.control_output(), version_, {.properties = {properties}});
+  Buffer& out = host_.control_output();
+  const std::size_t start = out.size();
+  encode_connack(out, version_, {.properties = {properties}});
+  return keep_if_it_fits(start);
 }
 
 void Session::refuse_connect(Version version, const Refusal& why) {
@@ -205,8 +210,11 @@ void Session::refuse_connect(Version version, const Refusal& why) {
   if (version == Version::v5) {
     if (has_room_for_reason_string(why.text))
       PropertyWriter(properties).text(PropertyId::reason_string, why.text);
-    encode_connack(host_.control_output(), version,
+    Buffer& out = host_.control_output();
+    const std::size_t start = out.size();
+    encode_connack(out, version,
                    {.code = static_cast<std::uint8_t>(why.reason), .properties = {properties}});
+    keep_if_it_fits(start);
   } else if (const std::uint8_t code = return_code_3_1_1(why.reason); code != 0) {
     encode_connack(host_.control_output(), version, {.code = code, .properties = {}});
   }

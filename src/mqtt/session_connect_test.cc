@@ -97,6 +97,23 @@ TEST(Session, ARefusedConnectSaysWhy) {
   }
 }
 
+TEST(Session, AClientThatTakesNoPacketOfItsSizeGetsNoConnack) {
+  for (const std::uint32_t size_max : {1u, 4u, 5u}) {
+    Buffer properties;
+    PropertyWriter(properties).number(PropertyId::maximum_packet_size, size_max);
+    SessionRig rig(Version::v5);
+    rig.connect({.client_id = "c", .will = Will{.topic = "w"}, .properties = {properties}});
+    rig.session.on_claimed({});
+    EXPECT_EQ(rig.sent(), Packets{});
+    EXPECT_EQ(rig.host.reason, Reason::packet_too_large);
+    EXPECT_FALSE(rig.session.take_will()) << "it was never connected";
+
+    SessionRig refused(Version::v5);
+    refused.connect({.client_id = std::string(2000, 'c'), .properties = {properties}});
+    EXPECT_EQ(refused.sent(), size_max < 5 ? Packets{} : Packets{"connack 85"});
+  }
+}
+
 TEST(Session, ARefusedLoginIsToldApartByWhetherThereWasAUser) {
   for (const Version version : both) {
     for (const bool with_user : {true, false}) {

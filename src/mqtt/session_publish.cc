@@ -221,6 +221,8 @@ void Session::on_pubrel(const Ack& packet) {
 // --- the client's answers
 
 void Session::on_ack(PacketType type, const Ack& packet) {
+  if (packet.code != 0 && !is_reason_of(type, packet.code))
+    return refuse({Reason::protocol_error, "an acknowledgement has none of its reason codes"});
   switch (type) {
     case PacketType::puback:
       return on_puback(packet);

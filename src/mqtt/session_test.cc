@@ -167,6 +167,59 @@ TEST(Session, PacketsThatOnlyAServerSendsEndIt) {
   }
 }
 
+TEST(Session, ACodeThatIsNotOfItsPacketEndsIt) {
+  using enum PacketType;
+  for (const PacketType type : {puback, pubrec, pubrel, pubcomp, PacketType::disconnect}) {
+    for (const int code : {0x01, 0x42, 0x84, 0xff}) {
+      SessionRig rig(Version::v5);
+      rig.connected();
+      if (type == PacketType::disconnect)
+        rig.disconnect(static_cast<Reason>(code));
+      else
+        rig.ack(type, 1, static_cast<Reason>(code));
+      EXPECT_EQ(rig.sent(), Packets{"disconnect 82"}) << to_string(type) << " " << code;
+    }
+  }
+  SessionRig rig(Version::v5);
+  rig.connected();
+  rig.ack(puback, 1, Reason::quota_exceeded);
+  rig.ack(pubcomp, 1, Reason::packet_id_not_found);
+  rig.disconnect(Reason::quota_exceeded);
+  EXPECT_EQ(rig.sent(), Packets{}) << "codes of their tables";
+}
+
+TEST(Session, ALengthInMoreBytesThanItNeedsEndsV5AndIsTakenIn311) {
+  const Buffer ping = {std::byte{0xc0}, std::byte{0x80}, std::byte{0}};
+  SessionRig v5(Version::v5);
+  v5.connected();
+  v5.send(ping);
+  EXPECT_EQ(v5.sent(), Packets{"disconnect 81"});
+  SessionRig v3(Version::v3_1_1);
+  v3.connected();
+  v3.send(ping);
+  EXPECT_EQ(v3.sent(), Packets{"PINGRESP"});
+}
+
+TEST(Session, NoAnswerIsLargerThanTheClientTakes) {
+  Buffer small;
+  PropertyWriter(small).number(PropertyId::maximum_packet_size, 30);
+  const Connect connect{.client_id = "c", .properties = {small}};
+  const std::vector<Subscription> many(40, {.filter = "a"});
+  SessionRig suback(Version::v5);
+  suback.connected(connect);
+  suback.subscribe(many);
+  suback.answer_subscribes();
+  EXPECT_EQ(suback.sent(), Packets{"disconnect 95"});
+  SessionRig unsuback(Version::v5);
+  unsuback.connected(connect);
+  Buffer filters;
+  for (const Subscription& one : many) append_filter(filters, one.filter);
+  Buffer wire;
+  encode_unsubscribe(wire, Version::v5, {.packet_id = 1, .properties = {}, .filters = filters});
+  unsuback.send(wire);
+  EXPECT_EQ(unsuback.sent(), Packets{"disconnect 95"});
+}
+
 // --- SUBSCRIBE
 
 TEST(Session, SubackHasACodeForEachFilterAndWaitsForAllOfThem) {
