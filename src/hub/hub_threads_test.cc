@@ -2,6 +2,7 @@
 // show. Meant for the thread sanitizer.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <set>
 
@@ -105,6 +106,47 @@ class LateClient final : public SubscriberSink {
   std::set<std::string> topics_;
 };
 
+// A member of the group that takes the messages of all clients. It settles what it gets at once; or
+// not at all, and leaves when it has some.
+class SharedMember final : public SubscriberSink {
+ public:
+  struct Total {
+    std::atomic<std::size_t> settled = 0;
+    std::promise<void> all;
+  };
+  enum class Kind : std::uint8_t { settles, leaves };
+
+  SharedMember(runtime::Loop& loop, Hub& hub, Total& total, Kind kind, Done<void> joined)
+      : loop_(loop), hub_(hub), total_(total), kind_(kind), handle_(hub.add_subscriber(*this, 0)) {
+    hub_.subscribe(handle_, "$share/g/s/#", {.qos = 1, .window = 64}, std::move(joined));
+  }
+  ~SharedMember() { leave(); }
+  void leave() { hub_.remove_subscriber(std::exchange(handle_, {})); }
+
+  std::size_t on_records(const DeliveryBatch& batch) override {
+    const std::size_t count = count_records(batch.deliveries);
+    if (kind_ == Kind::leaves) {
+      if (std::exchange(got_, got_ + count) == 0) loop_.post([this] { leave(); });
+      return count;
+    }
+    std::vector<std::uint64_t> tickets;
+    for (std::size_t i = 0; i < count; ++i) tickets.push_back(batch.first_ticket + i);
+    hub_.settle(batch.membership, tickets);
+    const std::size_t settled = total_.settled += count;
+    EXPECT_LE(settled, messages * shards_count) << "something came twice";
+    if (settled == messages * shards_count) total_.all.set_value();
+    return count;
+  }
+
+ private:
+  runtime::Loop& loop_;
+  Hub& hub_;
+  Total& total_;
+  const Kind kind_;
+  Handle handle_;
+  std::size_t got_ = 0;
+};
+
 // Runs `work` on the loop and waits for it.
 template <class Work>
 void on(runtime::Loop& loop, Work work) {
@@ -169,12 +211,26 @@ TEST(HubThreads, ShardsExchangeMessagesWithoutLossOrRepeat) {
     shards.loop(i).post_from_outside([&client = *clients[i]] { client.start(); });
     clients[i]->subscribed.get_future().wait();
   }
+  SharedMember::Total shared;
+  std::vector<std::unique_ptr<SharedMember>> members;
+  for (const auto kind : {SharedMember::Kind::settles, SharedMember::Kind::leaves})
+    for (std::uint32_t i = 0; i < shards_count; ++i)
+      on(shards.loop(i), [&](auto done) {
+        members.push_back(std::make_unique<SharedMember>(shards.loop(i), *hubs[i], shared, kind,
+                                                         [done](const Result<void>&) { done(); }));
+      });
   for (std::uint32_t i = 0; i < shards_count; ++i)
     shards.loop(i).post_from_outside([&client = *clients[i]] { client.publish_some(); });
   for (auto& client : clients) {
     client->published.get_future().wait();
     client->received.get_future().wait();
   }
+  shared.all.get_future().wait();
+  for (std::uint32_t i = 0; i < members.size(); ++i)
+    on(shards.loop(i % shards_count), [&](auto done) {
+      members[i].reset();
+      done();
+    });
 
   for (std::uint32_t i = 0; i < shards_count; ++i) {
     std::unique_ptr<LateClient> late;

@@ -30,6 +30,7 @@ class OpenRecords {
   };
 
   void set_limit(std::uint32_t limit) { limit_ = limit; }
+  [[nodiscard]] std::uint32_t size() const { return open_; }
   [[nodiscard]] bool empty() const { return open_ == 0; }
   [[nodiscard]] bool full() const { return open_ >= limit_ || span_ >= span_max(); }
   // Time to give more after it was full: in portions, not one by one.

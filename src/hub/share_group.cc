@@ -182,12 +182,27 @@ std::optional<Handle> ShareGroup::choose(const log::Record& record) {
     const Member& member = members_.at(*holder);
     if (member.ready && has_credit(member.shard)) return members_.handle(*holder);
   }
+  // Of two in turn the one with less to do: who is slow must not gather all keys, which stay with
+  // it as long as it has some of them open.
+  const auto one = next_in_turn();
+  const auto other = one ? peek_in_turn() : std::nullopt;
+  if (!other) return one;
+  return members_.at(other->index).open.size() < members_.at(one->index).open.size() ? other : one;
+}
+
+std::optional<Handle> ShareGroup::next_in_turn() {
   for (std::size_t tried = 0; tried < ready_.size(); ++tried) {
     if (++turn_ >= ready_.size()) turn_ = 0;
-    const Handle handle = ready_[turn_];
-    if (has_credit(members_.at(handle.index).shard)) return handle;
+    if (has_credit(members_.at(ready_[turn_].index).shard)) return ready_[turn_];
   }
   return std::nullopt;
+}
+
+// Who stands behind it, if that one could have been next.
+std::optional<Handle> ShareGroup::peek_in_turn() const {
+  const Handle handle = ready_[turn_ + 1 < ready_.size() ? turn_ + 1 : 0];
+  if (!has_credit(members_.at(handle.index).shard)) return std::nullopt;
+  return handle;
 }
 
 bool ShareGroup::has_credit(ShardId shard) const {

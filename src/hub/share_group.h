@@ -30,7 +30,7 @@ namespace sluice::hub {
 // Cursor:  it is one subscriber of the Distributor. When its members can take nothing more it lags,
 //          as any subscriber does, so memory does not depend on how slow they are.
 // Choice:  a record goes to the member that has others of its key open (KeyHolders), else to the
-//          next one in turn; a member without room is passed by.
+//          less loaded of the next two in turn; a member without room is passed by.
 // Return:  what a member does not take, or has open when it leaves, comes back as a position, is
 //          read from the log again, and given to others before anything newer. Positions come only
 //          from windows of members, and nothing new is given while there are any, so there are
@@ -92,6 +92,8 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
 
   std::size_t give(const DeliveryBatch& batch);
   [[nodiscard]] std::optional<Handle> choose(const log::Record& record);
+  [[nodiscard]] std::optional<Handle> next_in_turn();
+  [[nodiscard]] std::optional<Handle> peek_in_turn() const;
   [[nodiscard]] bool has_credit(ShardId shard) const;
   void add(Handle handle, const DeliveryBatch& batch, std::uint32_t index);
   SharePortion::Part& part_of(Handle handle, const DeliveryBatch& batch);

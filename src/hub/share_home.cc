@@ -14,7 +14,8 @@ ShareHome::ShareHome(const ShareGroup::Context& context, ShardId shard, std::uin
       deliver_(std::move(deliver)),
       redelivered_(
           metrics.counter("sluice_shared_redeliveries_total",
-                          "Messages of shared subscriptions that were given to another member")),
+                          "Messages of shared subscriptions given again: who had them left, "
+                          "or did not take them")),
       lost_(metrics.counter("sluice_messages_dropped_total",
                             "Messages not delivered to a subscriber, by reason",
                             "reason=\"retention\"")) {}

@@ -31,6 +31,11 @@ class Shared : public testing::TestWithParam<std::uint32_t> {
     for (int i = from; i < until; ++i) ASSERT_TRUE(publisher.publish(topic, number(i), qos));
   }
   void run() { sim.world.run_until_idle(); }
+  std::string metrics() {
+    std::vector<Metrics*> all;
+    for (Metrics& shard : sim.metrics) all.push_back(&shard);
+    return Metrics::render(all);
+  }
 
   SimHub sim{1, GetParam()};
   TestPublisher publisher{sim, 7};
@@ -85,6 +90,18 @@ TEST_P(Shared, ATopicStaysWithAMemberThatHasMessagesOfItOpenAndMovesOnWhenTheyAr
   run();
   EXPECT_EQ(holder->got.size(), 6u) << "it is the other one's turn";
   EXPECT_EQ(one->got.size() + two->got.size(), 7u);
+}
+
+TEST_P(Shared, ASlowMemberKeepsItsTopicsButGathersNoMore) {
+  const auto slow = member(0), fast = member(1);
+  for (int i = 0; i < 50; ++i) {
+    for (int topic = 0; topic < 10; ++topic) publish("a/" + number(topic), i, i + 1);
+    run();
+    fast->settle_all();
+    fast->got.clear();
+    run();
+  }
+  EXPECT_EQ(slow->got.size(), 250u) << "half of the topics";
 }
 
 TEST_P(Shared, AGroupIsAShareNameAndAFilter) {
@@ -156,6 +173,29 @@ TEST_P(Shared, WhoUnsubscribesGetsNoMoreButMaySettleWhatItHas) {
   one.reset();
   run();
   EXPECT_EQ(two->payloads(), (Strings{"3", "4", "1"}));
+}
+
+TEST_P(Shared, WhatIsOnItsWayToOneWhoUnsubscribesGoesToAnother) {
+  const auto stays = member(0);
+  for (std::uint32_t round = 0; round < 100; ++round) {
+    const auto leaves = member(round);
+    for (int i = 0; i < 4; ++i) publish("a/" + number(i), i, i + 1);
+    run();
+    ASSERT_EQ(leaves->got.size(), 2u) << "open, so it is still known when it has unsubscribed";
+    for (int i = 4; i < 8; ++i) publish("a/" + number(i), i, i + 1);
+    const std::uint64_t sent = 8 * (round + 1);
+    const auto more = sim.world.random().below(5);
+    ASSERT_TRUE(sim.world.run_until([&] { return publisher.durable == sent; }));
+    sim.world.run_for(std::chrono::microseconds(10 * more));
+    leaves->unsubscribe(workers);
+    const std::size_t had = leaves->got.size();
+    run();
+    ASSERT_EQ(leaves->got.size(), had);
+    EXPECT_EQ(all_of({stays.get(), leaves.get()}), numbers(0, 8));
+    stays->settle_all();
+    stays->got.clear();
+    leaves->settle_all();
+  }
 }
 
 TEST_P(Shared, AMemberThatTakesNothingIsPassedBy) {
@@ -264,6 +304,27 @@ TEST_P(Shared, ANewStreamIsFollowedAndADeletedOneForgotten) {
   EXPECT_EQ(two->payloads(), Strings{"5"}) << "what the stream held is gone, and holds nothing up";
 }
 
+TEST_P(Shared, WhatTheLogHasLostIsCountedAndHoldsNothingUp) {
+  auto one = member(0);
+  const auto two = member(1);
+  two->stop();
+  publish("a/x", 0, 5);
+  run();
+  ASSERT_EQ(one->payloads(), numbers(0, 5));
+  const Partition partition{sim.stream().catalogue().find("mqtt")->id, 0};
+  bool deleted = false;
+  sim.stream().delete_records(partition, Offset{3},
+                              [&](const Result<Offset>& start) { deleted = start.has_value(); });
+  ASSERT_TRUE(sim.world.run_until([&] { return deleted; }));
+  one.reset();
+  two->take(100);
+  sim.world.run_for(std::chrono::seconds(5));
+  publish("a/x", 5, 6);
+  run();
+  EXPECT_EQ(two->payloads(), numbers(3, 6));
+  EXPECT_TRUE(metrics().contains("reason=\"retention\"} 3\n")) << metrics();
+}
+
 TEST_P(Shared, AMemberThatLeavesBeforeItsJoinIsAnsweredIsNotLeftBehind) {
   {
     TestSubscriber hasty(hub_of(0)), hastier(hub_of(1));
@@ -275,12 +336,7 @@ TEST_P(Shared, AMemberThatLeavesBeforeItsJoinIsAnsweredIsNotLeftBehind) {
   publish("a/x", 0, 10);
   run();
   EXPECT_EQ(one->payloads(), numbers(0, 10));
-  const std::string metrics = [&] {
-    std::vector<Metrics*> all;
-    for (Metrics& shard : sim.metrics) all.push_back(&shard);
-    return Metrics::render(all);
-  }();
-  EXPECT_TRUE(metrics.contains("sluice_shared_subscriptions 1\n")) << metrics;
+  EXPECT_TRUE(metrics().contains("sluice_shared_subscriptions 1\n")) << metrics();
 }
 
 }  // namespace

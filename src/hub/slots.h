@@ -42,6 +42,7 @@ class Slots {
 
   // For indexes that are known to be in use.
   [[nodiscard]] T& at(std::uint32_t index) { return places_[index].value; }
+  [[nodiscard]] const T& at(std::uint32_t index) const { return places_[index].value; }
   [[nodiscard]] Handle handle(std::uint32_t index) const {
     return {index, places_[index].generation};
   }

@@ -38,7 +38,7 @@ def test_each_message_goes_to_one_member(hub, name, qos):
         got = wait_for(members, 200)
         payloads = sorted(int(message.payload) for messages in got for message in messages)
         assert payloads == list(range(200)), "each once"
-        assert all(len(messages) >= 20 for messages in got), "all have a part"
+        assert all(len(messages) >= 10 for messages in got), "all have a part"
     for member in members:
         member.close()
 
@@ -70,6 +70,7 @@ def test_what_a_member_did_not_acknowledge_goes_to_another(hub, name, version):
         got = [stays.receive() for _ in range(6)]
         assert sorted(int(message.payload) for message in got) == list(range(4, 10))
         assert not any(message.dup for message in got)
+        assert hub.metric("sluice_shared_redeliveries_total") >= 6
         publisher.publish(f"{name}/last", "last")
         assert stays.receive().payload == b"last"
 
