@@ -37,8 +37,7 @@ void Outbound::configure(const Limits& limits) {
   window_.set_limit(limits.receive_maximum);
   packet_max_ = limits.packet_max;
   if (limits.topic_aliases > 0)
-    aliases_ =
-        std::make_unique<SentAliases>(std::min(limits.topic_aliases, SentAliases::count_max));
+    extras().aliases.emplace(std::min(limits.topic_aliases, SentAliases::count_max));
 }
 
 std::size_t Outbound::deliver(const hub::DeliveryBatch& batch, std::size_t done,
@@ -81,13 +80,19 @@ void Outbound::note_ticket(const hub::DeliveryBatch& batch, std::size_t number,
                            std::uint16_t packet_id, DeliveryContext& context) {
   const hub::Ticket ticket{batch.membership, batch.first_ticket + number};
   if (packet_id == 0) return context.settled.push_back(ticket.number);
-  if (!tickets_) tickets_ = std::make_unique<SentTickets>();
-  tickets_->put(packet_id, ticket);
+  extras().tickets.put(packet_id, ticket);
 }
 
 std::optional<hub::Ticket> Outbound::finish(std::uint16_t packet_id) {
   window_.finish(packet_id);
-  return tickets_ ? tickets_->take(packet_id) : std::nullopt;
+  return extras_ ? extras_->tickets.take(packet_id) : std::nullopt;
+}
+
+void Outbound::release_memory_if_empty() {
+  window_.release_memory_if_empty();
+  if (!extras_ || !extras_->tickets.empty()) return;
+  extras_->tickets = {};
+  if (!extras_->aliases) extras_.reset();
 }
 
 // What a record becomes for this session, but for packet id and topic alias. False: it has expired.
@@ -110,7 +115,7 @@ bool Outbound::describe(const hub::DeliveryBatch& batch, std::uint32_t index,
 }
 
 bool Outbound::shares(const hub::DeliveryBatch& batch) const {
-  return !aliases_ && packet_max_ == 0 && batch.origin != hub::Origin::shared &&
+  return !aliases() && packet_max_ == 0 && batch.origin != hub::Origin::shared &&
          std::ranges::all_of(batch.deliveries, [](const hub::Delivery& delivery) {
            return delivery.grant->qos == 0 && delivery.grant->ids.empty();
          });
@@ -137,21 +142,21 @@ Outbound::Outcome Outbound::deliver_one(OutgoingPublish& publish, std::uint32_t 
   const std::string_view prefix = publish.topic_prefix;
   const std::string_view key = publish.topic;
   PublishSize size = measure_publish(version_, publish);
-  const std::uint16_t new_alias = aliases_ ? use_alias(publish, topic_hash, size) : 0;
+  const std::uint16_t new_alias = aliases() ? use_alias(publish, topic_hash, size) : 0;
   if (packet_max_ != 0 && size.total > packet_max_) {
     context.counters.dropped_too_large.add();
     return Outcome::dropped;
   }
   if (publish.qos > 0) publish.packet_id = window_.take(publish.qos);
   encode_publish(out, version_, publish, size);
-  if (new_alias != 0) aliases_->define(new_alias, prefix, key);
+  if (new_alias != 0) aliases()->define(new_alias, prefix, key);
   context.counters.delivered[publish.qos]->add();
   return Outcome::written;
 }
 
 std::uint16_t Outbound::use_alias(OutgoingPublish& publish, std::uint32_t topic_hash,
                                   PublishSize& size) {
-  const auto choice = aliases_->choose(publish.topic_prefix, publish.topic, topic_hash);
+  const auto choice = aliases()->choose(publish.topic_prefix, publish.topic, topic_hash);
   if (choice.alias == 0) return 0;
   publish.topic_alias = choice.alias;
   if (choice.known) publish.topic_prefix = publish.topic = {};

@@ -57,20 +57,30 @@ class Outbound {
   // which is one of QoS 2 ([MQTT-4.8.2-5]).
   template <class Settle>
   void abandon(Settle settle) const {
-    if (!tickets_) return;
-    tickets_->for_each([&](std::uint16_t id, const hub::Ticket& ticket) {
+    if (!extras_) return;
+    extras_->tickets.for_each([&](std::uint16_t id, const hub::Ticket& ticket) {
       if (window_.state(id) != SendState::sent_qos1) settle(ticket);
     });
   }
 
   [[nodiscard]] SendWindow& window() { return window_; }
-  void release_memory_if_empty() {
-    window_.release_memory_if_empty();
-    if (tickets_ && tickets_->empty()) tickets_.reset();
-  }
+  void release_memory_if_empty();
   [[nodiscard]] std::uint32_t packet_max() const { return packet_max_; }
 
  private:
+  // What only some clients have.
+  struct Extras {
+    std::optional<SentAliases> aliases;  // none: the client takes none
+    SentTickets tickets;
+  };
+  Extras& extras() {
+    if (!extras_) extras_ = std::make_unique<Extras>();
+    return *extras_;
+  }
+  [[nodiscard]] SentAliases* aliases() const {
+    return extras_ && extras_->aliases ? &*extras_->aliases : nullptr;
+  }
+
   // The packets of `batch` hold nothing that is this session's own.
   [[nodiscard]] bool shares(const hub::DeliveryBatch& batch) const;
   SharedPackets::State encode_shared(const hub::DeliveryBatch& batch,
@@ -92,8 +102,7 @@ class Outbound {
                                     const log::Record& record, DeliveryContext& context) const;
 
   SendWindow window_;
-  std::unique_ptr<SentAliases> aliases_;  // none: the client takes none
-  std::unique_ptr<SentTickets> tickets_;  // none: no message of a shared subscription is under way
+  std::unique_ptr<Extras> extras_;  // made on need
   std::uint32_t packet_max_ = 0;
   Version version_ = Version::v5;
 };
