@@ -11,17 +11,6 @@
 namespace sluice::cli {
 namespace {
 
-TEST(Json, StringsAreEscaped) {
-  EXPECT_EQ(json_string("a\"b\\c\n\x01\xc3\xa9"), "\"a\\\"b\\\\c\\n\\u0001\xc3\xa9\"");
-}
-
-TEST(Json, BytesThatAreNoTextAreBase64) {
-  EXPECT_EQ(JsonObject().add_bytes("payload", "text").str(), R"({"payload":"text"})");
-  EXPECT_EQ(JsonObject().add_bytes("payload", "\xff").str(), R"({"payload_base64":"/w=="})");
-  EXPECT_EQ(base64("ab"), "YWI=");
-  EXPECT_EQ(base64("abc"), "YWJj");
-}
-
 TEST(Listeners, AreReadBackAsWritten) {
   const Listeners listeners{{"kafka", "[::1]:9092"}, {"mqtt", "127.0.0.1:1883"}};
   EXPECT_EQ(to_json(listeners), "{\"kafka\":\"[::1]:9092\",\"mqtt\":\"127.0.0.1:1883\"}\n");

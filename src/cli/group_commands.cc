@@ -98,7 +98,7 @@ Result<void> show(const Arguments& arguments) {
                    .add("name", group.name)
                    .add("state", group.state)
                    .add("members", group.members.size())
-                   .add_raw("partitions", fmt::format("[{}]", fmt::join(partitions, ",")))
+                   .add_raw("partitions", json_array(partitions))
                    .str());
     return {};
   }

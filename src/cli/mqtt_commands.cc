@@ -77,7 +77,7 @@ std::string to_json_line(const ReceivedMessage& message) {
       .add_bytes("payload", message.payload)
       .add("qos", message.qos)
       .add("retain", message.retain)
-      .add_raw("properties", fmt::format("[{}]", fmt::join(properties, ",")))
+      .add_raw("properties", json_array(properties))
       .str();
 }
 

@@ -84,7 +84,7 @@ std::string show_json(const StreamSummary& stream, const std::vector<Watermarks>
   for (const StreamSetting& setting : settings) values.add(setting.name, setting.value);
   return JsonObject()
       .add("name", stream.name)
-      .add_raw("partitions", fmt::format("[{}]", fmt::join(partitions, ",")))
+      .add_raw("partitions", json_array(partitions))
       .add_raw("settings", values.str())
       .str();
 }

@@ -47,7 +47,7 @@ std::string to_json_line(std::string_view stream, const TailedRecord& record) {
   if (record.timestamp_ms >= 0) out.add("time", format_time(record.timestamp_ms));
   if (record.has_key) out.add_bytes("key", record.key);
   out.add_bytes("payload", record.payload);
-  out.add_raw("headers", fmt::format("[{}]", fmt::join(headers, ",")));
+  out.add_raw("headers", json_array(headers));
   return out.str();
 }
 

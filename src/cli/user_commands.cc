@@ -156,7 +156,7 @@ Result<void> list(const Arguments& arguments) {
       print_line(JsonObject()
                      .add("name", name)
                      .add("password", password_kind(user))
-                     .add_raw("rules", fmt::format("[{}]", fmt::join(quoted, ",")))
+                     .add_raw("rules", json_array(quoted))
                      .str());
     rows.push_back(
         {name, std::string(password_kind(user)), fmt::format("{}", fmt::join(rules, "; "))});

@@ -6,7 +6,7 @@
 #include <array>
 #include <utility>
 
-#include "cli/json.h"
+#include "base/json.h"
 #include "server/process_metrics.h"
 
 namespace sluice::server {
@@ -19,8 +19,8 @@ http::Response ready_response(const Reasons& reasons) {
   response.status = reasons.empty() ? 200 : 503;
   response.content_type = json_type;
   std::vector<std::string> quoted;
-  for (const std::string& reason : reasons) quoted.push_back(cli::json_string(reason));
-  response.body = cli::JsonObject()
+  for (const std::string& reason : reasons) quoted.push_back(json_string(reason));
+  response.body = JsonObject()
                       .add("ready", reasons.empty())
                       .add_raw("reasons", fmt::format("[{}]", fmt::join(quoted, ",")))
                       .str() +
