@@ -1,6 +1,7 @@
 #include "http/connection.h"
 
 #include <array>
+#include <utility>
 
 namespace sluice::http {
 namespace {
@@ -26,6 +27,7 @@ void Connection::on_readable() {
   if (got.state == runtime::Transfer::State::would_block) return;
   if (got.state == runtime::Transfer::State::closed) return server_.close(id_);
   last_byte_ = server_.loop_.now();
+  if (streamer_) return;  // nothing follows a stream: it ends the connection
   append(unparsed_, Bytes(chunk).first(got.bytes));
   take_request();
 }
@@ -46,6 +48,7 @@ void Connection::dispatch(Request request) {
   busy_ = true;
   keep_alive_ = request.keep_alive;
   is_head_ = request.method == "HEAD";
+  is_http_1_0_ = request.is_http_1_0;
   request.peer = runtime::to_string(server_.loop_.peer_endpoint(socket_));
   server_.requests_.add();
   update_interest();
@@ -60,12 +63,48 @@ void Connection::refuse(int status) {
 }
 
 void Connection::respond(const Response& response) {
-  if (!busy_) return;
+  if (!busy_ || streamer_) return;
+  if (response.streamer) return start_stream(response);
   busy_ = false;
   closing_ = !keep_alive_;
-  out_ += serialize(response, keep_alive_, is_head_);
+  out_ += serialize(response, keep_alive_, is_head_ ? Framing::head_only : Framing::length);
   flush();
 }
+
+// --- a body that is written bit by bit
+
+void Connection::start_stream(const Response& response) {
+  out_ += serialize(response, false, is_http_1_0_ ? Framing::until_end : Framing::chunked);
+  streamer_ = response.streamer;
+  update_interest();
+  streamer_->on_open(Stream(server_.self_, id_));
+}
+
+// Is sent in another turn: a failure to send would destroy the streamer in the middle of its call.
+bool Connection::write(std::string_view bytes) {
+  if (!streamer_ || closing_ || bytes.empty()) return false;
+  out_.erase(0, std::exchange(sent_, 0));
+  if (out_.size() >= server_.options_.stream_max) {
+    wants_room_ = true;
+    return false;
+  }
+  out_ += is_http_1_0_ ? std::string(bytes) : chunk(bytes);
+  update_interest();
+  return true;
+}
+
+void Connection::end_stream() {
+  if (!streamer_ || closing_) return;
+  if (!is_http_1_0_) out_ += chunk({});
+  closing_ = true;
+  busy_ = false;  // a client that does not read the rest is idle
+  server_.loop_.post([self = std::weak_ptr(server_.self_), id = id_] {
+    if (const auto server = self.lock())
+      if (Connection* connection = (*server)->find(id)) connection->flush();
+  });
+}
+
+// --- bytes
 
 void Connection::on_writable() { flush(); }
 
@@ -81,7 +120,8 @@ void Connection::flush() {
   out_.clear();
   sent_ = 0;
   if (closing_) return server_.close(id_);
-  if (!unparsed_.empty()) resume_later();
+  if (std::exchange(wants_room_, false)) streamer_->on_room();
+  if (!unparsed_.empty() && !streamer_) resume_later();
   update_interest();
 }
 
@@ -96,7 +136,8 @@ void Connection::resume_later() {
 
 // A client that does not read its answers is not read from.
 void Connection::update_interest() {
-  const bool read = !busy_ && !resuming_ && !closing_ && out_.empty();
+  // To a stream nothing is answered, but its client may leave.
+  const bool read = streamer_ || (!busy_ && !resuming_ && !closing_ && out_.empty());
   server_.loop_.watch(socket_, {.read = read, .write = !out_.empty()});
 }
 

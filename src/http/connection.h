@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "http/message.h"
@@ -22,6 +23,9 @@ class Connection final : public runtime::SocketHandler {
   void on_writable() override;
   void respond(const Response& response);
   void take_request();
+  // As Stream says.
+  bool write(std::string_view bytes);
+  void end_stream();
   [[nodiscard]] bool idle_since(runtime::TimePoint when) const {
     return !busy_ && last_byte_ < when;
   }
@@ -30,6 +34,7 @@ class Connection final : public runtime::SocketHandler {
   void dispatch(Request request);
   void resume_later();
   void refuse(int status);
+  void start_stream(const Response& response);
   void flush();
   void update_interest();
 
@@ -43,9 +48,12 @@ class Connection final : public runtime::SocketHandler {
   bool resuming_ = false;   // take_requests() is posted
   bool keep_alive_ = true;  // after the request under way
   bool is_head_ = false;
-  bool closing_ = false;  // once `out_` is sent
+  bool is_http_1_0_ = false;
+  bool wants_room_ = false;  // the streamer waits for it
+  bool closing_ = false;     // once `out_` is sent
   std::string out_;
   std::size_t sent_ = 0;
+  std::shared_ptr<Streamer> streamer_;  // writes the response under way
 };
 
 }  // namespace sluice::http

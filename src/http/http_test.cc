@@ -62,7 +62,21 @@ TEST(Parser, RefusesWhatIsWrongOrTooLarge) {
             413);
 }
 
-// Answers /now at once with the path, keeps the answer to /later.
+// Writes what the test tells it to.
+class TestStreamer final : public Streamer {
+ public:
+  explicit TestStreamer(bool& gone) : gone_(gone) {}
+  ~TestStreamer() override { gone_ = true; }
+  void on_open(Stream opened) override { stream = std::move(opened); }
+  void on_room() override { ++rooms; }
+  Stream stream;
+  int rooms = 0;
+
+ private:
+  bool& gone_;
+};
+
+// Answers /now at once with the path, keeps the answer to /later, streams the answer to /stream.
 class TestHandler final : public Handler {
  public:
   void on_request(const Request& request, Respond respond) override {
@@ -72,11 +86,18 @@ class TestHandler final : public Handler {
       return;
     }
     Response response;
+    if (request.path == "/stream") {
+      auto made = std::make_shared<TestStreamer>(gone);
+      streamer = made.get();
+      response.streamer = std::move(made);
+    }
     response.body = request.path;
     respond(std::move(response));
   }
   int requests = 0;
   Respond later;
+  TestStreamer* streamer = nullptr;
+  bool gone = false;
 };
 
 class ServerTest : public testing::Test {
@@ -149,6 +170,57 @@ TEST_F(ServerTest, RefusesNonsenseAndCloses) {
   EXPECT_EQ(received().substr(0, 24), "HTTP/1.1 400 Bad Request");
   EXPECT_TRUE(client_->ended());
   EXPECT_EQ(server_.connections(), 0u);
+}
+
+TEST_F(ServerTest, StreamsABodyInChunksUntilItEnds) {
+  send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\nGET /now HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(received(),
+            std::string(head) + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(handler_.streamer->stream.write("first\n"));
+  EXPECT_EQ(received(), "6\r\nfirst\n\r\n");
+  EXPECT_TRUE(handler_.streamer->stream.write("0123456789abcdef"));
+  handler_.streamer->stream.end();
+  EXPECT_FALSE(handler_.streamer->stream.write("late"));
+  EXPECT_EQ(received(), "10\r\n0123456789abcdef\r\n0\r\n\r\n");
+  EXPECT_TRUE(client_->ended());
+  EXPECT_TRUE(handler_.gone);
+  EXPECT_EQ(handler_.requests, 1) << "what follows a stream is not answered";
+}
+
+TEST_F(ServerTest, StreamsToHttp10UntilTheConnectionEnds) {
+  send("GET /stream HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(received(), std::string(head) + "Connection: close\r\n\r\n");
+  handler_.streamer->stream.write("bare");
+  handler_.streamer->stream.end();
+  EXPECT_EQ(received(), "bare");
+  EXPECT_TRUE(client_->ended());
+}
+
+TEST_F(ServerTest, AStreamIsGoneWithItsClientAndNotForItsSilence) {
+  send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+  received();
+  world_.run_for(Options{}.idle_timeout * 5);
+  EXPECT_FALSE(handler_.gone);
+  client_->close();
+  EXPECT_TRUE(world_.run_until([this] { return handler_.gone; }));
+  EXPECT_EQ(server_.connections(), 0u);
+}
+
+TEST_F(ServerTest, AStreamTakesABoundedNumberOfBytesAndTellsWhenThereIsRoom) {
+  send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+  received();
+  client_->pause_reading();
+  const std::string piece(32 << 10, 'x');
+  std::size_t pieces = 0;
+  for (int i = 0; i < 1000; ++i) {
+    pieces += handler_.streamer->stream.write(piece) ? 1u : 0u;
+    world_.run_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_LT(pieces, 100u);
+  EXPECT_EQ(handler_.streamer->rooms, 0);
+  client_->resume_reading();
+  EXPECT_TRUE(world_.run_until([this] { return handler_.streamer->rooms == 1; }));
+  EXPECT_TRUE(handler_.streamer->stream.write(piece));
 }
 
 TEST_F(ServerTest, ClosesAConnectionThatIsSilent) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,23 +17,38 @@ struct Request {
   std::string body;
   std::string peer;        // address and port, for access and logs
   bool keep_alive = true;  // RFC 9112, section 9.3
+  bool is_http_1_0 = false;
 
   // The value of the first header of this name, in any case; empty without one.
   [[nodiscard]] std::string_view header(std::string_view name) const;
 };
 
+class Streamer;
+
 struct Response {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
-  std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body{};
+  std::vector<std::pair<std::string, std::string>> headers{};
+  // Writes the body bit by bit instead, and is the connection's from then on (server.h).
+  std::shared_ptr<Streamer> streamer{};
 };
 
 std::string_view reason_phrase(int status);
 // A response that only says its status, in plain text.
 Response plain_response(int status, std::string_view detail = {});
 
-// The bytes of a response (RFC 9112). To HEAD: with the length of the body, but without the body.
-std::string serialize(const Response& response, bool keep_alive, bool is_head);
+// How a response's body is delimited (RFC 9112, section 6.3).
+enum class Framing : std::uint8_t {
+  length,
+  head_only,  // to HEAD: the length of the body, but not the body
+  chunked,    // the body follows as chunks
+  until_end,  // the body follows until the connection is closed: to HTTP/1.0
+};
+
+// The bytes of a response (RFC 9112).
+std::string serialize(const Response& response, bool keep_alive, Framing framing);
+// A piece of a chunked body (RFC 9112, section 7.1). Of nothing: the last one.
+std::string chunk(std::string_view bytes);
 
 }  // namespace sluice::http

@@ -43,6 +43,7 @@ class Parser::Impl {
     for (const auto& field : message)
       request.headers.emplace_back(field.name_string(), field.value());
     request.keep_alive = message.keep_alive();
+    request.is_http_1_0 = message.version() < 11;
     request.body = std::move(message.body());
     return request;
   }

@@ -71,4 +71,15 @@ Respond Server::responder(std::uint64_t id) {
   };
 }
 
+bool Stream::write(std::string_view bytes) {
+  const auto server = server_.lock();
+  Connection* connection = server ? (*server)->find(connection_) : nullptr;
+  return connection != nullptr && connection->write(bytes);
+}
+
+void Stream::end() {
+  if (const auto server = server_.lock())
+    if (Connection* connection = (*server)->find(connection_)) connection->end_stream();
+}
+
 }  // namespace sluice::http

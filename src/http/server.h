@@ -17,8 +17,9 @@ namespace sluice::http {
 struct Options {
   Limits limits;
   runtime::Duration idle_timeout =
-      std::chrono::seconds(30);       // without a byte from the client: closed
-  std::size_t connections_max = 256;  // beyond: closed at once
+      std::chrono::seconds(30);        // without a byte from the client: closed
+  std::size_t connections_max = 256;   // beyond: closed at once
+  std::size_t stream_max = 256 << 10;  // bytes of a streamed body that wait for the client
 };
 
 // Answers once, on the server's shard, now or later; when the connection is gone by then, nothing
@@ -31,6 +32,36 @@ class Handler {
 
  protected:
   ~Handler() = default;
+};
+
+class Server;
+
+// The way to a client of a response that is written bit by bit. On the server's shard; may outlive
+// the connection.
+class Stream {
+ public:
+  Stream() = default;
+  Stream(std::weak_ptr<Server*> server, std::uint64_t connection)
+      : server_(std::move(server)), connection_(connection) {}
+
+  // Sends these bytes, later and as a whole. False: options.stream_max bytes wait already, and
+  // Streamer::on_room tells when all is sent; or the client is gone. Then nothing was taken.
+  bool write(std::string_view bytes);
+  // The body is complete; the connection is closed when the client has it.
+  void end();
+
+ private:
+  std::weak_ptr<Server*> server_;
+  std::uint64_t connection_ = 0;
+};
+
+// What writes such a response. It is destroyed when the connection is gone, which may be at any
+// time but not within a call of Stream.
+class Streamer {
+ public:
+  virtual ~Streamer() = default;
+  virtual void on_open(Stream stream) = 0;
+  virtual void on_room() = 0;
 };
 
 class Connection;
@@ -52,6 +83,7 @@ class Server final : public runtime::AcceptHandler {
 
  private:
   friend class Connection;
+  friend class Stream;
   [[nodiscard]] Connection* find(std::uint64_t id);
   void close(std::uint64_t id);
   void close_idle();
