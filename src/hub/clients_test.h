@@ -99,6 +99,8 @@ class TestSubscriber final : public SubscriberSink {
     return taken;
   }
 
+  [[nodiscard]] trace::Who who() const override { return {.client = name}; }
+
   struct Got {
     std::string topic, payload;
     std::uint8_t qos;
@@ -121,6 +123,7 @@ class TestSubscriber final : public SubscriberSink {
   }
   std::vector<Got> got;
   int subscribed = 0;
+  std::string name;
 
  private:
   Hub& hub_;

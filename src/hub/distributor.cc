@@ -28,11 +28,12 @@ Offset offset_of(const log::Block& block, const log::Record& record) {
 }  // namespace
 
 Distributor::Distributor(runtime::Loop& loop, stream::Stream& stream, Router& router,
-                         latest::Latest& latest, Metrics& metrics)
+                         latest::Latest& latest, Metrics& metrics, trace::Tracer& tracer)
     : loop_(loop),
       stream_(stream),
       router_(router),
       latest_(latest),
+      tracer_(tracer),
       snapshots_(loop, stream, router, subscriptions_, latest,
                  [this](Handle handle) { kick_sweeps(handle); }),
       undeliverable_(metrics.counter("sluice_messages_dropped_total",
@@ -322,6 +323,7 @@ void Distributor::on_caught_up(Partition partition, const Result<stream::ReadAns
 void Distributor::hand_out(Source& source, const stream::BlockRef& block, Readers readers) {
   const Partition partition = source.partition;
   collect(source, *block, readers);
+  if (tracer_.active()) trace_block(source, *block, readers);
   deliver(source, block);
   subscriptions_.forget();
   if (readers == Readers::at_tail)
@@ -338,13 +340,18 @@ void Distributor::collect(Source& source, const log::Block& block, Readers reade
   }
 }
 
+const Matched& Distributor::match(const Source& source, const log::Block& block,
+                                  const log::Record& record) {
+  const Subscriptions::Scope scope{source.prefix, source.partition.stream.value, source.wildcards};
+  return subscriptions_.match(scope, block.key(record), record.key_hash);
+}
+
 // Records of one topic that follow each other.
 void Distributor::collect_alike(Source& source, const log::Block& block, std::uint32_t first,
                                 std::uint32_t count, Readers readers) {
   const log::Record& record = block.records()[first];
   if (record.key_at == log::Record::none) return note_undeliverable(source, count);
-  const Subscriptions::Scope scope{source.prefix, source.partition.stream.value, source.wildcards};
-  const Matched& matched = subscriptions_.match(scope, block.key(record), record.key_hash);
+  const Matched& matched = match(source, block, record);
   if (!matched.deliverable) note_undeliverable(source, count);
   const auto alike = block.records().subspan(first, count);
   for (const Target& target : matched.targets) {
@@ -443,7 +450,5 @@ void Distributor::note_undeliverable(Source& source, std::uint32_t count) {
                {"partition", source.partition.index},
                {"reason", "the key is missing, not UTF-8, or holds '+', '#' or NUL"}});
 }
-
-// --- those who lag
 
 }  // namespace sluice::hub

@@ -16,6 +16,7 @@
 #include "latest/latest.h"
 #include "runtime/loop.h"
 #include "stream/stream.h"
+#include "trace/tracer.h"
 
 namespace sluice::hub {
 
@@ -34,7 +35,7 @@ namespace sluice::hub {
 class Distributor final : public stream::TailSink, public stream::CatalogueSink {
  public:
   Distributor(runtime::Loop& loop, stream::Stream& stream, Router& router, latest::Latest& latest,
-              Metrics& metrics);
+              Metrics& metrics, trace::Tracer& tracer);
 
   Handle add(SubscriberSink& sink, std::uint64_t session);
   void remove(Handle handle);
@@ -44,6 +45,9 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   [[nodiscard]] bool has_filter(Handle handle, std::string_view filter);
   void resume(Handle handle);
   [[nodiscard]] SubscriberSink* sink_of(Handle handle);  // null: it is gone
+  [[nodiscard]] SubscriberState describe(Handle handle);
+  [[nodiscard]] std::size_t count_matching(Partition partition, const log::Block& block,
+                                           const log::Record& record);
 
   void on_block(Partition partition, const stream::BlockRef& block) override;
   void on_behind(Partition partition, Offset at) override;
@@ -111,6 +115,15 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void offer(std::uint32_t subscriber, const Delivery& delivery);
   void deliver(Source& source, const stream::BlockRef& block);
   void note_undeliverable(Source& source, std::uint32_t count);
+  [[nodiscard]] const Matched& match(const Source& source, const log::Block& block,
+                                     const log::Record& record);
+
+  // For traces, while one is on (distributor_trace.cc).
+  void trace_block(const Source& source, const log::Block& block, Readers readers);
+  void trace_target(const Source& source, const log::Block& block, const log::Record& record,
+                    const Target& target, Readers readers);
+  void trace_position(std::string_view event, const Source& source, const Subscriber& subscriber,
+                      Offset next);
 
   void start_lag(Source& source, Handle handle, Offset next, bool blocked);
   void join_tail(Source& source, Handle handle);
@@ -125,6 +138,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   stream::Stream& stream_;
   Router& router_;
   latest::Latest& latest_;
+  trace::Tracer& tracer_;
   Subscriptions subscriptions_;
   Snapshots snapshots_;
   std::map<Partition, Source> sources_;

@@ -21,6 +21,7 @@ void Distributor::start_lag(Source& source, Handle handle, Offset next, bool blo
   if (!subscriber->lag) subscriber->lag = std::make_unique<Lag>();
   Lag& lag = *subscriber->lag;
   if (blocked && !std::exchange(lag.blocked, true)) lags_.add();
+  if (tracer_.active()) trace_position("left_tail", source, *subscriber, next);
   if (Lag::At* at = lag.find(source.partition)) {
     at->next = next;
   } else {
@@ -35,6 +36,7 @@ void Distributor::join_tail(Source& source, Handle handle) {
   std::erase(source.lagging, handle);
   Subscriber* subscriber = subscriptions_.find(handle);
   if (!subscriber || !subscriber->lag) return;
+  if (tracer_.active()) trace_position("joined_tail", source, *subscriber, source.next);
   std::erase_if(subscriber->lag->at,
                 [&](const Lag::At& at) { return at.partition == source.partition; });
   for (Filter& filter : subscriber->filters)
@@ -137,8 +139,12 @@ void Distributor::skip_lost(Partition partition) {
     };
     if (source->behind) skip(source->next);
     for (const Handle handle : source->lagging)
-      if (Subscriber* subscriber = subscriptions_.find(handle))
-        skip(subscriber->lag->find(partition)->next);
+      if (Subscriber* subscriber = subscriptions_.find(handle)) {
+        Offset& next = subscriber->lag->find(partition)->next;
+        if (tracer_.active() && next < bounds->start)
+          trace_position("lost_to_retention", *source, *subscriber, bounds->start);
+        skip(next);
+      }
   });
 }
 

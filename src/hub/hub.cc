@@ -31,14 +31,15 @@ std::uint32_t record_at(std::span<const Delivery> deliveries, std::size_t nth) {
 class Hub::Impl final : public stream::CatalogueSink {
  public:
   Impl(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream,
-       latest::Latest& latest, Metrics& metrics, const Options& options)
+       latest::Latest& latest, Metrics& metrics, const Options& options, trace::Tracer& tracer)
       : shard_(shard),
         stream_(stream),
         latest_(latest),
         options_(options),
         router_(stream.catalogue(), options.default_stream),
-        publishing_(loop, stream, metrics, options.publish_batch_max, options.publish_pending_max),
-        distributor_(loop, stream, router_, latest, metrics),
+        publishing_(loop, stream, router_, metrics, tracer, options.publish_batch_max,
+                    options.publish_pending_max),
+        distributor_(loop, stream, router_, latest, metrics, tracer),
         directory_(
             group, shard,
             [&group](ShardId other) -> Directory& { return group.hub(other).impl_->directory_; }),
@@ -80,7 +81,8 @@ class Hub::Impl final : public stream::CatalogueSink {
 Hub::Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream,
          latest::Latest& latest, Metrics& metrics, const Options& options)
     : loop_(loop),
-      impl_(std::make_unique<Impl>(group, shard, loop, stream, latest, metrics, options)) {
+      tracer_(group.traces().add(loop)),
+      impl_(std::make_unique<Impl>(group, shard, loop, stream, latest, metrics, options, tracer_)) {
   loop_.add_turn_hook(*this, runtime::TurnPhase::gather);
 }
 
@@ -137,6 +139,23 @@ void Hub::resume(Handle subscriber) {
 
 void Hub::settle(Handle membership, std::span<const std::uint64_t> tickets) {
   impl_->shares_.settle(membership, tickets);
+}
+
+SubscriberState Hub::describe(Handle subscriber) const {
+  SubscriberState state = impl_->distributor_.describe(subscriber);
+  impl_->shares_.describe(subscriber, state);
+  return state;
+}
+
+void Hub::trace_place(Partition partition, Offset offset, JsonObject& line) const {
+  if (const auto* stream = impl_->stream_.catalogue().find(partition.stream))
+    line.add("stream", stream->name);
+  line.add("partition", partition.index).add("offset", offset.value);
+}
+
+std::size_t Hub::count_matching(Partition partition, const log::Block& block,
+                                std::uint32_t record) const {
+  return impl_->distributor_.count_matching(partition, block, block.records()[record]);
 }
 
 void Hub::claim(std::string client_id, std::uint64_t session, Claim claim, Evict evict,

@@ -19,6 +19,7 @@
 #include "runtime/loop.h"
 #include "runtime/mailbox.h"
 #include "stream/stream.h"
+#include "trace/traces.h"
 
 namespace sluice::hub {
 
@@ -83,6 +84,8 @@ class SubscriberSink {
   // Origin::shared they are the subscriber's part of what a shared subscription gives: each that is
   // taken stands open until Hub::settle(); what is not taken goes to other members.
   virtual std::size_t on_records(const DeliveryBatch& batch) = 0;
+  // Who it is, for traces; nobody: it is not to be told of.
+  [[nodiscard]] virtual trace::Who who() const { return {}; }
 
  protected:
   ~SubscriberSink() = default;
@@ -95,6 +98,25 @@ struct SubscribeOptions {
   bool send_retained = false;   // the retained messages that match come first
   std::uint32_t id = 0;         // MQTT 5 subscription identifier; 0: none
   std::uint32_t window = 1024;  // of a shared subscription: how many records may stand open
+};
+
+// What there is to say of one subscriber.
+struct SubscriberState {
+  struct Subscription {
+    std::string filter;
+    SubscribeOptions options;
+  };
+  // Where it reads the log because it has left the tail.
+  struct Behind {
+    std::string stream;
+    std::uint32_t partition;
+    Offset next;
+    Offset end;  // of what is handed out
+  };
+  std::vector<Subscription> subscriptions;
+  std::vector<Behind> behind;
+  bool takes_no_more = false;       // until Hub::resume()
+  bool waits_for_retained = false;  // some retained messages are still to come
 };
 
 struct Options {
@@ -149,7 +171,7 @@ class Hub final : public runtime::TurnHook {
   void wait_for_room(Handle publisher);
 
   // --- subscribing
-  // `session` is the id that Message::publisher carries, for no-local.
+  // `session` is the id that Message::publisher carries, for no-local; 0: it has none.
   Handle add_subscriber(SubscriberSink& sink, std::uint64_t session);
   void remove_subscriber(Handle subscriber);
   // Adds or replaces. `done` runs when every message that is published from then on will be
@@ -167,6 +189,16 @@ class Hub final : public runtime::TurnHook {
   // Records that a shared subscription gave are done with: acknowledged, refused, or sent to one
   // who does not acknowledge. What is open when the subscriber is removed goes to another member.
   void settle(Handle membership, std::span<const std::uint64_t> tickets);
+  [[nodiscard]] SubscriberState describe(Handle subscriber) const;
+  // How many subscribers of this shard have a filter that matches a record of a partition. A shared
+  // subscription counts as one, where it has its home.
+  [[nodiscard]] std::size_t count_matching(Partition partition, const log::Block& block,
+                                           std::uint32_t record) const;
+
+  // The traces that are on; faces tell what they see.
+  [[nodiscard]] trace::Tracer& tracer() const { return tracer_; }
+  // Where a record is, as members of an event.
+  void trace_place(Partition partition, Offset offset, JsonObject& line) const;
 
   // --- one live connection per client id, over all shards
   // Ends an older holder of `client_id` wherever it is (its `evict` runs on its shard, once), then
@@ -180,20 +212,23 @@ class Hub final : public runtime::TurnHook {
  private:
   class Impl;
   runtime::Loop& loop_;
+  trace::Tracer& tracer_;
   std::unique_ptr<Impl> impl_;
 };
 
 // The hubs of all shards, for what they must ask each other.
 class Group {
  public:
-  explicit Group(runtime::Mailboxes& mailboxes) : mailboxes_(mailboxes) {}
+  explicit Group(runtime::Mailboxes& mailboxes) : mailboxes_(mailboxes), traces_(mailboxes) {}
   void add(Hub& hub) { hubs_.push_back(&hub); }  // in the order of the shards, before the loops run
   [[nodiscard]] runtime::Mailboxes& mailboxes() { return mailboxes_; }
+  [[nodiscard]] trace::Traces& traces() { return traces_; }
   [[nodiscard]] Hub& hub(ShardId shard) { return *hubs_[shard.value]; }
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(hubs_.size()); }
 
  private:
   runtime::Mailboxes& mailboxes_;
+  trace::Traces traces_;
   std::vector<Hub*> hubs_;
 };
 

@@ -17,10 +17,13 @@ constexpr std::size_t idle_batches_max = 16;
 
 }  // namespace
 
-PublishPipeline::PublishPipeline(runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
-                                 std::size_t batch_max, std::size_t pending_max)
+PublishPipeline::PublishPipeline(runtime::Loop& loop, stream::Stream& stream, const Router& router,
+                                 Metrics& metrics, trace::Tracer& tracer, std::size_t batch_max,
+                                 std::size_t pending_max)
     : loop_(loop),
       stream_(stream),
+      router_(router),
+      tracer_(tracer),
       not_stored_(metrics.counter("sluice_publish_failures_total",
                                   "Messages taken from publishers that the log then refused")),
       batch_max_(batch_max),
@@ -130,6 +133,7 @@ bool PublishPipeline::append(const std::shared_ptr<Appending>& appending) {
 
 void PublishPipeline::on_answer(const Appending& appending,
                                 const Result<stream::Appended>& result) {
+  if (tracer_.active()) trace_answer(appending, result);
   if (!result) {
     not_stored_.add(appending.block->records().size());
     fail_runs(appending.runs, result.error());
@@ -138,6 +142,26 @@ void PublishPipeline::on_answer(const Appending& appending,
   --generations_[appending.generation - first_generation_].batches;
   finish_generations();
   if (!room_waiters_.empty() && has_room()) tell_room();
+}
+
+void PublishPipeline::trace_answer(const Appending& appending,
+                                   const Result<stream::Appended>& result) {
+  const auto* stream = stream_.catalogue().find(appending.partition.stream);
+  if (stream == nullptr) return;
+  const std::string prefix = router_.prefix_of(*stream);
+  const log::Block& block = *appending.block;
+  for (const log::Record& record : block.records()) {
+    const trace::Who who = tracer_.publisher(publisher_of(block, record));
+    const std::string topic = prefix + std::string(as_text(block.key(record)));
+    const trace::Subject subject{.client = who.client, .peer = who.peer, .topic = topic};
+    tracer_.emit(result ? "stored" : "not_stored", subject, [&](JsonObject& line) {
+      line.add("stream", stream->name).add("partition", appending.partition.index);
+      if (result)
+        line.add("offset", (result->first + record.offset_delta).value);
+      else
+        line.add("text", result.error().text);
+    });
+  }
 }
 
 // In order: what is appended to a partition must not overtake what waits for it.

@@ -15,6 +15,7 @@
 #include "log/record_batch.h"
 #include "runtime/loop.h"
 #include "stream/stream.h"
+#include "trace/tracer.h"
 
 namespace sluice::hub {
 
@@ -31,8 +32,9 @@ class PublisherSink;
 // Bound: `pending_max` bytes not yet answered; then has_room() is false and publish() says busy.
 class PublishPipeline {
  public:
-  PublishPipeline(runtime::Loop& loop, stream::Stream& stream, Metrics& metrics,
-                  std::size_t batch_max, std::size_t pending_max);
+  PublishPipeline(runtime::Loop& loop, stream::Stream& stream, const Router& router,
+                  Metrics& metrics, trace::Tracer& tracer, std::size_t batch_max,
+                  std::size_t pending_max);
 
   Handle add(PublisherSink& sink) { return publishers_.add({.sink = &sink}); }
   void remove(Handle publisher) { publishers_.erase(publisher); }
@@ -86,6 +88,7 @@ class PublishPipeline {
   void close(OpenBatch& batch);
   [[nodiscard]] bool append(const std::shared_ptr<Appending>& appending);
   void on_answer(const Appending& appending, const Result<stream::Appended>& result);
+  void trace_answer(const Appending& appending, const Result<stream::Appended>& result);
   void retry_waiting();
   void fail_runs(const std::vector<Run>& runs, const Error& error);
   void finish_generations();
@@ -96,6 +99,8 @@ class PublishPipeline {
 
   runtime::Loop& loop_;
   stream::Stream& stream_;
+  const Router& router_;
+  trace::Tracer& tracer_;
   Counter& not_stored_;
   std::size_t batch_max_;
   std::size_t pending_max_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "topic/topic.h"
 
 namespace sluice::hub {
 
@@ -38,8 +39,10 @@ ShareGroup::ShareGroup(const Context& context, ShardId home, std::uint32_t shard
       portions_(shards),
       in_transit_(shards, 0) {}
 
-void ShareGroup::start(Handle self, const std::string& filter) {
+void ShareGroup::start(Handle self, const std::string& text) {
   self_ = self;
+  text_ = text;
+  const std::string filter(topic::parse_shared(text).value()->filter);
   context_.distributor.subscribe(subscriber_, filter, {.qos = 2},
                                  when_alive([](ShareGroup& group, const Result<void>&) {
                                    group.subscribed_ = true;

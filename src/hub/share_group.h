@@ -54,8 +54,8 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   ShareGroup(const ShareGroup&) = delete;
   ShareGroup& operator=(const ShareGroup&) = delete;
 
-  // `self` is how members name the group.
-  void start(Handle self, const std::string& filter);
+  // `self` is how members name the group, `text` how clients do: "$share/<name>/<filter>".
+  void start(Handle self, const std::string& text);
   // Adds a member, or takes over its other options. `done` gets its name when every message that is
   // published from then on will be given to somebody.
   void join(const ShareJoin& join, std::move_only_function<void(MemberAtHome)> done);
@@ -64,6 +64,8 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   [[nodiscard]] bool has_members() const { return taking_ > 0; }
 
   std::size_t on_records(const DeliveryBatch& batch) override;
+  // Traces take it for a client of that name.
+  [[nodiscard]] trace::Who who() const override { return {.client = text_}; }
 
  private:
   struct Member {
@@ -124,6 +126,7 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   Counter& redelivered_;
   Counter& lost_;
   Handle self_;
+  std::string text_;
   Handle subscriber_;  // of the Distributor
   bool subscribed_ = false;
   std::vector<Task> joining_;  // until it is

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "topic/topic.h"
-
 namespace sluice::hub {
 
 ShareHome::ShareHome(const ShareGroup::Context& context, ShardId shard, std::uint32_t shards,
@@ -32,7 +30,7 @@ std::shared_ptr<ShareGroup>& ShareHome::find_or_make(const std::string& text) {
     made.text = text;
     made.group =
         std::make_shared<ShareGroup>(context_, shard_, shards_, deliver_, redelivered_, lost_);
-    made.group->start(place->second, std::string(topic::parse_shared(text).value()->filter));
+    made.group->start(place->second, text);
   }
   return groups_.find(place->second)->group;
 }

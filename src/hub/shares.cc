@@ -45,6 +45,15 @@ bool Shares::has(Handle subscriber, std::string_view text) {
   return find(subscriber, text).valid();
 }
 
+void Shares::describe(Handle subscriber, SubscriberState& state) {
+  const auto list = of_subscribers_.find(subscriber.index);
+  if (list == of_subscribers_.end()) return;
+  for (const Handle handle : list->second) {
+    const Membership& membership = *memberships_.find(handle);
+    if (!membership.stopped) state.subscriptions.push_back({membership.text, membership.options});
+  }
+}
+
 Handle Shares::add(Handle subscriber, const std::string& text) {
   const Handle handle = memberships_.add({.subscriber = subscriber,
                                           .text = text,

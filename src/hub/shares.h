@@ -33,6 +33,7 @@ class Shares {
                  Done<void> done);
   bool unsubscribe(Handle subscriber, std::string_view text);
   [[nodiscard]] bool has(Handle subscriber, std::string_view text);
+  void describe(Handle subscriber, SubscriberState& state);  // adds its shared subscriptions
   void remove(Handle subscriber);
   void resume(Handle subscriber);
   void settle(Handle membership, std::span<const std::uint64_t> tickets);

@@ -46,6 +46,12 @@ class Slots {
   [[nodiscard]] Handle handle(std::uint32_t index) const {
     return {index, places_[index].generation};
   }
+  // One beyond the highest index that was ever in use.
+  [[nodiscard]] std::uint32_t places() const { return static_cast<std::uint32_t>(places_.size()); }
+  // Nothing where the index is not in use.
+  [[nodiscard]] T* used(std::uint32_t index) {
+    return index < places_.size() && places_[index].used ? &places_[index].value : nullptr;
+  }
   [[nodiscard]] std::size_t size() const { return places_.size() - free_.size(); }
 
   template <class Visit>

@@ -40,6 +40,8 @@ void Channel::close(runtime::Loop& loop) {
 
 bool Channel::encrypted() const { return link_ && link_->encrypted(); }
 
+Transport Channel::transport() const { return link_ ? link_->transport() : Transport::tcp; }
+
 std::string Channel::certificate_name() const {
   return link_ ? link_->certificate_name() : std::string();
 }

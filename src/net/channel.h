@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "net/transport.h"
 #include "runtime/loop.h"
 
 namespace sluice::net {
@@ -44,6 +45,7 @@ class Channel {
 
   [[nodiscard]] runtime::Socket socket() const { return socket_; }
   [[nodiscard]] bool encrypted() const;
+  [[nodiscard]] Transport transport() const;
   // Common name of the client's verified certificate, once something was received; empty without
   // one.
   [[nodiscard]] std::string certificate_name() const;

@@ -59,6 +59,7 @@ class Link final : public runtime::SocketHandler, private HandshakeQueue::Waiter
   runtime::Transfer send(std::span<const Bytes> pieces);
   void close();
   [[nodiscard]] bool encrypted() const { return tls_ != nullptr; }
+  [[nodiscard]] Transport transport() const { return transport_; }
   [[nodiscard]] std::string certificate_name() const;
 
   void on_readable() override;
