@@ -83,6 +83,7 @@ void Connection::start(hub::Handle self) {
   self_ = self;
   heard_s_ = context_.now_s();
   channel_.attach(context_.loop, *this);
+  if (traces()) trace_accepted();
   expect(heard_s_ + static_cast<std::uint32_t>(context_.options.connect_timeout.count()));
 }
 
@@ -137,6 +138,7 @@ std::size_t Connection::consume(Bytes in) {
   std::size_t used = 0;
   packet_size_ = 0;
   held_back_ = true;
+  const bool traced = traces();
   session_.ask_permissions();
   while (may_read()) {
     const auto cut = decode_frame(in.subspan(used), session_.packet_max());
@@ -150,7 +152,8 @@ std::size_t Connection::consume(Bytes in) {
       break;
     }
     const auto& frame = std::get<Frame>(*cut);
-    if (session_.on_packet(frame) == Session::Step::later) break;
+    const auto step = traced ? take_traced(frame) : session_.on_packet(frame);
+    if (step == Session::Step::later) break;
     used += frame.size;
   }
   if (session_.waits_for_room()) context_.hub.wait_for_room(publisher_);
@@ -223,6 +226,7 @@ bool Connection::on_turn_end() {
 }
 
 void Connection::flush() {
+  if (!context_.traced_answers.empty()) trace_answers();
   if (unsent() > 0) {
     const Bytes rest = Bytes(*out_).subspan(sent_);
     const auto transfer = channel_.send(context_.loop, {&rest, 1});
@@ -310,13 +314,14 @@ std::size_t Connection::take_records(const hub::DeliveryBatch& batch) {
   const std::size_t count = hub::count_records(batch.deliveries);
   std::size_t taken = 0;
   while (!session_.ended()) {
-    taken += session_.deliver(batch, taken, sent_ + output_max, output());
+    taken += deliver(batch, taken);
     if (taken == count) return taken;
     // A full buffer is sent at once: a client that reads is not to lag because a turn brings much.
     const bool buffer_is_full = unsent() >= output_max;
     if (buffer_is_full) flush();
     if (!buffer_is_full || unsent() >= output_max) {
       lagging_ = true;
+      if (traces()) trace_full();
       return taken;
     }
   }
@@ -324,21 +329,29 @@ std::size_t Connection::take_records(const hub::DeliveryBatch& batch) {
   return batch.origin == hub::Origin::shared ? taken : count;
 }
 
+std::size_t Connection::deliver(const hub::DeliveryBatch& batch, std::size_t done) {
+  const std::size_t out_max = sent_ + context_.options.output_max;
+  if (traces() && is_traced(batch)) return deliver_traced(batch, done, out_max);
+  return session_.deliver(batch, done, out_max, output());
+}
+
 // --- what the session asks
 
 Buffer& Connection::control_output() {
   ++answers_unsent_;
+  if (traces()) note_answer();
   return output();
 }
 
 void Connection::log_in(const access::Login& login) {
-  const std::string peer = to_string(context_.loop.peer_endpoint(channel_.socket()));
+  const std::string from = peer();
   const std::string certificate_name = channel_.certificate_name();
   access::Login full = login;
-  full.peer = peer;
+  full.peer = from;
   full.certificate_name = certificate_name;
   context_.access.log_in(
       full, when_alive([](Connection& connection, Result<access::Principal>& principal) {
+        if (connection.traces()) connection.trace_login(principal);
         connection.session_.on_logged_in(std::move(principal));
         connection.after_event();
       }));
@@ -373,6 +386,7 @@ void Connection::claim(const std::string& client_id, hub::Claim claim) {
 
 void Connection::on_claimed(const Result<void>& result) {
   session_.on_claimed(result);
+  connected_s_ = context_.now_s();
   if (session_.connected() && session_.keep_alive_s() > 0)
     expect(heard_s_ + silence_max_s());
   else
@@ -409,23 +423,46 @@ void Connection::settle(const hub::Ticket& ticket) {
 
 void Connection::end(Reason reason, std::string_view text) {
   mark_dirty();
+  if (traces()) trace_end(reason, text);
   if (reason == Reason::success || reason == Reason::server_shutting_down) return;
   context_.counters.count_refusal(reason);
   const auto now =
       std::chrono::duration_cast<std::chrono::milliseconds>(context_.loop.now().time_since_epoch());
   if (!context_.log_limit.allow(now.count())) return;
-  logger.warn("connection ended",
-              {{"peer", to_string(context_.loop.peer_endpoint(channel_.socket()))},
-               {"client", session_.client_id()},
-               {"reason", to_string(reason)},
-               {"text", text},
-               {"suppressed", context_.log_limit.take_suppressed()}});
+  logger.warn("connection ended", {{"peer", peer()},
+                                   {"client", session_.client_id()},
+                                   {"reason", to_string(reason)},
+                                   {"text", text},
+                                   {"suppressed", context_.log_limit.take_suppressed()}});
 }
 
 void Connection::stop() {
   if (session_.ended()) return;
   session_.drop_will();
   session_.on_ended_by_server(Reason::server_shutting_down, "the server is shutting down");
+}
+
+void Connection::kick(std::string_view text) {
+  session_.on_ended_by_server(Reason::administrative_action, text);
+}
+
+ClientState Connection::summary() const {
+  ClientState state;
+  session_.describe(state);
+  state.peer = peer();
+  state.listener = to_string(context_.loop.local_endpoint(channel_.socket()));
+  state.transport = channel_.transport();
+  const WallMs now_s = context_.loop.wall_ms() / 1000;
+  state.connected_ms = (now_s - (context_.now_s() - connected_s_)) * 1000;
+  state.bytes_waiting = unsent();
+  state.is_lagging = lagging_;
+  return state;
+}
+
+ClientState Connection::describe() const {
+  ClientState state = summary();
+  if (subscriber_.valid()) state.subscriber = context_.hub.describe(subscriber_);
+  return state;
 }
 
 void Connection::tear_down() {
@@ -439,6 +476,7 @@ void Connection::tear_down() {
 void Connection::leave_will() {
   auto will = session_.take_will();
   if (!will) return context_.hub.release(session_.client_id(), session_.id());
+  if (traces()) trace_will(*will);
   context_.wills.leave(session_.client_id(), std::move(will));
   context_.loop.need_turn_end(runtime::TurnPhase::gather);  // which takes the will along
 }

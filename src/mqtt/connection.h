@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "access/access.h"
@@ -10,6 +12,7 @@
 #include "base/logger.h"
 #include "hub/hub.h"
 #include "hub/slots.h"
+#include "mqtt/client_state.h"
 #include "mqtt/session.h"
 #include "mqtt/timer_wheel.h"
 #include "mqtt/wills.h"
@@ -48,6 +51,8 @@ struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
   TimerWheel wheel;
   Wills wills;
   LogLimit log_limit;
+  // By a connection's index: where the first answer lies in its output that a trace has not seen.
+  std::unordered_map<std::uint32_t, std::size_t> traced_answers;
 
   [[nodiscard]] std::uint32_t now_s() const;  // of the loop's clock
 };
@@ -85,6 +90,16 @@ class Connection final : public runtime::SocketHandler,
   void on_publish_failed(std::uint64_t sequence, const Error& error) override;
   void on_room() override;
   std::size_t on_records(const hub::DeliveryBatch& batch) override;
+  [[nodiscard]] trace::Who who() const override;
+
+  // For administrators.
+  [[nodiscard]] bool connected() const { return session_.connected(); }
+  [[nodiscard]] const std::string& client_id() const { return session_.client_id(); }
+  [[nodiscard]] hub::Handle handle() const { return self_; }
+  [[nodiscard]] ClientState summary() const;  // without `subscriber`
+  [[nodiscard]] ClientState describe() const;
+  // Ends it with DISCONNECT 0x98; its will is published.
+  void kick(std::string_view text);
 
  private:
   Buffer& control_output() override;
@@ -99,6 +114,7 @@ class Connection final : public runtime::SocketHandler,
   bool unsubscribe(std::string_view filter) override;
   bool has_filter(std::string_view filter) override;
   void settle(const hub::Ticket& ticket) override;
+  void on_unstored(std::string_view topic, Reason reason, std::string_view text) override;
   void end(Reason reason, std::string_view text) override;
 
   [[nodiscard]] bool may_read() const;
@@ -125,6 +141,26 @@ class Connection final : public runtime::SocketHandler,
   void tear_down();
   void expect(std::uint32_t due_s);
   [[nodiscard]] std::uint32_t silence_max_s() const;
+  [[nodiscard]] std::string peer() const;
+  std::size_t deliver(const hub::DeliveryBatch& batch, std::size_t done);
+
+  // For traces, while one is on (connection_trace.cc).
+  [[nodiscard]] bool traces() const { return context_.hub.tracer().active(); }
+  void trace_accepted();
+  Session::Step take_traced(const Frame& frame);
+  void trace_received(const Frame& frame);
+  void trace_login(const Result<access::Principal>& principal);
+  void trace_end(Reason reason, std::string_view text);
+  void trace_will(const StoredWill& will);
+  void note_answer();
+  void trace_answers();
+  [[nodiscard]] bool is_traced(const hub::DeliveryBatch& batch) const;
+  std::size_t deliver_traced(const hub::DeliveryBatch& batch, std::size_t done,
+                             std::size_t out_max);
+  [[nodiscard]] bool deliver_one_traced(const hub::DeliveryBatch& batch, std::size_t nth,
+                                        std::size_t out_max);
+  void trace_delivery(const hub::DeliveryBatch& one, Bytes written, bool has_expired);
+  void trace_full();
   // `call` on this connection, later, if it and its server are still there.
   template <class Call>
   auto when_alive(Call call);
@@ -143,6 +179,7 @@ class Connection final : public runtime::SocketHandler,
   std::uint32_t heard_s_ = 0;      // when something was read last
   std::uint32_t due_s_ = 0;        // when the wheel is expected
   std::uint32_t answers_unsent_ = 0;
+  std::uint32_t connected_s_ = 0;  // when CONNACK was sent
   runtime::Interest interest_;
   bool dirty_ = false;
   bool held_back_ = false;  // carried_ waits for the session, not for more bytes

@@ -65,6 +65,7 @@ class Outbound {
 
   [[nodiscard]] SendWindow& window() { return window_; }
   void release_memory_if_empty();
+  [[nodiscard]] std::uint32_t in_flight() const { return window_.in_flight(); }
   [[nodiscard]] std::uint32_t packet_max() const { return packet_max_; }
 
  private:

@@ -96,6 +96,8 @@ std::string_view to_string(Reason reason) {
       return "packet_too_large";
     case Reason::quota_exceeded:
       return "quota_exceeded";
+    case Reason::administrative_action:
+      return "administrative_action";
     case Reason::shared_subscriptions_not_supported:
       return "shared_subscriptions_not_supported";
   }

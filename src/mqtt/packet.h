@@ -63,6 +63,7 @@ enum class Reason : std::uint8_t {
   topic_alias_invalid = 0x94,
   packet_too_large = 0x95,
   quota_exceeded = 0x97,
+  administrative_action = 0x98,
   shared_subscriptions_not_supported = 0x9e,
 };
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "mqtt/clients.h"
 #include "mqtt/connection.h"
 
 namespace sluice::mqtt {
@@ -39,6 +40,8 @@ void Server::stop() {
 }
 
 std::size_t Server::connections() const { return context_->connections.size(); }
+
+Clients Server::clients() const { return Clients(context_); }
 
 void Server::on_accept(net::Channel channel) {
   start_ticking();

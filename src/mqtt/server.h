@@ -15,6 +15,7 @@
 namespace sluice::mqtt {
 
 struct ConnectionContext;
+class Clients;
 
 // The MQTT front end of one shard: accepts connections, keeps them, and ends them when they are
 // silent for too long.
@@ -40,6 +41,8 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook {
   // wills are not published, but those of clients that are gone already are, whatever their delay.
   void stop();
   [[nodiscard]] std::size_t connections() const;
+  // For administrators.
+  [[nodiscard]] Clients clients() const;
 
   void on_accept(net::Channel channel) override;
   void on_turn_end() override;

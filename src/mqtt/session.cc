@@ -257,6 +257,21 @@ void Session::end(Reason reason, std::string_view text) {
   host_.end(reason, text);
 }
 
+void Session::describe(ClientState& state) const {
+  state.client_id = principal_.client_id;
+  state.user = principal_.name;
+  state.version = version_;
+  state.clean_start = clean_start_;
+  state.keep_alive_s = keep_alive_s_;
+  state.published = next_sequence_ - 1;
+  state.in_flight_from = open_publishes_;
+  state.in_flight_to = outbound_.in_flight();
+  state.packet_max = outbound_.packet_max();
+  state.subscription_count = filters_;
+  if (!will_) return;
+  state.will = ClientState::Will{will_->topic, will_->qos, will_->retain, will_->wait_s()};
+}
+
 void Session::release_idle_memory() {
   receive_ring_.release_if_empty();
   outbound_.release_memory_if_empty();

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "hub/hub.h"
 #include "hub/message.h"
+#include "mqtt/client_state.h"
 #include "mqtt/counters.h"
 #include "mqtt/options.h"
 #include "mqtt/outbound.h"
@@ -37,6 +38,9 @@ class SessionHost {
   virtual bool unsubscribe(std::string_view filter) = 0;             // false: there was none
   virtual bool has_filter(std::string_view filter) = 0;
   virtual void settle(const hub::Ticket& ticket) = 0;  // as hub::Hub::settle
+  // A publish that has a reason not to be stored, whatever its client is told.
+  virtual void on_unstored(std::string_view /*topic*/, Reason /*reason*/,
+                           std::string_view /*text*/) {}
   // From now on the session is over: send what is written, then close. Told once.
   virtual void end(Reason reason, std::string_view text) = 0;
 
@@ -106,14 +110,18 @@ class Session {
                       Buffer& out) {
     return outbound_.deliver(batch, done, out_max, out, context_.delivery);
   }
+  [[nodiscard]] std::uint32_t in_flight() const { return outbound_.in_flight(); }
   [[nodiscard]] bool has_room_again() { return outbound_.window().has_room_again(); }
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] Version version() const { return version_; }
   [[nodiscard]] const std::string& client_id() const { return principal_.client_id; }
+  // The topic that a publish names, by itself or by an alias; empty if the alias is not known.
+  [[nodiscard]] std::string_view topic_of(const Publish& packet) const;
   // Seconds of silence that the client allows itself; 0: for ever.
   [[nodiscard]] std::uint16_t keep_alive_s() const { return keep_alive_s_; }
   void release_idle_memory();
+  void describe(ClientState& state) const;
 
  private:
   enum class State : std::uint8_t { fresh, logging_in, claiming, connected, ended };

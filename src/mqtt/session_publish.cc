@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "mqtt/encode.h"
 #include "mqtt/message_properties.h"
+#include "mqtt/property.h"
 #include "mqtt/session.h"
 #include "mqtt/session_state.h"
 #include "mqtt/text.h"
@@ -92,6 +93,16 @@ Decoded<void> Session::resolve_alias(std::uint16_t alias, hub::Message& message)
   return {};
 }
 
+std::string_view Session::topic_of(const Publish& packet) const {
+  if (!packet.topic.empty() || !inbound_) return packet.topic;
+  std::string_view topic;
+  for_each_property(packet.properties, [&](const Property& property) {
+    if (property.id == PropertyId::topic_alias)
+      topic = inbound_->aliases.find(static_cast<std::uint16_t>(property.number));
+  });
+  return topic;
+}
+
 // A packet id whose exchange is not over names the message that it named before ([MQTT-4.3.3-10]).
 // One that waits for its PUBREC will get it; one that had it gets it again.
 bool Session::answer_repeat(const Publish& packet) {
@@ -114,11 +125,13 @@ Session::Step Session::on_no_place() {
 Session::Step Session::publish(const Publish& packet, hub::Message& message) {
   if (message.topic.front() == '$') {
     context_.counters.dropped_topic.add();
+    host_.on_unstored(message.topic, Reason::topic_name_invalid, "topics with '$' are reserved");
     answer_unstored(packet, is_v5() ? Reason::topic_name_invalid : Reason::success);
     return Step::taken;
   }
   if (!unrestricted_ && !host_.check(principal_, access::Action::publish, message.topic)) {
     context_.counters.dropped_not_authorized.add();
+    host_.on_unstored(message.topic, Reason::not_authorized, "not permitted by the user's rules");
     answer_unstored(packet, is_v5() ? Reason::not_authorized : Reason::success);
     return Step::taken;
   }
@@ -129,6 +142,7 @@ Session::Step Session::publish(const Publish& packet, hub::Message& message) {
       waits_ |= wait_room;
       return Step::later;
     }
+    host_.on_unstored(message.topic, reason_of(result.error()), result.error().text);
     on_publish_error(packet, result.error());
     return Step::taken;
   }

@@ -25,7 +25,7 @@ class ReceivedAliases {
   }
   // Empty: it was never defined. Valid until the alias is defined again.
   [[nodiscard]] std::string_view find(std::uint16_t alias) const {
-    return alias <= topics_.size() ? topics_[alias - 1] : std::string_view();
+    return alias > 0 && alias <= topics_.size() ? topics_[alias - 1] : std::string_view();
   }
 
  private:
