@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cli/admin_client.h"
 #include "cli/json.h"
 #include "cli/listeners.h"
 #include "cli/output.h"
@@ -44,6 +45,19 @@ TEST(StartPoint, TakesAPlaceAnOffsetATimeOrAnAge) {
   EXPECT_EQ(format_time(now), "2024-05-01T12:51:30.123Z");
   for (const char* text : {"", "-1", "yesterday", "2024-05-01"})
     EXPECT_FALSE(parse_start_point(text, now)) << text;
+}
+
+TEST(Printable, EscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(printable("plain \xc3\xa9 \xf0\x9f\x98\x80"), "plain \xc3\xa9 \xf0\x9f\x98\x80");
+  EXPECT_EQ(printable("\x1b[2J\n\x7f"), "\\x1b[2J\\x0a\\x7f");
+  EXPECT_EQ(printable("\xc2\x9b\xe2\x80\xae\xe2\x81\xa6"), "\\u009b\\u202e\\u2066");
+  EXPECT_EQ(printable("\xff\xc3"), "\\xff\\xc3") << "no UTF-8";
+  EXPECT_EQ(printable(""), "");
+}
+
+TEST(PercentEncoding, LeavesNothingThatAUrlWouldMisread) {
+  EXPECT_EQ(percent_encode("a-Z_0.~"), "a-Z_0.~");
+  EXPECT_EQ(percent_encode("a/b+#%?&= \xc3\xa9"), "a%2Fb%2B%23%25%3F%26%3D%20%C3%A9");
 }
 
 TEST(Table, ColumnsAreAsWideAsTheirWidestCell) {

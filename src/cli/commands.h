@@ -11,6 +11,8 @@ namespace sluice::cli {
 std::vector<Command> stream_commands();  // stream list|create|show|delete
 std::vector<Command> group_commands();   // group list|show|reset
 std::vector<Command> user_commands();    // user add|list|passwd|remove; work on the file of users
+std::vector<Command> client_commands();  // client list|show|kick
+std::vector<Command> trace_commands();   // trace client|topic|ip
 Command tail_command();
 Command pub_command();
 Command sub_command();

@@ -1,23 +1,9 @@
 #include "cli/metrics_client.h"
 
-#include <curl/curl.h>
-#include <fmt/format.h>
-
 #include <charconv>
-#include <memory>
+#include <string>
 
 namespace sluice::cli {
-namespace {
-
-constexpr long timeout_s = 5;
-
-std::size_t append_to(char* data, std::size_t size, std::size_t count, void* text) {
-  static_cast<std::string*>(text)->append(data, size * count);
-  return size * count;
-}
-
-}  // namespace
-
 MetricsPage MetricsPage::parse(std::string_view text) {
   MetricsPage page;
   while (!text.empty()) {
@@ -45,19 +31,8 @@ double MetricsPage::sum(std::string_view name, std::string_view label) const {
   return total;
 }
 
-Result<MetricsPage> fetch_metrics(const HostPort& address) {
-  const std::string url = fmt::format("http://{}/metrics", to_string(address));
-  std::string body;
-  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> request(curl_easy_init(),
-                                                                    curl_easy_cleanup);
-  curl_easy_setopt(request.get(), CURLOPT_URL, url.c_str());
-  curl_easy_setopt(request.get(), CURLOPT_TIMEOUT, timeout_s);
-  curl_easy_setopt(request.get(), CURLOPT_FAILONERROR, 1L);
-  curl_easy_setopt(request.get(), CURLOPT_NOPROXY, "*");
-  curl_easy_setopt(request.get(), CURLOPT_WRITEFUNCTION, append_to);
-  curl_easy_setopt(request.get(), CURLOPT_WRITEDATA, &body);
-  if (const CURLcode code = curl_easy_perform(request.get()); code != CURLE_OK)
-    return fail(Errc::io, "{}: {}", url, curl_easy_strerror(code));
+Result<MetricsPage> fetch_metrics(const AdminClient& client) {
+  SLUICE_TRY_ASSIGN(const std::string body, client.get("/metrics"));
   return MetricsPage::parse(body);
 }
 

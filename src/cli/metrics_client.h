@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "cli/listeners.h"
+#include "cli/admin_client.h"
 
 namespace sluice::cli {
 
@@ -23,6 +23,6 @@ class MetricsPage {
 };
 
 // GET /metrics of the admin listener.
-Result<MetricsPage> fetch_metrics(const HostPort& address);
+Result<MetricsPage> fetch_metrics(const AdminClient& client);
 
 }  // namespace sluice::cli

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -15,6 +16,10 @@ Result<Output> output_of(const Arguments& arguments);
 
 // Columns padded to their widest cell; the first row is the heading.
 std::string format_table(const std::vector<std::vector<std::string>>& rows);
+
+// What clients have named, for a terminal: control characters, those that change the direction of
+// text, and bytes that are no UTF-8 are shown as escapes such as \x1b and \u202e.
+std::string printable(std::string_view text);
 
 // Writes a line to stdout and flushes it, so that a reader behind a pipe sees it at once.
 void print_line(std::string_view line);

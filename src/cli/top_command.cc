@@ -56,9 +56,10 @@ class Sampler {
   }
 
  private:
-  explicit Sampler(HostPort admin) : admin_(std::move(admin)) {}
+  // /metrics needs no login.
+  explicit Sampler(HostPort admin) : admin_(std::move(admin), {}) {}
 
-  HostPort admin_;
+  AdminClient admin_;
   std::unique_ptr<KafkaClient> kafka_;
 };
 

@@ -20,11 +20,9 @@ http::Response ready_response(const Reasons& reasons) {
   response.content_type = json_type;
   std::vector<std::string> quoted;
   for (const std::string& reason : reasons) quoted.push_back(json_string(reason));
-  response.body = JsonObject()
-                      .add("ready", reasons.empty())
-                      .add_raw("reasons", fmt::format("[{}]", fmt::join(quoted, ",")))
-                      .str() +
-                  '\n';
+  response.body =
+      JsonObject().add("ready", reasons.empty()).add_raw("reasons", json_array(quoted)).str() +
+      '\n';
   return response;
 }
 
@@ -43,17 +41,27 @@ Credentials basic_credentials(std::string_view header) {
   return {.user = text->substr(0, colon), .password = text->substr(colon + 1)};
 }
 
-http::Response login_response(const Error& error) {
-  if (error.code == Errc::busy) return http::plain_response(503, error.text);
-  http::Response response = http::plain_response(401, "a user and a password are needed");
+// In the words of the part that is asked for.
+http::Response refusal(const http::Request& request, int status, std::string_view text) {
+  return request.path.starts_with(Api::prefix) ? error_response(status, text)
+                                               : http::plain_response(status, text);
+}
+
+http::Response login_response(const http::Request& request, const Error& error) {
+  if (error.code == Errc::busy) return refusal(request, 503, error.text);
+  http::Response response = refusal(request, 401, "a user and a password are needed");
   response.headers.emplace_back("WWW-Authenticate", R"(Basic realm="sluice", charset="UTF-8")");
   return response;
 }
 
 }  // namespace
 
-Admin::Admin(access::Access& access, std::vector<Metrics*> registries, Readiness readiness)
-    : access_(access), registries_(std::move(registries)), readiness_(std::move(readiness)) {}
+Admin::Admin(access::Access& access, const Api& api, std::vector<Metrics*> registries,
+             Readiness readiness)
+    : access_(access),
+      api_(api),
+      registries_(std::move(registries)),
+      readiness_(std::move(readiness)) {}
 
 void Admin::on_request(const http::Request& request, http::Respond respond) {
   struct Route {
@@ -65,7 +73,7 @@ void Admin::on_request(const http::Request& request, http::Respond respond) {
                                      Route{"/readyz", &Admin::ready}};
 
   const auto route = std::ranges::find(routes, request.path, &Route::path);
-  if (route == routes.end()) return refuse_stranger(request, std::move(respond));
+  if (route == routes.end()) return log_in(request, std::move(respond));
   if (request.method != "GET" && request.method != "HEAD") {
     http::Response refused = http::plain_response(405, "GET or HEAD");
     refused.headers.emplace_back("Allow", "GET, HEAD");
@@ -75,20 +83,27 @@ void Admin::on_request(const http::Request& request, http::Respond respond) {
 }
 
 // Not even what there is not is told to everybody.
-void Admin::refuse_stranger(const http::Request& request, http::Respond respond) {
+void Admin::log_in(const http::Request& request, http::Respond respond) {
   const Credentials credentials = basic_credentials(request.header("Authorization"));
-  access_.log_in(
-      {.protocol = "http",
-       .peer = request.peer,
-       .client_id = {},
-       .user = credentials.user,
-       .password = credentials.password},
-      [this, respond = std::move(respond)](const Result<access::Principal>& principal) mutable {
-        if (!principal) return respond(login_response(principal.error()));
-        const auto allowed = access_.check(*principal, access::Action::administer, {});
-        if (!allowed) return respond(http::plain_response(403, allowed.error().text));
-        respond(http::plain_response(404, "there are /metrics, /healthz and /readyz"));
-      });
+  access_.log_in({.protocol = "http",
+                  .peer = request.peer,
+                  .client_id = {},
+                  .user = credentials.user,
+                  .password = credentials.password},
+                 [this, request, respond = std::move(respond)](
+                     const Result<access::Principal>& principal) mutable {
+                   if (!principal) return respond(login_response(request, principal.error()));
+                   answer(request, *principal, std::move(respond));
+                 });
+}
+
+void Admin::answer(const http::Request& request, const access::Principal& principal,
+                   http::Respond respond) {
+  const auto allowed = access_.check(principal, access::Action::administer, {});
+  if (!allowed) return respond(refusal(request, 403, allowed.error().text));
+  if (request.path.starts_with(Api::prefix))
+    return api_.on_request(request, principal.name, std::move(respond));
+  respond(http::plain_response(404, "there are /metrics, /healthz, /readyz and /api/v1"));
 }
 
 void Admin::metrics(http::Respond respond) {

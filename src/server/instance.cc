@@ -90,7 +90,6 @@ Result<void> Instance::build() {
   latest_group_ = std::make_unique<latest::Group>(*mailboxes_);
   group_ = std::make_unique<hub::Group>(*mailboxes_);
   coordinators_ = std::make_unique<kafka::Coordinators>(*mailboxes_);
-  std::vector<Metrics*> registries;
   for (std::uint32_t i = 0; i < units_.size(); ++i) {
     Unit& unit = *units_[i];
     stream::Stream& stream = backend_->stream(ShardId{i});
@@ -106,15 +105,9 @@ Result<void> Instance::build() {
     unit.mqtt = std::make_unique<mqtt::Server>(unit.loop, *unit.hub, *unit.access, unit.metrics,
                                                mqtt_options(config_));
     if (config_.stream.backend == "embedded") build_kafka(ShardId{i}, cluster_id);
-    registries.push_back(&unit.metrics);
   }
-
-  Unit& first = *units_.front();
-  admin_ = std::make_unique<Admin>(*first.access, std::move(registries),
-                                   [this](auto done) { collect_readiness(std::move(done)); });
-  admin_server_ =
-      std::make_unique<http::Server>(first.loop, *admin_, first.metrics, http::Options{});
-  reloader_ = std::make_unique<Reloader>(first.loop);
+  build_admin();
+  reloader_ = std::make_unique<Reloader>(units_.front()->loop);
   SLUICE_TRY(load_certificates());
   follow_users(users != nullptr);
   reloader_->start();
@@ -140,6 +133,24 @@ void Instance::build_kafka(ShardId shard, const std::string& cluster_id) {
   coordinators_->add(*unit.groups);
   unit.kafka = std::make_unique<kafka::Server>(unit.loop, stream, *unit.access, *unit.groups,
                                                unit.metrics, options);
+}
+
+void Instance::build_admin() {
+  std::vector<Metrics*> registries;
+  std::vector<mqtt::Server*> servers;
+  for (const auto& unit : units_) {
+    registries.push_back(&unit->metrics);
+    servers.push_back(unit->mqtt.get());
+  }
+  Unit& first = *units_.front();
+  clients_api_ = std::make_unique<ClientsApi>(*mailboxes_, std::move(servers));
+  clients_api_->add_to(api_);
+  trace_api_ = std::make_unique<TraceApi>(first.loop, *group_);
+  trace_api_->add_to(api_);
+  admin_ = std::make_unique<Admin>(*first.access, api_, std::move(registries),
+                                   [this](auto done) { collect_readiness(std::move(done)); });
+  admin_server_ =
+      std::make_unique<http::Server>(first.loop, *admin_, first.metrics, http::Options{});
 }
 
 Result<std::unique_ptr<stream::Backend>> Instance::open_backend() {

@@ -20,9 +20,11 @@
 #include "runtime/mailbox.h"
 #include "runtime/shard.h"
 #include "server/admin.h"
+#include "server/clients_api.h"
 #include "server/config.h"
 #include "server/listener_plan.h"
 #include "server/reloader.h"
+#include "server/trace_api.h"
 #include "stream/backend.h"
 #include "table/rocks_store.h"
 
@@ -93,6 +95,7 @@ class Instance {
   Result<void> stop_tables();
   [[nodiscard]] table::Table::Context table_context(ShardId shard);
   void build_kafka(ShardId shard, const std::string& cluster_id);
+  void build_admin();
 
   // Runs `fn` on a shard and waits for it.
   template <class Fn>
@@ -117,6 +120,9 @@ class Instance {
   std::unique_ptr<hub::Group> group_;
   std::unique_ptr<kafka::Coordinators> coordinators_;
   std::vector<std::unique_ptr<DefaultStreamWatch>> watches_;
+  std::unique_ptr<ClientsApi> clients_api_;
+  std::unique_ptr<TraceApi> trace_api_;
+  Api api_{[this] { return phase_ == Phase::serving; }};
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::Server> admin_server_;
   std::unique_ptr<Reloader> reloader_;  // on shard 0
