@@ -29,6 +29,7 @@ from support.hub import Hub, sluice
 CLIENT_ID_NOT_VALID, TAKEN_OVER, KEEP_ALIVE_TIMEOUT = 0x85, 0x8E, 0x8D
 IDENTIFIER_REJECTED = 2  # a return code of MQTT 3.1.1
 FAR_TOO_LONG = "x" * 5000
+not_yet = pytest.mark.xfail(strict=True, reason="MQTT 3.1 and response information are being built")
 
 FIRST_PACKETS = {
     "PUBLISH": lambda version: packets.publish(version, "a", b"x", qos=1),
@@ -70,7 +71,19 @@ def test_another_protocol_name_is_not_served(dial, version, protocol):
     client.expect_end()
 
 
-@pytest.mark.parametrize("level", [0, 2, 6, 9, 0x84])
+@not_yet
+@covers("3.1.1:MQTT-3.1.2-1")
+def test_mqtt_31_is_served_by_its_own_name_and_level(dial, name):
+    """The other specification by which CONNECT may be processed."""
+    client = dial()
+    client.send(packets.connect(3, name, name="MQIsdp"))
+    client.expect(CONNACK, code=0)
+    client.subscribe(f"{name}/a", 1)
+    client.send(packets.publish(V311, f"{name}/a", b"x"))
+    client.expect_message(f"{name}/a", b"x")
+
+
+@pytest.mark.parametrize("level", [0, 2, 6, 9, 0x86])
 @covers("3.1.1:MQTT-3.1.2-2", "5:MQTT-3.1.2-2")
 def test_an_unknown_version_is_refused(dial, level):
     """In the words of MQTT 3.1.1, as the client has shown none of version 5."""
@@ -291,10 +304,13 @@ def test_a_session_lasts_as_long_as_its_connection(connected, version, name):
         client.expect_message(payload=b"%d" % number)
 
 
+@not_yet
 @covers("5:MQTT-3.1.2-28")
-def test_response_information_is_not_sent_unasked(connected):
-    for props in [], [(REQUEST_RESPONSE_INFORMATION, 0)]:
-        assert connected("", props=props).connack.get(RESPONSE_INFORMATION) is None
+def test_response_information_is_sent_only_to_who_asks_for_it(new_hub, connected):
+    hub = new_hub({"mqtt.response_information": "answers/%c"})
+    for props, told in ([], False), ([(REQUEST_RESPONSE_INFORMATION, 0)], False), ([(REQUEST_RESPONSE_INFORMATION, 1)], True):
+        found = connected("c", to=hub, props=props).connack.get(RESPONSE_INFORMATION)
+        assert (found is not None) == told
 
 
 @covers("5:MQTT-3.2.2-19", "5:MQTT-3.1.2-24")

@@ -142,6 +142,16 @@ def test_a_message_carries_the_identifiers_of_all_subscriptions_that_match(conne
     assert sorted(client.expect_message(f"{name}/a").all(SUBSCRIPTION_ID)) == [1, 200]
 
 
+@covers("5:MQTT-3.3.4-3")
+def test_a_retained_message_carries_the_identifier_of_the_new_subscription(connected, name):
+    client = connected()
+    connected().publish(f"{name}/a", b"kept", retain=True)
+    client.subscribe(f"{name}/#")
+    client.expect_message(payload=b"kept")
+    client.subscribe(f"{name}/a", props=[(SUBSCRIPTION_ID, 7)])
+    assert client.expect_message(payload=b"kept").all(SUBSCRIPTION_ID) == [7]
+
+
 @covers("5:MQTT-3.8.3-3")
 def test_no_local_keeps_back_what_the_client_published_itself(connected, due, version, name):
     client, other = connected(), connected()
