@@ -116,11 +116,12 @@ class SharedMember final : public SubscriberSink {
   };
   enum class Kind : std::uint8_t { settles, leaves };
 
-  SharedMember(runtime::Loop& loop, Hub& hub, Total& total, Kind kind, Done<void> joined)
-      : loop_(loop), hub_(hub), total_(total), kind_(kind), handle_(hub.add_subscriber(*this, 0)) {
+  SharedMember(runtime::Loop& loop, Hub& hub, Total& total, Kind kind)
+      : loop_(loop), hub_(hub), total_(total), kind_(kind), handle_(hub.add_subscriber(*this, 0)) {}
+  ~SharedMember() { leave(); }
+  void join(Done<void> joined) {
     hub_.subscribe(handle_, "$share/g/s/#", {.qos = 1, .window = 64}, std::move(joined));
   }
-  ~SharedMember() { leave(); }
   void leave() { hub_.remove_subscriber(std::exchange(handle_, {})); }
 
   std::size_t on_records(const DeliveryBatch& batch) override {
@@ -216,8 +217,8 @@ TEST(HubThreads, ShardsExchangeMessagesWithoutLossOrRepeat) {
   for (const auto kind : {SharedMember::Kind::settles, SharedMember::Kind::leaves})
     for (std::uint32_t i = 0; i < shards_count; ++i)
       on(shards.loop(i), [&](auto done) {
-        members.push_back(std::make_unique<SharedMember>(shards.loop(i), *hubs[i], shared, kind,
-                                                         [done](const Result<void>&) { done(); }));
+        members.push_back(std::make_unique<SharedMember>(shards.loop(i), *hubs[i], shared, kind));
+        members.back()->join([done](const Result<void>&) { done(); });
       });
   for (std::uint32_t i = 0; i < shards_count; ++i)
     shards.loop(i).post_from_outside([&client = *clients[i]] { client.publish_some(); });

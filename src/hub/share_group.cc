@@ -1,6 +1,7 @@
 #include "hub/share_group.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/assert.h"
@@ -290,9 +291,10 @@ void ShareGroup::on_answer(const SharePortion& portion) {
 void ShareGroup::put_back(std::vector<Position> positions) {
   if (positions.empty()) return;
   std::ranges::sort(positions);
-  const auto middle = static_cast<std::ptrdiff_t>(returned_.size());
-  returned_.insert(returned_.end(), positions.begin(), positions.end());
-  std::inplace_merge(returned_.begin(), returned_.begin() + middle, returned_.end());
+  std::vector<Position> all;
+  all.reserve(returned_.size() + positions.size());
+  std::ranges::merge(returned_, positions, std::back_inserter(all));
+  returned_ = std::move(all);
 }
 
 // What came back at once from the end of what give() gave was not given after all: the Distributor
