@@ -157,7 +157,7 @@ def guarded_hub(tmp_path_factory):
 
 
 @covers("3.1.1:MQTT-3.1.3-1", "5:MQTT-3.1.3-1", "5:MQTT-3.1.4-5", "3.1.1:MQTT-3.1.4-4")
-def test_the_fields_of_the_payload_are_read_in_their_order(guarded_hub, dial, version, name):
+def test_the_fields_of_the_payload_are_read_in_their_order(guarded_hub, dial, name):
     client, watcher = dial(guarded_hub), dial(guarded_hub)
     watcher.connect(user="ann", password="secret")
     watcher.subscribe(f"{name}/#")
@@ -254,7 +254,7 @@ def test_connack_comes_before_all_else(dial, version, name):
 
 
 @covers("5:MQTT-3.2.0-2")
-def test_there_is_one_connack(connected, dial, version, name):
+def test_there_is_one_connack(connected, version, name):
     client = connected(name)
     client.publish(f"{name}/a")
     client.expect_nothing()
@@ -295,7 +295,7 @@ def test_a_clean_start_has_nothing_of_the_session_before(connected, due, name):
 
 
 @covers("3.1.1:MQTT-4.1.0-1", "3.1.1:MQTT-4.1.0-2", "5:MQTT-4.1.0-1")
-def test_a_session_lasts_as_long_as_its_connection(connected, version, name):
+def test_a_session_lasts_as_long_as_its_connection(connected, name):
     """Whatever expiry was asked for."""
     client, publisher = connected(name, clean=True), connected()
     client.subscribe(f"{name}/a", 1)

@@ -27,7 +27,6 @@ from conformance.packets import (
     UNSUBSCRIBE,
     USER_PROPERTY,
     V5,
-    V311,
     Will,
 )
 
@@ -231,7 +230,7 @@ def test_a_packet_id_of_0_closes_the_connection(connected, version, kind):
 
 @covers("3.1.1:MQTT-2.3.1-4", "3.1.1:MQTT-4.3.2-1", "3.1.1:MQTT-4.3.3-1")
 @covers("5:MQTT-2.2.1-4", "5:MQTT-4.3.2-1", "5:MQTT-4.3.3-1", "5:MQTT-4.3.2-3", "5:MQTT-4.3.3-3", "5:MQTT-4.3.3-5")
-def test_no_two_messages_under_way_to_a_client_share_an_id(connected, version, name):
+def test_no_two_messages_under_way_to_a_client_share_an_id(connected, name):
     """Neither while PUBACK or PUBREC is outstanding nor, at QoS 2, until PUBCOMP."""
     client, publisher = connected(), connected()
     assert client.subscribe(f"{name}/#", 2) == 2
@@ -256,7 +255,7 @@ def test_no_two_messages_under_way_to_a_client_share_an_id(connected, version, n
 @covers("3.1.1:MQTT-2.3.1-6", "3.1.1:MQTT-2.3.1-7", "5:MQTT-2.2.1-5", "5:MQTT-2.2.1-6")
 @covers("3.1.1:MQTT-3.8.4-2", "3.1.1:MQTT-3.10.4-4", "5:MQTT-3.8.4-2", "5:MQTT-3.10.4-5", "5:MQTT-4.3.2-4")
 @covers("5:MQTT-4.3.3-8", "5:MQTT-4.3.3-11")
-def test_answers_carry_the_id_of_what_they_answer(connected, version, name, packet_id):
+def test_answers_carry_the_id_of_what_they_answer(connected, name, packet_id):
     """Each call below waits for that id."""
     client = connected()
     client.subscribe(f"{name}/none", packet_id=packet_id)

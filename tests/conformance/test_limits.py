@@ -49,7 +49,7 @@ def test_no_more_messages_are_under_way_than_the_client_allows(connected, name, 
 
 
 @covers("5:MQTT-3.3.4-10", "5:MQTT-4.9.0-3")
-def test_a_full_quota_delays_no_other_packet(connected, version, name):
+def test_a_full_quota_delays_no_other_packet(connected, name):
     client, publisher = connected(props=[(RECEIVE_MAXIMUM, 1)]), connected()
     client.subscribe(f"{name}/#", 2)
     for _ in range(2):

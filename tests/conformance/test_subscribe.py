@@ -153,7 +153,7 @@ def test_a_retained_message_carries_the_identifier_of_the_new_subscription(conne
 
 
 @covers("5:MQTT-3.8.3-3")
-def test_no_local_keeps_back_what_the_client_published_itself(connected, due, version, name):
+def test_no_local_keeps_back_what_the_client_published_itself(connected, due, name):
     client, other = connected(), connected()
     client.subscribe(f"{name}/a", NO_LOCAL)
     client.publish(f"{name}/a", b"own")
