@@ -141,15 +141,15 @@ def _section(standard, known, covering):
     lines = [
         f"### MQTT {standard}: {len(mine)} statements",
         "",
-        f"{len(tested)} have tests, {len(partly)} of these for a part only. The others:",
+        f"{len(tested)} have tests, {len(partly)} of these for a part only. The others, and these:",
         "",
-        "| why without a test | statements |",
+        "| why not tested | statements |",
         "|---|---|",
     ]
     for reason, text in REASONS.items():
-        without = [identifier.removeprefix("MQTT-") for identifier, value in mine.items() if value.reason == reason]
-        if without:
-            lines.append(f"| {text} | {', '.join(without)} |")
+        named = [(key.removeprefix("MQTT-"), value) for key, value in mine.items() if reason in (value.reason, value.partly)]
+        if named:
+            lines.append(f"| {text} | {', '.join(key + (' (in part)' if value.partly else '') for key, value in named)} |")
     lines += ["", "| statement | says | covered by |", "|---|---|---|"]
     for identifier, value in mine.items():
         by = REASONS[value.reason] if value.reason else _tests_as_text(covering.get(f"{standard}:{identifier}", ()), value)

@@ -89,7 +89,7 @@ def test_the_expiry_is_counted_down_and_then_the_message_is_gone(connected, topi
     assert 2 <= time.monotonic() - began < 10
 
 
-@covers("5:MQTT-4.3.3-13")
+@covers("5:MQTT-4.3.3-13", "5:MQTT-4.3.3-7")
 def test_the_exchange_of_qos_2_goes_on_when_the_message_has_expired(connected, topic):
     """The message has expired before it is released."""
     publisher, client = connected(), connected()
