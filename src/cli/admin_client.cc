@@ -52,7 +52,7 @@ struct AdminClient::Exchange {
   static std::size_t on_data(char* data, std::size_t size, std::size_t count, void* exchange) {
     return static_cast<Exchange*>(exchange)->take({data, size * count}) ? size * count : 0;
   }
-  // Is asked several times a second, also while nothing comes.
+  // Is asked at least once a second, also while nothing comes, and at once when a signal does.
   static int on_progress(void* exchange, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
     auto& self = *static_cast<Exchange*>(exchange);
     self.was_left = self.was_left || (self.on_line != nullptr && Interrupt::requested());

@@ -442,29 +442,6 @@ void Connection::stop() {
   session_.on_ended_by_server(Reason::server_shutting_down, "the server is shutting down");
 }
 
-void Connection::kick(std::string_view text) {
-  session_.on_ended_by_server(Reason::administrative_action, text);
-}
-
-ClientState Connection::summary() const {
-  ClientState state;
-  session_.describe(state);
-  state.peer = peer();
-  state.listener = to_string(context_.loop.local_endpoint(channel_.socket()));
-  state.transport = channel_.transport();
-  const WallMs now_s = context_.loop.wall_ms() / 1000;
-  state.connected_ms = (now_s - (context_.now_s() - connected_s_)) * 1000;
-  state.bytes_waiting = unsent();
-  state.is_lagging = lagging_;
-  return state;
-}
-
-ClientState Connection::describe() const {
-  ClientState state = summary();
-  if (subscriber_.valid()) state.subscriber = context_.hub.describe(subscriber_);
-  return state;
-}
-
 void Connection::tear_down() {
   if (publisher_.valid()) context_.hub.remove_publisher(publisher_);
   session_.abandon_shared();
