@@ -138,6 +138,20 @@ TEST_P(TopicTraceTest, SubscribersOfAllShardsAreCountedAndTheTraceItselfIsNone) 
   EXPECT_NE(log.wait({event("message"), "\"subscribers\":2"}), "") << log.all();
 }
 
+TEST_P(TopicTraceTest, ASharedSubscriptionCountsAsOneAndIsToldOfByItsName) {
+  TestPublisher publisher(sim, 7);
+  TestSubscriber first(*sim.hubs[0], 1), second(*sim.hubs[last_shard()], 2);
+  first.subscribe(sim.world, "$share/g/a/x");
+  second.subscribe(sim.world, "$share/g/a/x");
+  first.stop();
+  second.stop();
+  TraceLog group(sim, {By::client, "$share/g/a/x"});
+  ASSERT_TRUE(publisher.publish("a/x", "1"));
+  EXPECT_NE(log.wait({event("message"), "\"subscribers\":1"}), "") << log.all();
+  ASSERT_TRUE(publisher.publish("a/x", "2"));
+  EXPECT_NE(group.wait({event("left_tail"), reason("takes_no_more")}), "") << group.all();
+}
+
 TEST_P(TopicTraceTest, EachMessageIsShownOnceAlsoWhenManyComeAtOnce) {
   TestPublisher publisher(sim, 7, last_shard());
   for (int i = 0; i < 500; ++i) ASSERT_TRUE(publisher.publish("a/" + std::to_string(i % 3), "x"));

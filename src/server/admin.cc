@@ -41,6 +41,15 @@ Credentials basic_credentials(std::string_view header) {
   return {.user = text->substr(0, colon), .password = text->substr(colon + 1)};
 }
 
+// A web page can make a name of its own stand for this machine, and then its browser lets it read
+// the answers (DNS rebinding). So whoever shows no login must name the hub by address, or as
+// localhost.
+bool is_safe_host(std::string_view host) {
+  if (host.starts_with('[')) return true;
+  const std::string_view name = host.substr(0, host.find(':'));
+  return name == "localhost" || name.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
 // In the words of the part that is asked for.
 http::Response refusal(const http::Request& request, int status, std::string_view text) {
   return request.path.starts_with(Api::prefix) ? error_response(status, text)
@@ -84,6 +93,9 @@ void Admin::on_request(const http::Request& request, http::Respond respond) {
 
 // Not even what there is not is told to everybody.
 void Admin::log_in(const http::Request& request, http::Respond respond) {
+  if (request.header("Authorization").empty() && !is_safe_host(request.header("Host")))
+    return respond(
+        refusal(request, 403, "without a login, name the hub by its address or as localhost"));
   const Credentials credentials = basic_credentials(request.header("Authorization"));
   access_.log_in({.protocol = "http",
                   .peer = request.peer,

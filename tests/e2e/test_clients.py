@@ -139,6 +139,13 @@ def test_only_who_may_administer_is_answered(tmp_path):
     assert hub.stop() == 0
 
 
+def test_a_web_page_that_names_this_machine_otherwise_learns_nothing(hub):
+    status, body, _ = call(hub, "/api/v1/clients", headers={"Host": "rebound.example:8090"})
+    assert status == 403 and "localhost" in body["error"]
+    for host in ("localhost:8090", "127.0.0.1", "[::1]:8090"):
+        assert call(hub, "/api/v1/clients", headers={"Host": host})[0] == 200
+
+
 # --- sluice client
 
 
