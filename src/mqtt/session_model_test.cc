@@ -24,6 +24,7 @@ enum class Bug : std::uint8_t {
   packet_id_in_use,
   pubcomp_lost,
   pubrel_lost,
+  settling_lost,
 };
 
 constexpr Options limits{.receive_maximum = 5, .max_inflight = 4, .topic_alias_max = 2};
@@ -160,8 +161,11 @@ class Trial {
     const std::string topic = fmt::format("deliveries/{}", random_.below(5));
     const auto published = static_cast<std::uint8_t>(random_.below(3));
     const auto granted = static_cast<std::uint8_t>(random_.below(3));
-    if (rig_.deliver(topic, published, granted))
-      model_.on_delivered(topic, std::min(published, granted));
+    const bool shared = random_.below(3) == 0;
+    const auto origin = shared ? hub::Origin::shared : hub::Origin::log;
+    if (rig_.deliver(topic, published, granted, origin, ++tickets_))
+      model_.on_delivered(topic, std::min(published, granted),
+                          shared ? std::optional(tickets_) : std::nullopt);
     check_output();
   }
   void durable(std::size_t count) {
@@ -225,6 +229,10 @@ class Trial {
     for (const Frame& frame : frames) {
       model_.on_output(frame);
       read(frame);
+    }
+    for (auto* settled : {&rig_.host.settled, &rig_.context.delivery.settled}) {
+      if (strikes(Bug::settling_lost)) settled->clear();
+      for (const std::uint64_t ticket : std::exchange(*settled, {})) model_.on_settled(ticket);
     }
     model_.on_step_end();
   }
@@ -294,6 +302,7 @@ class Trial {
   std::vector<std::pair<std::uint16_t, PacketType>> to_answer_;  // deliveries
   std::array<bool, 3> told_{};                                   // topic aliases
   int published_ = 0;
+  std::uint64_t tickets_ = 0;  // of shared subscriptions
   Buffer forged_;
 };
 
@@ -306,7 +315,7 @@ TEST_P(SessionBySeed, KeepsTheLawsOfQos0To2InBothDirections) {
 INSTANTIATE_TEST_SUITE_P(Seeds, SessionBySeed, ::testing::Range<std::uint64_t>(0, 40));
 
 TEST(SessionModel, FindsEachPlantedBugOut) {
-  for (auto bug = Bug::ack_before_durable; bug <= Bug::pubrel_lost;
+  for (auto bug = Bug::ack_before_durable; bug <= Bug::settling_lost;
        bug = static_cast<Bug>(static_cast<int>(bug) + 1)) {
     for (std::uint64_t seed = 0; seed < 4; ++seed)
       EXPECT_NE(Trial(seed, bug).steps(10'000), "")

@@ -2,6 +2,8 @@
 
 #include <deque>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "mqtt/session_rig_test.h"
@@ -37,9 +39,14 @@ class SessionModel {
     for (Waiting& waiting : waiting_)
       if (waiting.sequence == sequence) waiting.failed = true;
   }
-  // The session has taken a message for the client.
-  void on_delivered(std::string_view topic, std::uint8_t qos) {
-    deliveries_.push_back({std::string(topic), qos});
+  // The session has taken a message for the client; `ticket`, if a shared subscription gave it.
+  void on_delivered(std::string_view topic, std::uint8_t qos,
+                    std::optional<std::uint64_t> ticket = {}) {
+    deliveries_.push_back({std::string(topic), qos, ticket});
+  }
+  // The session has told the hub that this one is done with.
+  void on_settled(std::uint64_t ticket) {
+    law(to_settle_.erase(ticket) == 1, "a ticket is settled once, when its exchange is over");
   }
   void on_output(const Frame& frame) {
     switch (frame.type) {
@@ -60,6 +67,7 @@ class SessionModel {
   void on_step_end() {
     law(answers_.empty(), "what is answered is answered at once");
     law(deliveries_.empty(), "what was taken for the client is sent");
+    law(to_settle_.empty(), "the hub hears of the end of an exchange at once");
   }
   // Everything is durable, and the client has answered everything.
   void on_end() {
@@ -73,6 +81,7 @@ class SessionModel {
     answers_.clear();
     deliveries_.clear();
     in_flight_.clear();
+    to_settle_.clear();
   }
 
   // Sequences of publishes that are neither durable nor failed.
@@ -97,6 +106,11 @@ class SessionModel {
   struct Delivery {
     std::string topic;
     std::uint8_t qos;
+    std::optional<std::uint64_t> ticket;
+  };
+  struct InFlight {
+    SendState state;
+    std::optional<std::uint64_t> ticket;
   };
 
   void law(bool holds, std::string_view text) {
@@ -156,19 +170,23 @@ class SessionModel {
     }
     const auto sent = in_flight_.find(ack.packet_id);
     const bool known = sent != in_flight_.end();
-    const SendState state = known ? sent->second : SendState::none;
+    const SendState state = known ? sent->second.state : SendState::none;
     const bool refused = ack.code >= 0x80;
     if (type == PacketType::pubrec) {
       law(state != SendState::sent_qos1, "PUBREC for QoS 1 ends the session");
       if (!refused) answers_.push_back(answer("pubrel", ack.packet_id, known ? 0 : 0x92));
-      if (known && refused) in_flight_.erase(sent);
-      if (known && !refused) sent->second = SendState::released;
+      if (known && refused) finish(ack.packet_id);
+      if (known && !refused) sent->second.state = SendState::released;
       return;
     }
     const SendState wanted =
         type == PacketType::puback ? SendState::sent_qos1 : SendState::released;
     law(!known || state == wanted, "an answer of the wrong kind ends the session");
-    if (known) in_flight_.erase(sent);
+    if (known) finish(ack.packet_id);
+  }
+  void finish(std::uint16_t id) {
+    if (const auto& ticket = in_flight_.at(id).ticket) to_settle_.insert(*ticket);
+    in_flight_.erase(id);
   }
 
   void on_delivery(const Publish& publish) {
@@ -176,10 +194,15 @@ class SessionModel {
     if (deliveries_.empty()) return law(false, "a message is delivered once");
     law(deliveries_.front().topic == topic, "messages are delivered in order");
     law(deliveries_.front().qos == publish.qos, "at the QoS that was granted");
+    const auto ticket = deliveries_.front().ticket;
     deliveries_.pop_front();
-    if (publish.qos == 0) return;
+    if (publish.qos == 0) {
+      if (ticket) to_settle_.insert(*ticket);
+      return;
+    }
     const SendState state = publish.qos == 1 ? SendState::sent_qos1 : SendState::sent_qos2;
-    law(in_flight_.emplace(publish.packet_id, state).second, "a packet id is used once at a time");
+    law(in_flight_.try_emplace(publish.packet_id, state, ticket).second,
+        "a packet id is used once at a time");
     law(in_flight_.size() <= options_.max_inflight, "the client's receive maximum holds");
   }
 
@@ -212,7 +235,8 @@ class SessionModel {
   std::uint64_t durable_ = 0;
   std::deque<std::string> answers_;  // due at once, as describe() says
   std::deque<Delivery> deliveries_;  // taken and not yet seen
-  std::map<std::uint16_t, SendState> in_flight_;
+  std::map<std::uint16_t, InFlight> in_flight_;
+  std::set<std::uint64_t> to_settle_;
   std::map<std::uint32_t, std::string> received_aliases_, sent_aliases_;
 };
 
