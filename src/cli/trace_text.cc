@@ -59,7 +59,7 @@ std::vector<std::string> packet_facts(const JsonFields& event) {
   number("expiry_s", "expires in {} s");
   number("subscription_id", "subscription id {}");
   number("topic_alias", "topic alias {}");
-  number("payload_size", "payload {} bytes");
+  number("payload_size", "payload {} B");
   return facts;
 }
 
@@ -105,7 +105,7 @@ std::string payload(const JsonFields& event) {
 
 // The words of the hub for why something was or was not done.
 std::string_view explained(std::string_view reason) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 13> words{{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 12> words{{
       {"no_local", "it is the client's own, and the subscription is no-local"},
       {"subscribed_later", "it is older than the subscription"},
       {"expired", "its time was over"},
@@ -117,7 +117,6 @@ std::string_view explained(std::string_view reason) {
       {"client_does_not_acknowledge", "the client does not acknowledge fast enough"},
       {"no_room", "the log is busy"},
       {"receive_maximum", "too many publishes of the client are not acknowledged yet"},
-      {"not_authorized", "not permitted"},
       {"time_over", "the time is over"},
   }};
   const auto found =
@@ -126,7 +125,8 @@ std::string_view explained(std::string_view reason) {
 }
 
 std::string why(const JsonFields& event) {
-  std::string text(explained(event.text("reason")));
+  const std::string reason = event.text("reason");
+  std::string text(reason == "success" ? "" : explained(reason));
   if (const std::string detail = shown(event, "text"); !detail.empty())
     text += text.empty() ? detail : fmt::format(" ({})", detail);
   return text;
@@ -200,12 +200,12 @@ constexpr std::array forms{
          }},
     Form{"delayed",
          [](const JsonFields& e) {
-           return fmt::format("delayed   {}  ({}): {}, {} records back", shown(e, "topic"),
-                              place(e), why(e), e.number("behind"));
+           return fmt::format("delayed   {}  ({}): {}, behind by {}", shown(e, "topic"), place(e),
+                              why(e), e.number("behind"));
          }},
     Form{"full",
          [](const JsonFields& e) {
-           return fmt::format("takes no more: {}; {} bytes wait, {} messages are in flight", why(e),
+           return fmt::format("takes no more: {}; {} bytes wait, {} in flight", why(e),
                               e.number("bytes_waiting"), e.number("in_flight"));
          }},
     Form{"held_back",

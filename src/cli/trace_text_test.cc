@@ -23,7 +23,7 @@ TEST(TraceText, ShowsPacketsWithTheirDirection) {
   EXPECT_EQ(
       text_of(
           R"({"event":"received","client":"dev","topic":"a/b","payload_size":5,"packet":"PUBLISH","qos":1,"id":9})"),
-      "dev  <- PUBLISH  a/b  qos 1, id 9, payload 5 bytes");
+      "dev  <- PUBLISH  a/b  qos 1, id 9, payload 5 B");
   EXPECT_EQ(
       text_of(
           R"({"event":"sent","client":"dev","packet":"CONNACK","code":"0x87","reason":"not_authorized","text":"no"})"),
@@ -52,7 +52,14 @@ TEST(TraceText, SaysWhyAMessageDidNotArrive) {
   EXPECT_EQ(
       text_of(
           R"({"event":"delivered","client":"dev","topic":"a","payload_size":1,"stream":"mqtt","partition":0,"offset":7,"packet":"PUBLISH","qos":0,"published_qos":2})"),
-      "dev  -> PUBLISH  a  qos 0, payload 1 bytes, published at qos 2  (mqtt/0 offset 7)");
+      "dev  -> PUBLISH  a  qos 0, payload 1 B, published at qos 2  (mqtt/0 offset 7)");
+}
+
+TEST(TraceText, SaysHowAConnectionEnded) {
+  EXPECT_EQ(text_of(R"({"event":"ended","client":"dev","reason":"success","text":"DISCONNECT"})"),
+            "dev  connection ended: DISCONNECT");
+  EXPECT_EQ(text_of(R"({"event":"ended","client":"dev","reason":"malformed","text":"a bad flag"})"),
+            "dev  connection ended: malformed (a bad flag)");
 }
 
 TEST(TraceText, NothingReachesTheTerminalUnescaped) {

@@ -98,6 +98,7 @@ void Connection::trace_login(const Result<access::Principal>& principal) {
 }
 
 void Connection::trace_end(Reason reason, std::string_view text) {
+  trace_answers();  // they were written before
   context_.hub.tracer().emit("ended", about(who()), [&](JsonObject& line) {
     line.add("reason", to_string(reason)).add("text", text);
   });
