@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "access/scram_client_test.h"
 #include "access/users.h"
 #include "kafka/sim_kafka_test.h"
 
@@ -15,26 +16,14 @@ using namespace std::string_view_literals;
 constexpr std::string_view right = "\0ann\0secret"sv;
 constexpr std::string_view wrong = "\0ann\0wrong"sv;
 
-access::User user(std::string name, std::string_view password,
-                  const std::vector<std::string>& rules) {
-  access::User out{.name = std::move(name)};
-  for (const auto digest : {access::Digest::sha256, access::Digest::sha512})
-    out.credentials.push_back(
-        access::make_credential(digest, password, "0123456789", access::iterations_min));
-  std::vector<access::Rule> parsed;
-  for (const auto& rule : rules) parsed.push_back(*access::parse_rule(rule));
-  out.rules = access::Rules(std::move(parsed));
-  return out;
-}
-
 class KafkaSasl : public testing::Test {
  protected:
   KafkaSasl() {
     kafka.create("open");
     kafka.create("secret");
     access::UserTable table;
-    table.put(user("ann", "secret", {"allow all"}));
-    table.put(user("bob", "other", {"allow read open", "allow write open"}));
+    table.put(access::test_user("ann", "secret", {"allow all"}));
+    table.put(access::test_user("bob", "other", {"allow read open", "allow write open"}));
     users.replace(std::make_shared<const access::UserTable>(std::move(table)));
     kafka.use(users);
   }
@@ -67,24 +56,6 @@ class KafkaSasl : public testing::Test {
   SimKafka kafka{1};
   access::Users users{kafka.world().loop(0), kafka.metrics, nullptr, {}};
 };
-
-// A client's SCRAM exchange; `exchange` carries a token there and the answer back.
-template <class Exchange>
-void scram(access::Digest digest, std::string_view password, Exchange exchange) {
-  const std::string bare = "n=ann,r=client";
-  const std::string challenge = exchange("n,," + bare);
-  const auto salt_at = challenge.find(",s=");
-  ASSERT_NE(salt_at, std::string::npos) << challenge;
-  const auto nonce = challenge.substr(2, salt_at - 2);
-  const std::string without_proof = fmt::format("c=biws,r={}", nonce);
-  const std::string key = access::hmac(
-      digest, access::pbkdf2(digest, password, "0123456789", access::iterations_min), "Client Key");
-  const std::string signature = access::hmac(
-      digest, access::hash(digest, key), fmt::format("{},{},{}", bare, challenge, without_proof));
-  const std::string proof = access::base64(access::exclusive_or(key, signature));
-  const std::string answer = exchange(fmt::format("{},p={}", without_proof, proof));
-  EXPECT_TRUE(answer.starts_with("v=")) << answer;
-}
 
 TEST_F(KafkaSasl, BeforeTheLoginOnlyTheLoginIsTaken) {
   auto client = kafka.connect();
@@ -134,15 +105,16 @@ TEST_F(KafkaSasl, ScramWorksInRequestsAndInBareFrames) {
   for (const auto digest : {access::Digest::sha256, access::Digest::sha512}) {
     auto client = kafka.connect();
     handshake(client, access::mechanism_name(digest));
-    scram(digest, "secret", [&](const std::string& bytes) {
-      const auto answer = token(client, bytes);
-      return std::string(as_text(answer.auth_bytes));
-    });
+    const auto over_requests = [&](const std::string& bytes) {
+      return std::string(as_text(token(client, bytes).auth_bytes));
+    };
+    EXPECT_TRUE(access::scram_login(digest, "ann", "secret", over_requests).starts_with("v="));
     EXPECT_EQ(topics(client).size(), 2u);
 
     auto bare = kafka.connect();
     handshake(bare, access::mechanism_name(digest), 0);
-    scram(digest, "secret", [&](const std::string& bytes) { return bare.exchange(bytes); });
+    const auto over_frames = [&](const std::string& bytes) { return bare.exchange(bytes); };
+    EXPECT_TRUE(access::scram_login(digest, "ann", "secret", over_frames).starts_with("v="));
     EXPECT_EQ(topics(bare).size(), 2u);
   }
 }
@@ -245,7 +217,7 @@ TEST_F(KafkaSasl, WhatIsNotAllowedIsRefusedPerTopicAndHidden) {
 
 TEST_F(KafkaSasl, AnonymousIsTakenWhenAllowed) {
   access::UserTable table;
-  table.put(user("anonymous", "", {"allow read open"}));
+  table.put(access::test_user("anonymous", "", {"allow read open"}));
   access::Users lenient(kafka.world().loop(0), kafka.metrics,
                         std::make_shared<const access::UserTable>(std::move(table)),
                         {.allow_anonymous = true});

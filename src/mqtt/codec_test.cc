@@ -54,8 +54,17 @@ TEST(Frame, RefusesWhatTheFixedHeaderAlreadyShowsToBeWrong) {
   EXPECT_EQ(refused(bytes({0x30, 0x80, 0x80, 0x3f})), std::nullopt);
 }
 
+TEST(Frame, HasDupInMorePacketsOfMqtt31) {
+  for (const int type : {0x60, 0x80, 0xa0}) {
+    const Buffer wire = bytes({type | 0x0a, 0x00});
+    EXPECT_EQ(refused(wire), Reason::malformed) << type;
+    EXPECT_TRUE(decode_frame(wire, 1 << 20, Version::v3_1)) << type;
+    EXPECT_FALSE(decode_frame(bytes({type | 0x08, 0x00}), 1 << 20, Version::v3_1)) << type;
+  }
+}
+
 TEST(Connect, ComesBackAsItWasWritten) {
-  for (const Version version : {Version::v3_1_1, Version::v5}) {
+  for (const Version version : {Version::v3_1, Version::v3_1_1, Version::v5}) {
     Buffer properties;
     PropertyWriter writer(properties);
     writer.number(PropertyId::session_expiry, 60);
@@ -100,7 +109,7 @@ struct BadConnect {
 
 TEST(Connect, EachFieldIsChecked) {
   const std::vector<BadConnect> table = {
-      {"MQIsdp", bytes({0, 6, 'M', 'Q', 'I', 's', 'd', 'p', 3, 2, 0, 0, 0, 0}),
+      {"MQIsdp of another level", bytes({0, 6, 'M', 'Q', 'I', 's', 'd', 'p', 4, 2, 0, 0, 0, 0}),
        Reason::unsupported_version},
       {"level 6", bytes({0, 4, 'M', 'Q', 'T', 'T', 6, 2, 0, 0, 0, 0}), Reason::unsupported_version},
       {"another protocol", bytes({0, 4, 'H', 'T', 'T', 'P', 4, 2, 0, 0, 0, 0}), Reason::malformed},

@@ -129,6 +129,7 @@ void Connection::read_large_packet() {
 bool Connection::received(const runtime::Transfer& transfer) {
   if (transfer.state == runtime::Transfer::State::closed) session_.on_lost("closed by the client");
   if (transfer.bytes == 0) return false;
+  context_.counters.bytes_received.add(transfer.bytes);
   heard_s_ = context_.now_s();
   return true;
 }
@@ -136,12 +137,14 @@ bool Connection::received(const runtime::Transfer& transfer) {
 // Shows the session one packet after the other; returns how many bytes it is done with.
 std::size_t Connection::consume(Bytes in) {
   std::size_t used = 0;
+  std::size_t packets = 0;
+  std::size_t publish_bytes = 0;
   packet_size_ = 0;
   held_back_ = true;
   const bool traced = traces();
   session_.ask_permissions();
   while (may_read()) {
-    const auto cut = decode_frame(in.subspan(used), session_.packet_max());
+    const auto cut = decode_frame(in.subspan(used), session_.packet_max(), session_.version());
     if (!cut) {
       session_.refuse(session_.connected() ? cut.error() : at_first(in, cut.error()));
       break;
@@ -155,7 +158,11 @@ std::size_t Connection::consume(Bytes in) {
     const auto step = traced ? take_traced(frame) : session_.on_packet(frame);
     if (step == Session::Step::later) break;
     used += frame.size;
+    ++packets;
+    if (frame.type == PacketType::publish) publish_bytes += frame.size;
   }
+  context_.counters.packets_received.add(packets);
+  context_.counters.publish_bytes_received.add(publish_bytes);
   if (session_.waits_for_room()) context_.hub.wait_for_room(publisher_);
   return used;
 }
@@ -233,6 +240,7 @@ void Connection::flush() {
     if (transfer.state == runtime::Transfer::State::closed)
       session_.on_lost("closed by the client");
     sent_ += transfer.bytes;
+    context_.counters.bytes_sent.add(transfer.bytes);
   }
   if (unsent() == 0) {
     if (out_) context_.pool.release(std::move(out_));
@@ -331,8 +339,13 @@ std::size_t Connection::take_records(const hub::DeliveryBatch& batch) {
 
 std::size_t Connection::deliver(const hub::DeliveryBatch& batch, std::size_t done) {
   const std::size_t out_max = sent_ + context_.options.output_max;
-  if (traces() && is_traced(batch)) return deliver_traced(batch, done, out_max);
-  return session_.deliver(batch, done, out_max, output());
+  Buffer& out = output();
+  const std::size_t had = out.size();
+  const std::size_t taken = traces() && is_traced(batch)
+                                ? deliver_traced(batch, done, out_max)
+                                : session_.deliver(batch, done, out_max, out);
+  context_.counters.publish_bytes_sent.add(out.size() - had);
+  return taken;
 }
 
 // --- what the session asks
@@ -355,6 +368,24 @@ void Connection::log_in(const access::Login& login) {
         connection.session_.on_logged_in(std::move(principal));
         connection.after_event();
       }));
+}
+
+std::unique_ptr<access::SaslServer> Connection::start_exchange(std::string_view mechanism) {
+  const std::string peer = to_string(context_.loop.peer_endpoint(channel_.socket()));
+  return std::make_unique<access::SaslServer>(context_.access, mechanism,
+                                              access::Login{.protocol = "mqtt",
+                                                            .peer = peer,
+                                                            .client_id = session_.client_id(),
+                                                            .user = {},
+                                                            .password = {}});
+}
+
+void Connection::step(access::SaslServer& exchange, std::string_view token) {
+  exchange.step(token,
+                when_alive([](Connection& connection, Result<access::SaslServer::Answer>& answer) {
+                  connection.session_.on_authenticated(std::move(answer));
+                  connection.after_event();
+                }));
 }
 
 Result<void> Connection::check(const access::Principal& principal, access::Action action,
@@ -424,7 +455,9 @@ void Connection::settle(const hub::Ticket& ticket) {
 void Connection::end(Reason reason, std::string_view text) {
   mark_dirty();
   if (traces()) trace_end(reason, text);
-  if (reason == Reason::success || reason == Reason::server_shutting_down) return;
+  if (reason == Reason::success || reason == Reason::server_shutting_down ||
+      reason == Reason::use_another_server)
+    return;
   context_.counters.count_refusal(reason);
   const auto now =
       std::chrono::duration_cast<std::chrono::milliseconds>(context_.loop.now().time_since_epoch());
@@ -437,9 +470,7 @@ void Connection::end(Reason reason, std::string_view text) {
 }
 
 void Connection::stop() {
-  if (session_.ended()) return;
-  session_.drop_will();
-  session_.on_ended_by_server(Reason::server_shutting_down, "the server is shutting down");
+  if (!session_.ended()) session_.on_server_stops();
 }
 
 void Connection::tear_down() {

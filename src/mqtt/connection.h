@@ -104,6 +104,8 @@ class Connection final : public runtime::SocketHandler,
  private:
   Buffer& control_output() override;
   void log_in(const access::Login& login) override;
+  std::unique_ptr<access::SaslServer> start_exchange(std::string_view mechanism) override;
+  void step(access::SaslServer& exchange, std::string_view token) override;
   Result<void> check(const access::Principal& principal, access::Action action,
                      std::string_view resource) override;
   bool unrestricted(const access::Principal& principal) override;

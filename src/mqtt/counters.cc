@@ -21,16 +21,10 @@ std::array<Counter*, 3> by_qos(Metrics& metrics, std::string_view name, std::str
           &metrics.counter(name, help, "protocol=\"mqtt\",qos=\"2\"")};
 }
 
-Counter& connects_of(Metrics& metrics, std::string_view version) {
-  return metrics.counter("sluice_connects_total", "Connections accepted by their protocol",
-                         fmt::format("protocol=\"mqtt\",version=\"{}\"", version));
-}
-
 }  // namespace
 
 Counters::Counters(Metrics& metrics)
     : connections(metrics.gauge("sluice_connections", "Open connections", "protocol=\"mqtt\"")),
-      connects{&connects_of(metrics, "3.1.1"), &connects_of(metrics, "5")},
       received(by_qos(metrics, "sluice_messages_received_total", received_help)),
       delivered(by_qos(metrics, "sluice_messages_delivered_total", delivered_help)),
       dropped_expired(dropped(metrics, "expired")),
@@ -38,11 +32,26 @@ Counters::Counters(Metrics& metrics)
       dropped_too_large(dropped(metrics, "packet_too_large")),
       dropped_not_authorized(dropped(metrics, "not_authorized")),
       dropped_topic(dropped(metrics, "topic_not_allowed")),
+      dropped_payload_format(dropped(metrics, "payload_format")),
       dropped_not_stored(dropped(metrics, "not_stored")),
       dropped_will(dropped(metrics, "will_not_stored")),
       wills_waiting(metrics.gauge("sluice_mqtt_wills_waiting",
                                   "Wills of clients that are gone, whose delay is not over")),
+      packets_received(metrics.counter("sluice_mqtt_packets_received_total", "MQTT packets read")),
+      other_packets_sent(metrics.counter("sluice_mqtt_other_packets_sent_total",
+                                         "MQTT packets written, without PUBLISH")),
+      bytes_received(metrics.counter("sluice_mqtt_received_bytes_total", "Bytes of MQTT read")),
+      bytes_sent(metrics.counter("sluice_mqtt_sent_bytes_total", "Bytes of MQTT written")),
+      publish_bytes_received(metrics.counter("sluice_mqtt_publish_received_bytes_total",
+                                             "Bytes of PUBLISH packets read")),
+      publish_bytes_sent(metrics.counter("sluice_mqtt_publish_sent_bytes_total",
+                                         "Bytes of PUBLISH packets written")),
       metrics_(metrics) {}
+
+Counter& Counters::connects_of(Version version) {
+  return metrics_.counter("sluice_connects_total", "Connections accepted by their protocol",
+                          fmt::format("protocol=\"mqtt\",version=\"{}\"", to_string(version)));
+}
 
 void Counters::count_refusal(Reason reason) {
   metrics_

@@ -14,7 +14,7 @@ class Counters {
   explicit Counters(Metrics& metrics);
 
   Gauge& connections;
-  std::array<Counter*, 2> connects;  // by version: 3.1.1, 5
+  [[nodiscard]] Counter& connects_of(Version version);
   std::array<Counter*, 3> received;  // by QoS
   std::array<Counter*, 3> delivered;
   Counter& dropped_expired;
@@ -22,9 +22,16 @@ class Counters {
   Counter& dropped_too_large;       // for the client's maximum packet size
   Counter& dropped_not_authorized;  // a publish that had no way to be refused
   Counter& dropped_topic;
+  Counter& dropped_payload_format;  // is not what its indicator says
   Counter& dropped_not_stored;
   Counter& dropped_will;
   Gauge& wills_waiting;
+  Counter& packets_received;
+  Counter& other_packets_sent;  // than PUBLISH, which `delivered` has
+  Counter& bytes_received;      // without those of TLS and WebSocket
+  Counter& bytes_sent;
+  Counter& publish_bytes_received;  // of PUBLISH packets
+  Counter& publish_bytes_sent;
 
   // A connection that was ended, or a CONNECT refused, for this reason. Looked up by name: once per
   // connection.

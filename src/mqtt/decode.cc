@@ -7,22 +7,18 @@ namespace sluice::mqtt {
 
 namespace {
 
-std::unexpected<Refusal> malformed(const char* text) {
-  return std::unexpected(Refusal{Reason::malformed, text});
-}
-std::unexpected<Refusal> broken(const char* text) {
-  return std::unexpected(Refusal{Reason::protocol_error, text});
-}
+std::unexpected<Refusal> malformed(const char* text) { return refusal(Reason::malformed, text); }
+std::unexpected<Refusal> broken(const char* text) { return refusal(Reason::protocol_error, text); }
 
-// Fixed header flags other than those of PUBLISH are reserved (2.1.3).
-bool flags_allowed(PacketType type, std::uint8_t flags) {
+// Fixed header flags other than those of PUBLISH are reserved (2.1.3); MQTT 3.1 has DUP in some.
+bool flags_allowed(PacketType type, std::uint8_t flags, Version version) {
   switch (type) {
     case PacketType::publish:
       return true;
     case PacketType::pubrel:
     case PacketType::subscribe:
     case PacketType::unsubscribe:
-      return flags == 2;
+      return flags == 2 || (flags == 10 && version == Version::v3_1);
     default:
       return flags == 0;
   }
@@ -41,8 +37,7 @@ Decoded<PropertyBlock> read_properties(Reader& reader, Version version, Property
   return block;
 }
 
-constexpr std::uint8_t level_mqtt_5 = 5;
-constexpr std::uint8_t level_mqtt_3_1_1 = 4;
+constexpr std::uint8_t level_of_bridge = 0x80;
 
 struct Protocol {
   std::string_view name;
@@ -54,6 +49,18 @@ Protocol read_protocol(Reader& reader) {
   protocol.name = read_text(reader);
   protocol.level = reader.read<std::uint8_t>();
   return protocol;
+}
+
+bool is_bridge(const Protocol& protocol) { return (protocol.level & level_of_bridge) != 0; }
+
+// Nothing if it is not spoken here.
+std::optional<Version> version_of(const Protocol& protocol) {
+  const auto version = static_cast<Version>(protocol.level & ~level_of_bridge);
+  if (protocol.name == "MQIsdp" && version == Version::v3_1) return version;
+  if (protocol.name != "MQTT") return std::nullopt;
+  if (version == Version::v3_1_1 || (version == Version::v5 && !is_bridge(protocol)))
+    return version;
+  return std::nullopt;
 }
 
 Decoded<Will> read_will(Reader& reader, Version version, std::uint8_t flags) {
@@ -79,7 +86,7 @@ Decoded<void> check_connect_flags(std::uint8_t flags, Version version) {
   if (!has_will && (flags & 0x38) != 0)
     return malformed("CONNECT has flags of a will, but no will");
   const bool password_alone = (flags & 0xc0) == 0x40;
-  if (password_alone && version == Version::v3_1_1)
+  if (password_alone && version != Version::v5)
     return malformed("CONNECT has a password, but no user name");
   return {};
 }
@@ -97,7 +104,8 @@ Decoded<void> check_authentication(PropertyBlock properties) {
 
 }  // namespace
 
-Decoded<std::variant<NeedMore, Frame>> decode_frame(Bytes in, std::size_t size_max) {
+Decoded<std::variant<NeedMore, Frame>> decode_frame(Bytes in, std::size_t size_max,
+                                                    Version version) {
   std::size_t body_size = 0;
   for (std::size_t i = 0; i < 4; ++i) {
     if (in.size() < i + 2) return NeedMore{};
@@ -110,10 +118,10 @@ Decoded<std::variant<NeedMore, Frame>> decode_frame(Bytes in, std::size_t size_m
     const auto flags = static_cast<std::uint8_t>(first & 15);
     const std::size_t header_size = i + 2;
     if (first < 0x10) return malformed("the packet type is 0");
-    if (!flags_allowed(type, flags)) return malformed("reserved flags of the fixed header are set");
+    if (!flags_allowed(type, flags, version))
+      return malformed("reserved flags of the fixed header are set");
     if (header_size + body_size > size_max)
-      return std::unexpected(
-          Refusal{Reason::packet_too_large, "the packet is larger than allowed"});
+      return refusal(Reason::packet_too_large, "the packet is larger than allowed");
     if (in.size() < header_size + body_size) return NeedMore{header_size + body_size};
     return Frame{type, flags, header_size + body_size, in.subspan(header_size, body_size)};
   }
@@ -122,22 +130,19 @@ Decoded<std::variant<NeedMore, Frame>> decode_frame(Bytes in, std::size_t size_m
 
 std::optional<Version> version_of_connect(Bytes body) {
   Reader reader(body);
-  const auto [name, level] = read_protocol(reader);
-  if (!reader.ok() || name != "MQTT") return std::nullopt;
-  if (level == level_mqtt_5) return Version::v5;
-  if (level == level_mqtt_3_1_1) return Version::v3_1_1;
-  return std::nullopt;
+  const Protocol protocol = read_protocol(reader);
+  return reader.ok() ? version_of(protocol) : std::nullopt;
 }
 
 Decoded<Connect> decode_connect(Bytes body) {
   Reader reader(body);
-  const auto [name, level] = read_protocol(reader);
+  const Protocol protocol = read_protocol(reader);
   if (!reader.ok()) return malformed("CONNECT is cut off");
-  if (name != "MQTT" && name != "MQIsdp") return malformed("CONNECT names another protocol");
-  const auto version = version_of_connect(body);
+  if (protocol.name != "MQTT" && protocol.name != "MQIsdp")
+    return malformed("CONNECT names another protocol");
+  const auto version = version_of(protocol);
   if (!version)
-    return std::unexpected(
-        Refusal{Reason::unsupported_version, "only MQTT 3.1.1 and 5 are spoken here"});
+    return refusal(Reason::unsupported_version, "MQTT 3.1, 3.1.1 and 5 are spoken here");
 
   Connect connect{.version = *version,
                   .client_id = {},
@@ -147,6 +152,7 @@ Decoded<Connect> decode_connect(Bytes body) {
                   .properties = {}};
   const auto flags = reader.read<std::uint8_t>();
   connect.clean_start = (flags & 0x02) != 0;
+  connect.bridge = is_bridge(protocol);
   connect.keep_alive_s = reader.read<std::uint16_t>();
   if (auto valid = check_connect_flags(flags, *version); !valid)
     return std::unexpected(valid.error());
@@ -195,7 +201,8 @@ Decoded<Publish> decode_publish(const Frame& frame, Version version) {
                   .dup = (frame.flags & 8) != 0,
                   .properties = {}};
   if (publish.qos == 3) return malformed("the QoS of PUBLISH is 3");
-  if (publish.qos == 0 && publish.dup) return malformed("PUBLISH has DUP with QoS 0");
+  if (publish.qos == 0 && publish.dup && version != Version::v3_1)
+    return malformed("PUBLISH has DUP with QoS 0");
   if (publish.qos > 0) publish.packet_id = reader.read<std::uint16_t>();
   if (version == Version::v5) {
     auto properties = read_properties(reader, version, PropertyHome::publish);
@@ -303,27 +310,39 @@ Decoded<SubscribeAck> decode_subscribe_ack(Bytes body, Version version) {
 
 Decoded<SubscribeAck> decode_unsubscribe_ack(Bytes body, Version version) {
   auto ack = decode_codes(body, version);
-  if (ack && ack->codes.empty() != (version == Version::v3_1_1))
+  if (ack && ack->codes.empty() != (version != Version::v5))
     return malformed("UNSUBACK has codes in MQTT 5 and none in 3.1.1");
   return ack;
 }
 
-// 3.14.2: code and properties may be left out at the end.
-Decoded<Disconnect> decode_disconnect(Bytes body, Version version) {
-  Disconnect disconnect;
-  if (version == Version::v3_1_1 || body.empty()) {
-    if (auto empty = decode_empty(body); !empty) return std::unexpected(empty.error());
-    return disconnect;
-  }
+namespace {
+
+// 3.14.2, 3.15.2: code and properties may be left out at the end.
+Decoded<Disconnect> decode_code(Bytes body, PropertyHome home) {
+  Disconnect packet;
+  if (body.empty()) return packet;
   Reader reader(body);
-  disconnect.code = reader.read<std::uint8_t>();
+  packet.code = reader.read<std::uint8_t>();
   if (reader.left() > 0) {
-    auto properties = read_properties(reader, version, PropertyHome::disconnect);
+    auto properties = read_properties(reader, Version::v5, home);
     if (!properties) return std::unexpected(properties.error());
-    disconnect.properties = *properties;
+    packet.properties = *properties;
   }
-  if (reader.left() > 0) return malformed("DISCONNECT is longer than its fields");
-  return disconnect;
+  if (reader.left() > 0) return malformed("DISCONNECT or AUTH is longer than its fields");
+  return packet;
+}
+
+}  // namespace
+
+Decoded<Disconnect> decode_disconnect(Bytes body, Version version) {
+  if (version == Version::v5) return decode_code(body, PropertyHome::disconnect);
+  if (auto empty = decode_empty(body); !empty) return std::unexpected(empty.error());
+  return Disconnect{};
+}
+
+Decoded<Auth> decode_auth(Bytes body, Version version) {
+  if (version != Version::v5) return broken("AUTH, which only MQTT 5 has");
+  return decode_code(body, PropertyHome::auth);
 }
 
 Decoded<void> decode_empty(Bytes body) {

@@ -73,8 +73,9 @@ std::byte* put(std::byte* at, Bytes bytes) {
 
 void encode_connect(Buffer& out, const Connect& connect) {
   write_packet(out, PacketType::connect, 0, [&](Writer& writer) {
-    write_sized(writer, as_bytes("MQTT"));
-    writer.write<std::uint8_t>(static_cast<std::uint8_t>(connect.version));
+    write_sized(writer, as_bytes(connect.version == Version::v3_1 ? "MQIsdp" : "MQTT"));
+    writer.write<std::uint8_t>(
+        static_cast<std::uint8_t>(static_cast<int>(connect.version) | (connect.bridge ? 0x80 : 0)));
     writer.write<std::uint8_t>(connect_flags(connect));
     writer.write<std::uint16_t>(connect.keep_alive_s);
     write_properties(writer, connect.version, connect.properties);
@@ -99,8 +100,7 @@ void encode_connack(Buffer& out, Version version, const Connack& connack) {
 
 void encode_ack(Buffer& out, Version version, PacketType type, const Ack& ack) {
   const std::uint8_t first = first_byte(type, type == PacketType::pubrel ? 2 : 0);
-  const bool short_form =
-      version == Version::v3_1_1 || (ack.code == 0 && ack.properties.bytes.empty());
+  const bool short_form = version != Version::v5 || (ack.code == 0 && ack.properties.bytes.empty());
   if (short_form) {
     const std::size_t at = out.size();
     out.resize(at + 4);
@@ -131,13 +131,25 @@ void encode_unsuback(Buffer& out, Version version, const SubscribeAck& ack) {
   });
 }
 
-void encode_disconnect(Buffer& out, Version version, const Disconnect& disconnect) {
-  write_packet(out, PacketType::disconnect, 0, [&](Writer& writer) {
-    const bool has_properties = !disconnect.properties.bytes.empty();
-    if (version == Version::v3_1_1 || (disconnect.code == 0 && !has_properties)) return;
-    writer.write<std::uint8_t>(disconnect.code);
-    if (has_properties) write_properties(writer, version, disconnect.properties);
+namespace {
+
+void encode_code(Buffer& out, PacketType type, Version version, const Disconnect& packet) {
+  write_packet(out, type, 0, [&](Writer& writer) {
+    const bool has_properties = !packet.properties.bytes.empty();
+    if (version != Version::v5 || (packet.code == 0 && !has_properties)) return;
+    writer.write<std::uint8_t>(packet.code);
+    if (has_properties) write_properties(writer, version, packet.properties);
   });
+}
+
+}  // namespace
+
+void encode_disconnect(Buffer& out, Version version, const Disconnect& disconnect) {
+  encode_code(out, PacketType::disconnect, version, disconnect);
+}
+
+void encode_auth(Buffer& out, Version version, const Auth& auth) {
+  encode_code(out, PacketType::auth, version, auth);
 }
 
 void encode_pingreq(Buffer& out) {

@@ -19,6 +19,7 @@ void encode_ack(Buffer& out, Version version, PacketType type, const Ack& ack);
 void encode_suback(Buffer& out, Version version, const SubscribeAck& ack);
 void encode_unsuback(Buffer& out, Version version, const SubscribeAck& ack);
 void encode_disconnect(Buffer& out, Version version, const Disconnect& disconnect);
+void encode_auth(Buffer& out, Version version, const Auth& auth);
 void encode_pingreq(Buffer& out);
 void encode_pingresp(Buffer& out);
 

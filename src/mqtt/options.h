@@ -22,12 +22,16 @@ struct Options {
       0;  // a longer one, or none, is cut to this (MQTT 5 only); 0: no maximum
   std::chrono::seconds connect_timeout{
       10};  // for the CONNECT packet after the connection was accepted
-  std::size_t connect_packet_max = 64 << 10;     // bytes of a CONNECT packet
-  std::size_t client_id_max = 1024;              // bytes
-  std::uint32_t filters_max = 1024;              // in one SUBSCRIBE or UNSUBSCRIBE
-  std::uint16_t subscriptions_max = 10'000;      // filters of one connection
-  std::uint32_t filter_levels_max = 128;         // of one filter
-  std::size_t output_max = 256 << 10;            // bytes waiting for a slow client; then it lags
+  std::size_t connect_packet_max = 64 << 10;  // bytes of a CONNECT packet
+  std::size_t client_id_max = 1024;           // bytes
+  std::uint32_t filters_max = 1024;           // in one SUBSCRIBE or UNSUBSCRIBE
+  std::uint16_t subscriptions_max = 10'000;   // filters of one connection
+  std::uint32_t filter_levels_max = 128;      // of one filter
+  std::size_t output_max = 256 << 10;         // bytes waiting for a slow client; then it lags
+  bool check_payload_format = false;          // a payload said to be UTF-8 must be
+  // For clients that ask for Response Information; %c: client id, %u: user. Empty: none.
+  std::string response_information{};
+  std::string server_reference{};  // of who stops: other servers for its clients; empty: none
   std::vector<std::string> websocket_origins{};  // of web pages, as net::AllowedOrigins says
   std::uint64_t seed = 0;  // of session ids and assigned client ids; 0: from the operating system
 };

@@ -9,6 +9,11 @@
 
 namespace sluice::mqtt {
 
+std::string_view to_string(Version version) {
+  if (version == Version::v5) return "5";
+  return version == Version::v3_1 ? "3.1" : "3.1.1";
+}
+
 std::string_view to_string(PacketType type) {
   constexpr std::array<std::string_view, 16> names = {
       "reserved", "CONNECT",  "CONNACK",    "PUBLISH", "PUBACK",      "PUBREC",
@@ -54,6 +59,10 @@ std::string_view to_string(Reason reason) {
       return "disconnect_with_will";
     case Reason::no_subscription_existed:
       return "no_subscription_existed";
+    case Reason::continue_authentication:
+      return "continue_authentication";
+    case Reason::reauthenticate:
+      return "reauthenticate";
     case Reason::unspecified:
       return "unspecified";
     case Reason::malformed:
@@ -98,6 +107,10 @@ std::string_view to_string(Reason reason) {
       return "quota_exceeded";
     case Reason::administrative_action:
       return "administrative_action";
+    case Reason::payload_format_invalid:
+      return "payload_format_invalid";
+    case Reason::use_another_server:
+      return "use_another_server";
     case Reason::shared_subscriptions_not_supported:
       return "shared_subscriptions_not_supported";
   }

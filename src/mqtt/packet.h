@@ -11,11 +11,15 @@
 
 namespace sluice::mqtt {
 
-// The packets of MQTT 3.1.1 and 5 as plain data. Section numbers are those of MQTT 5.0 (OASIS,
+// The packets of MQTT 3.1, 3.1.1 and 5 as plain data. Section numbers are those of MQTT 5.0 (OASIS,
 // 2019); MQTT 3.1.1 has the same packets without properties and with fewer reasons. Everything that
 // came in is a view into the bytes it was decoded from.
 
-enum class Version : std::uint8_t { v3_1_1 = 4, v5 = 5 };
+// 3.1 differs from 3.1.1 in its protocol name and in where DUP may be set; what is said of 3.1.1
+// holds for it, too.
+enum class Version : std::uint8_t { v3_1 = 3, v3_1_1 = 4, v5 = 5 };
+
+std::string_view to_string(Version version);
 
 enum class PacketType : std::uint8_t {
   connect = 1,
@@ -42,6 +46,8 @@ enum class Reason : std::uint8_t {
   success = 0x00,  // also: normal disconnection, granted QoS 0
   disconnect_with_will = 0x04,
   no_subscription_existed = 0x11,
+  continue_authentication = 0x18,
+  reauthenticate = 0x19,
   unspecified = 0x80,
   malformed = 0x81,
   protocol_error = 0x82,
@@ -64,6 +70,8 @@ enum class Reason : std::uint8_t {
   packet_too_large = 0x95,
   quota_exceeded = 0x97,
   administrative_action = 0x98,
+  payload_format_invalid = 0x99,
+  use_another_server = 0x9c,
   shared_subscriptions_not_supported = 0x9e,
 };
 
@@ -83,6 +91,9 @@ struct Refusal {
 
 template <class T>
 using Decoded = std::expected<T, Refusal>;
+inline std::unexpected<Refusal> refusal(Reason reason, const char* text) {
+  return std::unexpected(Refusal{reason, text});
+}
 
 // More bytes are wanted; `total` is the size of the whole packet once its header is there, else 0.
 struct NeedMore {
@@ -114,6 +125,9 @@ struct Will {
 struct Connect {
   Version version = Version::v5;
   bool clean_start = true;
+  // The client is a bridge, which mosquitto's say by the highest bit of the protocol level: it gets
+  // nothing back that it published, and RETAIN flags as they were published. Not in MQTT 5.
+  bool bridge = false;
   std::uint16_t keep_alive_s = 0;
   std::string_view client_id{};
   std::optional<Will> will{};
@@ -175,6 +189,9 @@ struct Disconnect {
   std::uint8_t code = 0;
   PropertyBlock properties{};
 };
+
+// MQTT 5 only.
+using Auth = Disconnect;
 
 template <class Visit>
 void for_each_filter(const Unsubscribe& packet, Visit visit) {

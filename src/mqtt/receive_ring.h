@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "base/assert.h"
-#include "mqtt/packet.h"
+#include "mqtt/publish_answer.h"
 
 namespace sluice::mqtt {
 
@@ -18,8 +18,8 @@ class ReceiveRing {
     std::uint64_t sequence;
     std::uint16_t packet_id;
     std::uint8_t qos;  // 1 or 2
-    Reason reason;
-    bool decided;  // the reason is known before the sequence is durable
+    PublishAnswer answer;
+    bool decided;  // the answer is known before the sequence is durable
   };
 
   [[nodiscard]] std::size_t size() const { return size_; }

@@ -161,7 +161,7 @@ TEST(ReceiveRing, KeepsTheOrderWhileItGrows) {
   std::uint64_t next = 0;
   for (int i = 0; i < 10'000; ++i) {
     if (random.below(100) < 52) {
-      ring.push({next, static_cast<std::uint16_t>(next), 1, Reason::success, false});
+      ring.push({next, static_cast<std::uint16_t>(next), 1, PublishAnswer::positive, false});
       ASSERT_EQ(ring.back().sequence, next);
       model.push_back(next++);
     } else if (!model.empty()) {

@@ -283,7 +283,7 @@ TEST(Server, BadInputEndsOneConnectionWithAReasonAndIsCounted) {
     EXPECT_FALSE(client.next()) << "closed";
   }
   auto old = broker.client(Version::v3_1_1);
-  old.send(as_bytes(std::string_view("\x10\x0e\x00\x06MQIsdp\x03\x02\x00\x00\x00\x00", 16)));
+  old.send(as_bytes(std::string_view("\x10\x0e\x00\x06MQIsdp\x02\x02\x00\x00\x00\x00", 16)));
   ASSERT_TRUE(old.next());
   EXPECT_EQ(decode_connack(old.frame().body, Version::v3_1_1)->code, 1);
   bystander.publish("t", "x", 1, 1);

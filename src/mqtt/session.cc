@@ -12,9 +12,10 @@ namespace sluice::mqtt {
 
 namespace {
 
-Reason reason_of_subscribe(const Error& error) {
-  const Reason reason = reason_of(error);
-  return reason == Reason::topic_name_invalid ? Reason::topic_filter_invalid : reason;
+Refusal refusal_of(const Error& error) {
+  if (error.code == Errc::invalid)
+    return {Reason::topic_filter_invalid, "the hub does not take this filter"};
+  return {Reason::implementation_specific, "the hub could not subscribe; the hub's log says why"};
 }
 
 }  // namespace
@@ -24,6 +25,11 @@ Session::Session(SessionHost& host, SessionContext& context, std::uint64_t id)
 
 Session::~Session() = default;
 
+Buffer& Session::answer() {
+  context_.counters.other_packets_sent.add();
+  return host_.control_output();
+}
+
 std::size_t Session::packet_max() const {
   return state_ == State::connected ? context_.options.packet_max
                                     : context_.options.connect_packet_max;
@@ -31,7 +37,10 @@ std::size_t Session::packet_max() const {
 
 Session::Step Session::on_packet(const Frame& frame) {
   if (state_ == State::connected) return on_connected_packet(frame);
-  on_first_packet(frame);
+  if (state_ == State::authenticating)
+    on_packet_while_authenticating(frame);
+  else
+    on_first_packet(frame);
   return Step::taken;
 }
 
@@ -75,13 +84,13 @@ Session::Step Session::on_connected_packet(const Frame& frame) {
       if (auto valid = decode_empty(frame.body); !valid)
         refuse(valid.error());
       else
-        encode_pingresp(host_.control_output());
+        encode_pingresp(answer());
       break;
     case PacketType::connect:
       refuse({Reason::protocol_error, "a second CONNECT"});
       break;
     case PacketType::auth:
-      refuse({Reason::protocol_error, "AUTH without an authentication method"});
+      on_auth(frame);
       break;
     default:
       refuse({Reason::protocol_error, "a packet that only a server sends"});
@@ -115,17 +124,20 @@ void Session::subscribe_one(std::uint32_t index, const Subscription& subscriptio
   const bool send_retained =
       subscription.retain_handling == 0 ||
       (subscription.retain_handling == 1 && !host_.has_filter(subscription.filter));
-  const hub::SubscribeOptions options{.qos = subscription.qos,
-                                      .no_local = subscription.no_local,
-                                      .retain_as_published = subscription.retain_as_published,
-                                      .send_retained = send_retained,
-                                      .id = id,
-                                      .window = window_of(subscription.qos)};
+  const hub::SubscribeOptions options{
+      .qos = subscription.qos,
+      .no_local = subscription.no_local || bridge_,
+      .retain_as_published = subscription.retain_as_published || bridge_,
+      .send_retained = send_retained,
+      .id = id,
+      .window = window_of(subscription.qos)};
   pending_subscribe_->codes[index] = std::byte{options.qos};
-  const Reason reason = check_filter(subscription.filter);
-  if (reason == Reason::success) return host_.subscribe(index, subscription.filter, options);
-  pending_subscribe_->codes[index] = static_cast<std::byte>(is_v5() ? reason : Reason::unspecified);
-  --pending_subscribe_->waiting;
+  if (auto valid = check_filter(subscription.filter); !valid) {
+    refuse_filter(index, valid.error());
+    --pending_subscribe_->waiting;
+    return;
+  }
+  host_.subscribe(index, subscription.filter, options);
 }
 
 // Of a shared subscription no more may stand open than the client may get without acknowledging.
@@ -133,16 +145,29 @@ std::uint32_t Session::window_of(std::uint8_t qos) {
   return qos == 0 ? context_.options.max_inflight : outbound_.window().limit();
 }
 
-Reason Session::check_filter(std::string_view filter) {
+Decoded<void> Session::check_filter(std::string_view filter) {
   const auto shared = topic::parse_shared(filter);
-  if (!shared) return Reason::topic_filter_invalid;
-  const std::string_view plain = *shared ? (*shared)->filter : filter;
-  if (!topic::validate_filter(plain)) return Reason::topic_filter_invalid;
+  const std::string_view plain = shared && *shared ? (*shared)->filter : filter;
+  if (!shared || !topic::validate_filter(plain))
+    return refusal(Reason::topic_filter_invalid, "a filter is not well-formed");
   if (std::ranges::count(plain, '/') >= context_.options.filter_levels_max)
-    return Reason::topic_filter_invalid;
-  if (!unrestricted_ && !host_.check(principal_, access::Action::subscribe, filter))
-    return Reason::not_authorized;
-  return take_place(filter) ? Reason::success : Reason::quota_exceeded;
+    return refusal(Reason::topic_filter_invalid, "a filter has too many levels");
+  if (!unrestricted_ && !may_subscribe(filter))
+    return refusal(Reason::not_authorized, "subscribing to a filter is not permitted");
+  if (!take_place(filter)) return refusal(Reason::quota_exceeded, "there are too many filters");
+  return {};
+}
+
+bool Session::may_subscribe(std::string_view filter) {
+  return host_.check(principal_, access::Action::subscribe, filter) ||
+         (filter.starts_with("$SYS/") && host_.check(principal_, access::Action::administer, {}));
+}
+
+// SUBACK has one reason string for all its filters: it is about the first that is refused.
+void Session::refuse_filter(std::uint32_t index, const Refusal& why) {
+  pending_subscribe_->codes[index] =
+      static_cast<std::byte>(is_v5() ? why.reason : Reason::unspecified);
+  if (!pending_subscribe_->trouble) pending_subscribe_->trouble = why.text;
 }
 
 // A filter that is there already is replaced, and takes no further place.
@@ -155,19 +180,18 @@ bool Session::take_place(std::string_view filter) {
 
 void Session::on_subscribed(std::uint32_t index, const Result<void>& result) {
   if (state_ != State::connected) return;
-  if (!result)
-    pending_subscribe_->codes[index] =
-        static_cast<std::byte>(is_v5() ? reason_of_subscribe(result.error()) : Reason::unspecified);
+  if (!result) refuse_filter(index, refusal_of(result.error()));
   if (--pending_subscribe_->waiting == 0) send_suback();
 }
 
 void Session::send_suback() {
-  Buffer& out = host_.control_output();
+  const auto& [packet_id, waiting, codes, trouble] = *pending_subscribe_;
+  Buffer& out = answer();
   const std::size_t start = out.size();
   encode_suback(out, version_,
-                {.packet_id = pending_subscribe_->packet_id,
-                 .properties = {},
-                 .codes = pending_subscribe_->codes});
+                {.packet_id = packet_id,
+                 .properties = trouble ? problem(trouble, codes.size()) : PropertyBlock{},
+                 .codes = codes});
   pending_subscribe_.reset();
   waits_ &= static_cast<std::uint8_t>(~wait_subscribe);
   if (!keep_if_it_fits(start))
@@ -185,7 +209,7 @@ void Session::on_unsubscribe(const Unsubscribe& packet) {
     codes.push_back(
         static_cast<std::byte>(was_there ? Reason::success : Reason::no_subscription_existed));
   });
-  Buffer& out = host_.control_output();
+  Buffer& out = answer();
   const std::size_t start = out.size();
   encode_unsuback(out, version_, {.packet_id = packet.packet_id, .properties = {}, .codes = codes});
   if (!keep_if_it_fits(start))
@@ -217,6 +241,13 @@ void Session::on_ended_by_server(Reason reason, std::string_view text) {
   end(reason, text);
 }
 
+void Session::on_server_stops() {
+  will_.reset();
+  const bool elsewhere = !context_.options.server_reference.empty();
+  on_ended_by_server(elsewhere ? Reason::use_another_server : Reason::server_shutting_down,
+                     "the server is shutting down");
+}
+
 // A session that is resumed within the will's delay has not lost its client; one that is begun anew
 // is over, which no will outlives (3.1.2.5, 3.1.4).
 void Session::on_taken_over(hub::Claim newer) {
@@ -228,19 +259,27 @@ void Session::on_taken_over(hub::Claim newer) {
 void Session::on_lost(std::string_view text) { end(Reason::success, text); }
 
 void Session::send_disconnect(Reason reason, std::string_view text) {
-  Buffer& properties = context_.delivery.encoded;
-  properties.clear();
-  if (has_room_for_reason_string(text))
-    PropertyWriter(properties).text(PropertyId::reason_string, text);
-  encode_disconnect(host_.control_output(), version_,
-                    {.code = static_cast<std::uint8_t>(reason), .properties = {properties}});
+  PropertyBlock properties = reason_string(text);
+  if (reason == Reason::use_another_server) {
+    PropertyWriter(context_.delivery.encoded)
+        .text(PropertyId::server_reference, context_.options.server_reference);
+    properties = {context_.delivery.encoded};
+  }
+  encode_disconnect(answer(), version_,
+                    {.code = static_cast<std::uint8_t>(reason), .properties = properties});
 }
 
-// A reason string may not make a packet larger than the client takes ([MQTT-3.2.2-19],
-// [MQTT-3.14.2-3]).
-bool Session::has_room_for_reason_string(std::string_view text) const {
+PropertyBlock Session::reason_string(std::string_view text, std::size_t codes) {
   constexpr std::size_t around = 16;
-  return outbound_.packet_max() == 0 || text.size() + around <= outbound_.packet_max();
+  Buffer& properties = context_.delivery.encoded;
+  properties.clear();
+  if (outbound_.packet_max() == 0 || text.size() + codes + around <= outbound_.packet_max())
+    PropertyWriter(properties).text(PropertyId::reason_string, text);
+  return {properties};
+}
+
+PropertyBlock Session::problem(std::string_view text, std::size_t codes) {
+  return is_v5() && wants_problems_ ? reason_string(text, codes) : PropertyBlock{};
 }
 
 bool Session::keep_if_it_fits(std::size_t start) {

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "access/access.h"
+#include "access/sasl.h"
 #include "base/result.h"
 #include "hub/hub.h"
 #include "hub/message.h"
@@ -20,6 +22,8 @@
 
 namespace sluice::mqtt {
 
+class PropertyWriter;
+
 // What a session asks of its connection: the actions. Answers that come later are events of the
 // session.
 class SessionHost {
@@ -27,6 +31,10 @@ class SessionHost {
   // Where packets to the client are written.
   virtual Buffer& control_output() = 0;
   virtual void log_in(const access::Login& login) = 0;  // -> on_logged_in
+  // A login by one of access::sasl_mechanisms.
+  virtual std::unique_ptr<access::SaslServer> start_exchange(std::string_view mechanism) = 0;
+  virtual void step(access::SaslServer& exchange,
+                    std::string_view token) = 0;  // -> on_authenticated
   virtual Result<void> check(const access::Principal& principal, access::Action action,
                              std::string_view resource) = 0;
   virtual bool unrestricted(const access::Principal& principal) = 0;
@@ -84,6 +92,7 @@ class Session {
   void refuse(const Refusal& refusal);
 
   void on_logged_in(Result<access::Principal> principal);
+  void on_authenticated(Result<access::SaslServer::Answer> answer);
   void on_claimed(const Result<void>& result);
   void on_published(std::uint64_t up_to);
   void on_publish_failed(std::uint64_t sequence, const Error& error);
@@ -94,11 +103,12 @@ class Session {
   void on_taken_over(hub::Claim newer);
   // The server ends it: shutting down, silent for too long.
   void on_ended_by_server(Reason reason, std::string_view text);
+  // Clients are told of another server, if there is one; no will.
+  void on_server_stops();
   // The socket is gone.
   void on_lost(std::string_view text);
   // After the end, once: the will, if it is to be published.
   std::unique_ptr<StoredWill> take_will() { return std::move(will_); }
-  void drop_will() { will_.reset(); }
   // After the end, once: settles what the client got of shared subscriptions and nobody else may
   // get.
   void abandon_shared() {
@@ -124,24 +134,37 @@ class Session {
   void describe(ClientState& state) const;
 
  private:
-  enum class State : std::uint8_t { fresh, logging_in, claiming, connected, ended };
+  enum class State : std::uint8_t { fresh, authenticating, logging_in, claiming, connected, ended };
   // Why no packet may be shown, as bits.
-  static constexpr std::uint8_t wait_connect = 1;
+  static constexpr std::uint8_t wait_login = 1;  // also for the claim
   static constexpr std::uint8_t wait_subscribe = 2;
   static constexpr std::uint8_t wait_room = 4;
   static constexpr std::uint8_t wait_window = 8;
 
+  struct Authentication;
   struct Inbound;           // what only some publishers need: QoS 2, topic aliases
   struct PendingSubscribe;  // a SUBSCRIBE of which not all filters have been answered
 
   void on_first_packet(const Frame& frame);
   Decoded<void> on_connect(const Connect& connect);
-  Decoded<void> read_connect_properties(const Connect& connect);
+  void read_connect_properties(const Connect& connect);
   Decoded<void> take_client_id(const Connect& connect);
   Decoded<void> accept_will(const Will& will, std::uint32_t session_expiry_s);
   Decoded<void> take_principal(Result<access::Principal> principal);
+  Buffer& answer();  // where one packet is written next
   bool send_connack();
+  void write_response_information(PropertyWriter& writer) const;
   void refuse_connect(Version version, const Refusal& refusal);
+
+  // False: CONNECT names no authentication method.
+  Decoded<bool> begin_authentication(const Connect& connect);
+  void start_exchange(std::optional<Bytes> data);
+  void step(Bytes data);
+  void on_packet_while_authenticating(const Frame& frame);
+  void on_auth(const Frame& frame);
+  Decoded<void> take_auth(const Auth& packet);
+  void refuse_authentication(const Refusal& why);
+  void send_auth(Reason reason, std::string_view data);
 
   Step on_connected_packet(const Frame& frame);
   template <class T, class Take>
@@ -156,8 +179,9 @@ class Session {
   Step publish(const Publish& packet, hub::Message& message);
   Inbound& inbound();
   void expect_ack(const Publish& packet, std::uint64_t sequence);
-  // Answers a publish that is not stored; `reason` success: as if it were.
-  void answer_unstored(const Publish& packet, Reason reason);
+  PublishAnswer judge(const hub::Message& message);
+  // Answers a publish that is not stored; `answer` positive: as if it were.
+  void answer_unstored(const Publish& packet, PublishAnswer answer);
   void on_publish_error(const Publish& packet, const Error& error);
   void on_pubrel(const Ack& packet);
   void send_acks();
@@ -167,12 +191,17 @@ class Session {
   void on_pubrec(const Ack& packet);
   void on_pubcomp(const Ack& packet);
   void finish_sent(std::uint16_t packet_id);
-  void send_ack(PacketType type, std::uint16_t packet_id, Reason reason = Reason::success);
+  void send_ack(PacketType type, std::uint16_t packet_id);
+  // A negative PUBACK, PUBREC, PUBREL or PUBCOMP.
+  void refuse_packet(PacketType type, std::uint16_t packet_id, const Refusal& why);
 
   void on_subscribe(const Subscribe& packet);
   void subscribe_one(std::uint32_t index, const Subscription& subscription, std::uint32_t id);
   [[nodiscard]] std::uint32_t window_of(std::uint8_t qos);
-  Reason check_filter(std::string_view filter);
+  Decoded<void> check_filter(std::string_view filter);
+  // What the hub says of itself is also for those who administer it.
+  bool may_subscribe(std::string_view filter);
+  void refuse_filter(std::uint32_t index, const Refusal& why);
   // Keeps count of the connection's filters; false: one more would be too many.
   bool take_place(std::string_view filter);
   void send_suback();
@@ -180,7 +209,12 @@ class Session {
   void on_disconnect(const Disconnect& packet);
 
   void send_disconnect(Reason reason, std::string_view text);
-  [[nodiscard]] bool has_room_for_reason_string(std::string_view text) const;
+  // Of CONNACK and DISCONNECT; `codes`: bytes of the packet beside it. A reason string that would
+  // make the packet larger than the client takes is left out ([MQTT-3.2.2-19], [MQTT-3.14.2-3]).
+  // Valid until the next call.
+  PropertyBlock reason_string(std::string_view text, std::size_t codes = 0);
+  // The same of the other packets, where the client may have asked for none ([MQTT-3.1.2-29]).
+  PropertyBlock problem(std::string_view text, std::size_t codes = 0);
   // Takes back what was written from `start` on if the client takes no packet of that size
   // ([MQTT-3.1.2-24]).
   bool keep_if_it_fits(std::size_t start);
@@ -197,6 +231,7 @@ class Session {
   access::Principal principal_;       // its client id from CONNECT on, the rest from the login on
   std::unique_ptr<Inbound> inbound_;  // made when it is needed
   std::unique_ptr<StoredWill> will_;
+  std::unique_ptr<Authentication> authentication_;
   std::unique_ptr<PendingSubscribe> pending_subscribe_;
   std::uint16_t keep_alive_s_ = 0;
   std::uint16_t filters_ = 0;  // subscribed to, at most options.subscriptions_max
@@ -209,8 +244,11 @@ class Session {
   bool clean_start_ : 1 = true;
   bool has_user_ : 1 = false;  // CONNECT named one
   bool keep_alive_cut_ : 1 = false;
-  bool asked_for_session_ : 1 = false;  // MQTT 5: a session expiry interval above 0
-  bool unrestricted_ : 1 = false;       // everything is permitted
+  bool asked_for_session_ : 1 = false;           // MQTT 5: a session expiry interval above 0
+  bool unrestricted_ : 1 = false;                // everything is permitted
+  bool bridge_ : 1 = false;                      // as Connect says
+  bool wants_problems_ : 1 = true;               // Request Problem Information (3.1.2.11.7)
+  bool wants_response_information_ : 1 = false;  // 3.1.2.11.6
 };
 
 }  // namespace sluice::mqtt

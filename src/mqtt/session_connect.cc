@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "mqtt/decode.h"
 #include "mqtt/property.h"
 #include "mqtt/session.h"
@@ -13,10 +14,6 @@
 namespace sluice::mqtt {
 
 namespace {
-
-std::unexpected<Refusal> refusal(Reason reason, const char* text) {
-  return std::unexpected(Refusal{reason, text});
-}
 
 // The return codes of MQTT 3.1.1 (3.2.2.3 there); 0: it has none for this, and the connection is
 // just closed.
@@ -36,6 +33,11 @@ std::uint8_t return_code_3_1_1(Reason reason) {
     default:
       return 0;
   }
+}
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (auto at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
 }
 
 // 0: none is wanted, which is all that MQTT 3.1.1 can say of it here.
@@ -59,11 +61,12 @@ void Session::on_first_packet(const Frame& frame) {
   }
   version_ = connect->version;
   if (is_v5() && !has_shortest_length(frame)) return refuse_connect(version_, length_not_shortest);
+  bridge_ = connect->bridge;
   if (auto accepted = on_connect(*connect); !accepted) refuse_connect(version_, accepted.error());
 }
 
 Decoded<void> Session::on_connect(const Connect& connect) {
-  if (auto valid = read_connect_properties(connect); !valid) return valid;
+  read_connect_properties(connect);
   if (auto valid = take_client_id(connect); !valid) return valid;
   clean_start_ = connect.clean_start;
   keep_alive_s_ = connect.keep_alive_s;
@@ -75,9 +78,12 @@ Decoded<void> Session::on_connect(const Connect& connect) {
   if (connect.will) {
     if (auto valid = accept_will(*connect.will, session_expiry_of(connect)); !valid) return valid;
   }
+  const auto authenticates = begin_authentication(connect);
+  if (!authenticates) return std::unexpected(authenticates.error());
+  if (*authenticates) return {};
   has_user_ = connect.user.has_value();
   state_ = State::logging_in;
-  waits_ |= wait_connect;
+  waits_ |= wait_login;
   host_.log_in({.protocol = "mqtt",
                 .peer = {},
                 .client_id = client_id(),
@@ -86,11 +92,10 @@ Decoded<void> Session::on_connect(const Connect& connect) {
   return {};
 }
 
-Decoded<void> Session::read_connect_properties(const Connect& connect) {
+void Session::read_connect_properties(const Connect& connect) {
   std::uint16_t receive_maximum = 65'535;
   std::uint32_t packet_max = 0;
   std::uint16_t topic_aliases = 0;
-  bool authentication = false;
   for_each_property(connect.properties, [&](const Property& property) {
     switch (property.id) {
       case PropertyId::receive_maximum:
@@ -102,8 +107,11 @@ Decoded<void> Session::read_connect_properties(const Connect& connect) {
       case PropertyId::topic_alias_maximum:
         topic_aliases = static_cast<std::uint16_t>(property.number);
         break;
-      case PropertyId::authentication_method:
-        authentication = true;
+      case PropertyId::request_problem_information:
+        wants_problems_ = property.number != 0;
+        break;
+      case PropertyId::request_response_information:
+        wants_response_information_ = property.number != 0;
         break;
       default:
         break;
@@ -115,9 +123,6 @@ Decoded<void> Session::read_connect_properties(const Connect& connect) {
                        .receive_maximum = std::min(receive_maximum, options.max_inflight),
                        .packet_max = packet_max,
                        .topic_aliases = std::min(topic_aliases, options.topic_alias_max)});
-  if (authentication)
-    return refusal(Reason::bad_authentication_method, "no authentication method is offered");
-  return {};
 }
 
 Decoded<void> Session::take_client_id(const Connect& connect) {
@@ -127,6 +132,8 @@ Decoded<void> Session::take_client_id(const Connect& connect) {
     principal_.client_id = connect.client_id;
     return {};
   }
+  if (version_ == Version::v3_1)
+    return refusal(Reason::client_id_invalid, "no client id, which MQTT 3.1 asks for");
   if (!is_v5() && !connect.clean_start)
     return refusal(Reason::client_id_invalid,
                    "no client id, and no clean session");  // [MQTT-3.1.3-8]
@@ -138,6 +145,14 @@ Decoded<void> Session::take_client_id(const Connect& connect) {
 Decoded<void> Session::accept_will(const Will& will, std::uint32_t session_expiry_s) {
   if (!topic::validate_topic_name(will.topic) || will.topic.starts_with('$'))
     return refusal(Reason::topic_name_invalid, "the will's topic is not allowed");
+  bool is_utf8 = false;
+  for_each_property(will.properties, [&](const Property& property) {
+    if (property.id == PropertyId::payload_format) is_utf8 = property.number == 1;
+  });
+  if (context_.options.check_payload_format && is_utf8 && !is_valid_utf8(as_text(will.payload)))
+    return refusal(
+        Reason::payload_format_invalid,
+        "the will's payload is not UTF-8, which its payload format indicator says it is");
   will_ = std::make_unique<StoredWill>(will, id_);
   will_->session_expiry_s = session_expiry_s;
   for_each_property(will.properties, [&](const Property& property) {
@@ -149,11 +164,11 @@ Decoded<void> Session::accept_will(const Will& will, std::uint32_t session_expir
 
 void Session::on_logged_in(Result<access::Principal> principal) {
   if (state_ != State::logging_in) return;
-  waits_ &= static_cast<std::uint8_t>(~wait_connect);
+  waits_ &= static_cast<std::uint8_t>(~wait_login);
   if (auto valid = take_principal(std::move(principal)); !valid)
     return refuse_connect(version_, valid.error());
   state_ = State::claiming;
-  waits_ |= wait_connect;
+  waits_ |= wait_login;
   host_.claim(client_id(), clean_start_ ? hub::Claim::clean : hub::Claim::resume);
 }
 
@@ -174,14 +189,14 @@ Decoded<void> Session::take_principal(Result<access::Principal> principal) {
 
 void Session::on_claimed(const Result<void>& result) {
   if (state_ != State::claiming) return;
-  waits_ &= static_cast<std::uint8_t>(~wait_connect);
+  waits_ &= static_cast<std::uint8_t>(~wait_login);
   if (!result)
     return refuse_connect(version_,
                           {Reason::server_unavailable, "the client id could not be claimed"});
   if (!send_connack())
     return end(Reason::packet_too_large, "CONNACK is larger than the client takes");
   state_ = State::connected;
-  context_.counters.connects[is_v5() ? 1 : 0]->add();
+  context_.counters.connects_of(version_).add();
 }
 
 bool Session::send_connack() {
@@ -197,26 +212,37 @@ bool Session::send_connack() {
       writer.number(PropertyId::topic_alias_maximum, options.topic_alias_max);
     if (assigned_client_id_) writer.text(PropertyId::assigned_client_id, client_id());
     if (keep_alive_cut_) writer.number(PropertyId::server_keep_alive, keep_alive_s_);
+    if (authentication_) {
+      writer.text(PropertyId::authentication_method, authentication_->method);
+      writer.data(PropertyId::authentication_data,
+                  as_bytes(std::exchange(authentication_->last_token, {})));
+    }
+    if (wants_response_information_) write_response_information(writer);
   }
-  Buffer& out = host_.control_output();
+  Buffer& out = answer();
   const std::size_t start = out.size();
   encode_connack(out, version_, {.properties = {properties}});
   return keep_if_it_fits(start);
 }
 
+// Where the client may have responses sent to (3.2.2.3.15).
+void Session::write_response_information(PropertyWriter& writer) const {
+  std::string topic = context_.options.response_information;
+  replace_all(topic, "%c", client_id());
+  replace_all(topic, "%u", principal_.name);
+  if (topic::validate_topic_name(topic)) writer.text(PropertyId::response_information, topic);
+}
+
 void Session::refuse_connect(Version version, const Refusal& why) {
-  Buffer& properties = context_.delivery.encoded;
-  properties.clear();
   if (version == Version::v5) {
-    if (has_room_for_reason_string(why.text))
-      PropertyWriter(properties).text(PropertyId::reason_string, why.text);
-    Buffer& out = host_.control_output();
+    Buffer& out = answer();
     const std::size_t start = out.size();
-    encode_connack(out, version,
-                   {.code = static_cast<std::uint8_t>(why.reason), .properties = {properties}});
+    encode_connack(
+        out, version,
+        {.code = static_cast<std::uint8_t>(why.reason), .properties = reason_string(why.text)});
     keep_if_it_fits(start);
   } else if (const std::uint8_t code = return_code_3_1_1(why.reason); code != 0) {
-    encode_connack(host_.control_output(), version, {.code = code, .properties = {}});
+    encode_connack(answer(), version, {.code = code, .properties = {}});
   }
   end(why.reason, why.text);
 }

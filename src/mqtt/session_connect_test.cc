@@ -33,11 +33,37 @@ TEST(Session, ASecondConnectEndsIt) {
   }
 }
 
-TEST(Session, ProtocolLevel3IsRefusedInItsOwnWords) {
-  SessionRig rig(Version::v3_1_1);
-  rig.send(as_bytes(std::string_view("\x10\x0e\x00\x06MQIsdp\x03\x02\x00\x00\x00\x00", 16)));
-  EXPECT_EQ(rig.sent(), Packets{"connack 01"});
-  EXPECT_TRUE(rig.session.ended());
+TEST(Session, AnUnknownProtocolLevelIsRefusedInTheWordsOfMqtt311) {
+  for (const char level : {'\x02', '\x06', '\x85'}) {
+    SessionRig rig(Version::v3_1_1);
+    Buffer connect;
+    encode_connect(connect, {.version = Version::v3_1_1, .client_id = "c"});
+    connect[8] = static_cast<std::byte>(level);
+    rig.send(connect);
+    EXPECT_EQ(rig.sent(), Packets{"connack 01"});
+    EXPECT_TRUE(rig.session.ended());
+  }
+}
+
+TEST(Session, AClientOfMqtt31IsTakenButNotWithoutAClientId) {
+  for (const std::string_view client_id : {"c", ""}) {
+    SessionRig rig(Version::v3_1);
+    rig.connect({.client_id = client_id});
+    EXPECT_EQ(rig.host.claimed.has_value(), !client_id.empty());
+    EXPECT_EQ(rig.sent(), client_id.empty() ? Packets{"connack 02"} : Packets{});
+  }
+}
+
+TEST(Session, ABridgeGetsNothingBackAndRetainFlagsAsTheyWerePublished) {
+  for (const bool bridge : {false, true}) {
+    SessionRig rig(Version::v3_1_1);
+    rig.connect({.bridge = bridge, .client_id = "c"});
+    rig.session.on_claimed({});
+    rig.subscribe({{.filter = "a", .qos = 1}});
+    ASSERT_EQ(rig.host.subscribed.size(), 1u);
+    EXPECT_EQ(rig.host.subscribed[0].options.no_local, bridge);
+    EXPECT_EQ(rig.host.subscribed[0].options.retain_as_published, bridge);
+  }
 }
 
 TEST(Session, AnEmptyClientIdIsReplacedButFor311WithoutCleanSession) {

@@ -120,7 +120,7 @@ class Run {
     Session& session = rig_.session;
     if (!session.ready()) return 0;
     const Bytes from = held_.empty() ? in : Bytes(held_);
-    const auto cut = decode_frame(from, session.packet_max());
+    const auto cut = decode_frame(from, session.packet_max(), session.version());
     if (!cut) {
       session.refuse(cut.error());
       return 0;

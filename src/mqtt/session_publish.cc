@@ -19,25 +19,15 @@ namespace {
 // The client does not take the message (4.3.2, 4.3.3).
 bool is_refusal(const Ack& ack) { return ack.code >= 0x80; }
 
-std::unexpected<Refusal> refusal(Reason reason, const char* text) {
-  return std::unexpected(Refusal{reason, text});
+constexpr Refusal unknown_id{Reason::packet_id_not_found, "no exchange has this packet id"};
+
+// The payload format indicator says UTF-8 (3.3.2.3.2).
+bool says_what_is_not(const hub::Message& message) {
+  return message.properties && message.properties->payload_is_utf8.value_or(false) &&
+         !is_valid_utf8(as_text(message.payload));
 }
 
 }  // namespace
-
-Reason reason_of(const Error& error) {
-  switch (error.code) {
-    case Errc::invalid:
-      return Reason::topic_name_invalid;
-    case Errc::disk_full:
-    case Errc::too_large:
-      return Reason::quota_exceeded;
-    case Errc::unauthorized:
-      return Reason::not_authorized;
-    default:
-      return Reason::implementation_specific;
-  }
-}
 
 // --- from the client
 
@@ -123,16 +113,10 @@ Session::Step Session::on_no_place() {
 }
 
 Session::Step Session::publish(const Publish& packet, hub::Message& message) {
-  if (message.topic.front() == '$') {
-    context_.counters.dropped_topic.add();
-    host_.on_unstored(message.topic, Reason::topic_name_invalid, "topics with '$' are reserved");
-    answer_unstored(packet, is_v5() ? Reason::topic_name_invalid : Reason::success);
-    return Step::taken;
-  }
-  if (!unrestricted_ && !host_.check(principal_, access::Action::publish, message.topic)) {
-    context_.counters.dropped_not_authorized.add();
-    host_.on_unstored(message.topic, Reason::not_authorized, "not permitted by the user's rules");
-    answer_unstored(packet, is_v5() ? Reason::not_authorized : Reason::success);
+  if (const PublishAnswer answer = judge(message); answer != PublishAnswer::positive) {
+    const Refusal why = to_refusal(answer);
+    host_.on_unstored(message.topic, why.reason, why.text);
+    answer_unstored(packet, is_v5() ? answer : PublishAnswer::positive);
     return Step::taken;
   }
   const std::uint64_t sequence = next_sequence_++;
@@ -142,7 +126,8 @@ Session::Step Session::publish(const Publish& packet, hub::Message& message) {
       waits_ |= wait_room;
       return Step::later;
     }
-    host_.on_unstored(message.topic, reason_of(result.error()), result.error().text);
+    host_.on_unstored(message.topic, to_refusal(answer_of(result.error())).reason,
+                      result.error().text);
     on_publish_error(packet, result.error());
     return Step::taken;
   }
@@ -154,20 +139,38 @@ Session::Step Session::publish(const Publish& packet, hub::Message& message) {
   return Step::taken;
 }
 
+// What needs no look into the log. MQTT 3.1.1 has no negative answer: there, what is not let in is
+// acknowledged and dropped.
+PublishAnswer Session::judge(const hub::Message& message) {
+  if (message.topic.front() == '$') {
+    context_.counters.dropped_topic.add();
+    return PublishAnswer::topic_reserved;
+  }
+  if (!unrestricted_ && !host_.check(principal_, access::Action::publish, message.topic)) {
+    context_.counters.dropped_not_authorized.add();
+    return PublishAnswer::not_authorized;
+  }
+  if (context_.options.check_payload_format && says_what_is_not(message)) {
+    context_.counters.dropped_payload_format.add();
+    return PublishAnswer::payload_format_invalid;
+  }
+  return PublishAnswer::positive;
+}
+
 void Session::expect_ack(const Publish& packet, std::uint64_t sequence) {
   receive_ring_.push({.sequence = sequence,
                       .packet_id = packet.packet_id,
                       .qos = packet.qos,
-                      .reason = Reason::success,
+                      .answer = PublishAnswer::positive,
                       .decided = false});
   ++open_publishes_;
   if (packet.qos == 2) inbound().qos2.set(packet.packet_id, ReceiveState::taken);
 }
 
-void Session::answer_unstored(const Publish& packet, Reason reason) {
+void Session::answer_unstored(const Publish& packet, PublishAnswer answer) {
   if (packet.qos == 0) return;
   expect_ack(packet, next_sequence_++);
-  receive_ring_.back().reason = reason;
+  receive_ring_.back().answer = answer;
   receive_ring_.back().decided = true;
   send_acks();
 }
@@ -176,8 +179,9 @@ void Session::on_publish_error(const Publish& packet, const Error& error) {
   context_.counters.dropped_not_stored.add();
   if (packet.qos == 0) return;
   // 3.1.1 has no negative answer, and none that is positive may be sent for what is not stored.
-  if (!is_v5()) return end(reason_of(error), error.text);
-  answer_unstored(packet, reason_of(error));
+  const PublishAnswer answer = answer_of(error);
+  if (!is_v5()) return end(to_refusal(answer).reason, error.text);
+  answer_unstored(packet, answer);
 }
 
 void Session::on_published(std::uint64_t up_to) {
@@ -191,8 +195,8 @@ void Session::on_publish_failed(std::uint64_t sequence, const Error& error) {
   context_.counters.dropped_not_stored.add();
   ReceiveRing::Entry* entry = receive_ring_.find(sequence);
   if (!entry) return;
-  if (!is_v5()) return end(reason_of(error), error.text);
-  entry->reason = reason_of(error);
+  entry->answer = answer_of(error);
+  if (!is_v5()) return end(to_refusal(entry->answer).reason, error.text);
   entry->decided = true;
   send_acks();
 }
@@ -200,21 +204,25 @@ void Session::on_publish_failed(std::uint64_t sequence, const Error& error) {
 void Session::send_acks() {
   if (receive_ring_.empty()) return;
   Buffer& out = host_.control_output();
+  std::size_t positive = 0;
   for (; !receive_ring_.empty(); receive_ring_.pop()) {
     const ReceiveRing::Entry& entry = receive_ring_.front();
     if (!entry.decided && entry.sequence > durable_up_to_) break;
+    positive += entry.answer == PublishAnswer::positive ? 1 : 0;
     send_ack(entry, out);
   }
+  context_.counters.other_packets_sent.add(positive);
   if (receive_ring_.size() < context_.options.receive_maximum)
     waits_ &= static_cast<std::uint8_t>(~wait_window);
 }
 
 void Session::send_ack(const ReceiveRing::Entry& entry, Buffer& out) {
-  encode_ack(out, version_, entry.qos == 2 ? PacketType::pubrec : PacketType::puback,
-             {.packet_id = entry.packet_id,
-              .code = static_cast<std::uint8_t>(entry.reason),
-              .properties = {}});
-  const bool goes_on = entry.qos == 2 && entry.reason == Reason::success;
+  const PacketType type = entry.qos == 2 ? PacketType::pubrec : PacketType::puback;
+  if (entry.answer == PublishAnswer::positive)
+    encode_ack(out, version_, type, {.packet_id = entry.packet_id, .properties = {}});
+  else
+    refuse_packet(type, entry.packet_id, to_refusal(entry.answer));
+  const bool goes_on = entry.qos == 2 && entry.answer == PublishAnswer::positive;
   if (entry.qos == 2)
     inbound_->qos2.set(entry.packet_id, goes_on ? ReceiveState::received : ReceiveState::none);
   if (!goes_on) --open_publishes_;
@@ -224,7 +232,7 @@ void Session::send_ack(const ReceiveRing::Entry& entry, Buffer& out) {
 void Session::on_pubrel(const Ack& packet) {
   const ReceiveState state = inbound_ ? inbound_->qos2.state(packet.packet_id) : ReceiveState::none;
   if (state == ReceiveState::none)
-    return send_ack(PacketType::pubcomp, packet.packet_id, Reason::packet_id_not_found);
+    return refuse_packet(PacketType::pubcomp, packet.packet_id, unknown_id);
   if (state == ReceiveState::taken)
     return refuse({Reason::protocol_error, "PUBREL for a publish that was not answered by PUBREC"});
   inbound_->qos2.set(packet.packet_id, ReceiveState::none);
@@ -271,7 +279,7 @@ void Session::on_pubrec(const Ack& packet) {
     return finish_sent(packet.packet_id);
   }
   if (state == SendState::none)
-    return send_ack(PacketType::pubrel, packet.packet_id, Reason::packet_id_not_found);
+    return refuse_packet(PacketType::pubrel, packet.packet_id, unknown_id);
   window.release(packet.packet_id);
   send_ack(PacketType::pubrel, packet.packet_id);
 }
@@ -288,9 +296,15 @@ void Session::finish_sent(std::uint16_t packet_id) {
   if (const auto ticket = outbound_.finish(packet_id)) host_.settle(*ticket);
 }
 
-void Session::send_ack(PacketType type, std::uint16_t packet_id, Reason reason) {
-  encode_ack(host_.control_output(), version_, type,
-             {.packet_id = packet_id, .code = static_cast<std::uint8_t>(reason), .properties = {}});
+void Session::send_ack(PacketType type, std::uint16_t packet_id) {
+  encode_ack(answer(), version_, type, {.packet_id = packet_id, .properties = {}});
+}
+
+void Session::refuse_packet(PacketType type, std::uint16_t packet_id, const Refusal& why) {
+  encode_ack(answer(), version_, type,
+             {.packet_id = packet_id,
+              .code = static_cast<std::uint8_t>(why.reason),
+              .properties = problem(why.text)});
 }
 
 }  // namespace sluice::mqtt

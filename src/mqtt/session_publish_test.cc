@@ -361,5 +361,46 @@ TEST(SessionAliases, AMessageThatFitsWithoutAnAliasIsNotLostForIt) {
   EXPECT_EQ(deliver_twice(1, 1, topic, exactly - 1), Packets{});
 }
 
+// --- payload format
+
+OutgoingPublish with_format(std::string_view payload, Bytes properties, std::uint8_t qos) {
+  return {.topic = "a",
+          .payload = as_bytes(payload),
+          .packet_id = static_cast<std::uint16_t>(qos > 0 ? 1 : 0),
+          .qos = qos,
+          .properties = {properties}};
+}
+
+TEST(Session, APayloadThatIsNotWhatItsIndicatorSaysIsRefusedWhereThatIsAskedFor) {
+  Buffer text;
+  PropertyWriter(text).number(PropertyId::payload_format, 1);
+  Buffer bytes;
+  PropertyWriter(bytes).number(PropertyId::payload_format, 0);
+  for (const bool check : {false, true}) {
+    SessionRig rig(Version::v5, {.check_payload_format = check});
+    rig.connected();
+    rig.publish(with_format("\xff", text, 1));
+    rig.publish(with_format("\xff", text, 0));
+    EXPECT_EQ(rig.host.published.size(), check ? 0u : 2u);
+    EXPECT_EQ(rig.sent(), check ? Packets{"puback 1 99"} : Packets{});
+    EXPECT_EQ(rig.counters.dropped_payload_format.value(), check ? 2u : 0u);
+    rig.host.published.clear();
+    rig.publish(with_format("\xff", bytes, 0));
+    rig.publish(with_format("\xc3\xa4", text, 0));
+    EXPECT_EQ(rig.host.published.size(), 2u);
+  }
+}
+
+TEST(Session, AWillIsHeldToItsPayloadFormatToo) {
+  Buffer text;
+  PropertyWriter(text).number(PropertyId::payload_format, 1);
+  SessionRig rig(Version::v5, {.check_payload_format = true});
+  rig.connect(
+      {.client_id = "c",
+       .will = Will{
+           .topic = "w", .payload = as_bytes(std::string_view("\xff")), .properties = {text}}});
+  EXPECT_EQ(rig.sent(), Packets{"connack 99"});
+}
+
 }  // namespace
 }  // namespace sluice::mqtt

@@ -38,6 +38,16 @@ struct FakeHost final : SessionHost {
     logging_in = login.user;
     if (login_answer) session->on_logged_in(*login_answer);
   }
+  std::unique_ptr<access::SaslServer> start_exchange(std::string_view mechanism) override {
+    return std::make_unique<access::SaslServer>(
+        access, mechanism,
+        access::Login{.protocol = "mqtt", .peer = {}, .client_id = {}, .user = {}, .password = {}});
+  }
+  void step(access::SaslServer& exchange, std::string_view token) override {
+    exchange.step(token, [this](Result<access::SaslServer::Answer> answer) {
+      session->on_authenticated(std::move(answer));
+    });
+  }
   Result<void> check(const access::Principal&, access::Action, std::string_view what) override {
     if (what == forbidden) return fail(Errc::unauthorized, "{} is forbidden", what);
     return {};
@@ -73,6 +83,7 @@ struct FakeHost final : SessionHost {
   }
 
   Session* session = nullptr;
+  access::AllowAll access;  // asked for logins by AUTH only
   Buffer output;
   std::optional<Result<access::Principal>> login_answer = access::Principal{};  // none: not yet
   std::optional<std::string> logging_in;                                        // the user
@@ -122,6 +133,8 @@ inline std::string describe(const Frame& frame, Version version) {
       const auto ack = decode_unsubscribe_ack(frame.body, version).value();
       return fmt::format("unsuback {}{}", ack.packet_id, codes(ack.codes));
     }
+    case PacketType::auth:
+      return fmt::format("auth {:02x}", decode_auth(frame.body, version).value().code);
     case PacketType::disconnect:
       return fmt::format("disconnect {:02x}", decode_disconnect(frame.body, version).value().code);
     default:

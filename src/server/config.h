@@ -56,6 +56,10 @@ struct Config {
     Port ws_port;
     Port wss_port;
     std::string ws_origins;
+    bool check_payload_format;
+    std::string response_information;
+    std::string server_reference;
+    Milliseconds sys_interval;
     std::string address;
     std::uint64_t packet_max;
     std::int64_t max_inflight;

@@ -76,6 +76,9 @@ mqtt::Options mqtt_options(const Config& config) {
   options.keep_alive_max_s = static_cast<std::uint16_t>(keep_alive.count());
   for (const auto origin : std::views::split(config.mqtt.ws_origins, ','))
     if (!origin.empty()) options.websocket_origins.emplace_back(origin.begin(), origin.end());
+  options.check_payload_format = config.mqtt.check_payload_format;
+  options.response_information = config.mqtt.response_information;
+  options.server_reference = config.mqtt.server_reference;
   options.connect_timeout = std::chrono::ceil<std::chrono::seconds>(config.mqtt.connect_timeout);
   return options;
 }

@@ -132,6 +132,24 @@ const std::array table{
            [](Config& c) -> Field {
              return DurationField{&c.mqtt.will_delay_max, seconds(0), days(365)};
            }},
+    Option{"mqtt.check_payload_format", "false",
+           "Refuse messages whose payload is not UTF-8 although their payload format indicator "
+           "says so (MQTT 5).",
+           [](Config& c) -> Field { return BoolField{&c.mqtt.check_payload_format}; }},
+    Option{"mqtt.response_information", "",
+           "Topic under which a client of MQTT 5 may have responses sent, told to those that ask; "
+           "`%c` stands for the client id, `%u` for the user, such as `reply/%c`. Rules have to "
+           "permit it. Empty: none.",
+           [](Config& c) -> Field { return TextField{&c.mqtt.response_information}; }},
+    Option{"mqtt.server_reference", "",
+           "Other servers, as HOST:PORT separated by spaces, that clients of MQTT 5 are sent to "
+           "when this one stops.",
+           [](Config& c) -> Field { return TextField{&c.mqtt.server_reference}; }},
+    Option{"mqtt.sys_interval", "10s",
+           "How often the topics under `$SYS/broker/` are told anew. `0s`: there are none.",
+           [](Config& c) -> Field {
+             return DurationField{&c.mqtt.sys_interval, seconds(0), hours(1)};
+           }},
     Option{"mqtt.keep_alive_max", "0s",
            "Longest keep-alive time; clients of MQTT 5 that ask for more, or for none, are told "
            "this one. `0s`: no limit.",

@@ -20,7 +20,6 @@ SUCCESS, CONTINUE, REAUTHENTICATE = 0x00, 0x18, 0x19
 NOT_AUTHORIZED, BAD_METHOD = 0x87, 0x8C
 REFUSED = (0x86, NOT_AUTHORIZED)
 USER, PASSWORD = "ann", "secret"
-not_yet = pytest.mark.xfail(strict=True, reason="enhanced authentication is being built")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +90,6 @@ def test_data_without_a_method_are_refused(dial):
 # --- with one
 
 
-@not_yet
 @covers("5:MQTT-4.12.0-2", "5:MQTT-4.12.0-5", "5:MQTT-3.2.0-1", "5:MQTT-3.15.2-1")
 def test_a_login_by_scram_is_accepted_and_names_its_method(users_hub, dial):
     client, scram = dial(users_hub), Scram(USER, PASSWORD)
@@ -104,7 +102,6 @@ def test_a_login_by_scram_is_accepted_and_names_its_method(users_hub, dial):
     client.expect_nothing()
 
 
-@not_yet
 @covers("5:MQTT-4.12.0-4")
 def test_a_wrong_password_is_refused(users_hub, dial):
     client, scram = dial(users_hub), Scram(USER, "wrong")
@@ -112,7 +109,6 @@ def test_a_wrong_password_is_refused(users_hub, dial):
     client.expect_refused(*REFUSED)
 
 
-@not_yet
 @pytest.mark.parametrize("code", [SUCCESS, REAUTHENTICATE, 0x42])
 @covers("5:MQTT-4.12.0-3", "5:MQTT-3.15.2-1")
 def test_the_answer_of_the_client_must_go_on(users_hub, dial, code):
@@ -121,7 +117,6 @@ def test_the_answer_of_the_client_must_go_on(users_hub, dial, code):
     client.expect_refused(PROTOCOL_ERROR, MALFORMED)
 
 
-@not_yet
 @covers("5:MQTT-4.12.0-5")
 def test_the_answer_of_the_client_must_name_the_method(users_hub, dial):
     client, scram = dial(users_hub), Scram(USER, PASSWORD)
@@ -137,7 +132,6 @@ BEFORE_CONNACK = {
 }
 
 
-@not_yet
 @pytest.mark.parametrize("raw", [*BEFORE_CONNACK.values()], ids=[*BEFORE_CONNACK])
 @covers("5:MQTT-3.1.2-30")
 def test_only_auth_and_disconnect_may_come_before_connack(users_hub, dial, raw):
@@ -147,7 +141,6 @@ def test_only_auth_and_disconnect_may_come_before_connack(users_hub, dial, raw):
     client.expect_refused(PROTOCOL_ERROR)
 
 
-@not_yet
 @covers("5:MQTT-4.12.1-1")
 def test_a_client_may_authenticate_again(authenticated):
     scram = Scram(USER, PASSWORD)
@@ -158,14 +151,12 @@ def test_a_client_may_authenticate_again(authenticated):
     authenticated.expect_nothing()
 
 
-@not_yet
 @covers("5:MQTT-4.12.1-1")
 def test_authenticating_again_by_another_method_closes_the_connection(authenticated):
     authenticated.send(packets.auth(REAUTHENTICATE, method_and_data(b"x", method="SCRAM-SHA-512")))
     authenticated.expect_closed(PROTOCOL_ERROR, BAD_METHOD)
 
 
-@not_yet
 @covers("5:MQTT-4.12.1-2")
 def test_authenticating_again_in_vain_closes_the_connection(authenticated):
     scram = Scram(USER, "wrong")

@@ -29,7 +29,6 @@ from support.hub import Hub, sluice
 CLIENT_ID_NOT_VALID, TAKEN_OVER, KEEP_ALIVE_TIMEOUT = 0x85, 0x8E, 0x8D
 IDENTIFIER_REJECTED = 2  # a return code of MQTT 3.1.1
 FAR_TOO_LONG = "x" * 5000
-not_yet = pytest.mark.xfail(strict=True, reason="MQTT 3.1 and response information are being built")
 
 FIRST_PACKETS = {
     "PUBLISH": lambda version: packets.publish(version, "a", b"x", qos=1),
@@ -71,7 +70,6 @@ def test_another_protocol_name_is_not_served(dial, version, protocol):
     client.expect_end()
 
 
-@not_yet
 @covers("3.1.1:MQTT-3.1.2-1")
 def test_mqtt_31_is_served_by_its_own_name_and_level(dial, name):
     """The other specification by which CONNECT may be processed."""
@@ -304,7 +302,6 @@ def test_a_session_lasts_as_long_as_its_connection(connected, name):
         client.expect_message(payload=b"%d" % number)
 
 
-@not_yet
 @covers("5:MQTT-3.1.2-28")
 def test_response_information_is_sent_only_to_who_asks_for_it(new_hub, connected):
     hub = new_hub({"mqtt.response_information": "answers/%c"})
