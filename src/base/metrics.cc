@@ -87,6 +87,15 @@ void print_families(std::string& out, std::string_view type, const FamilySums<Su
   }
 }
 
+template <class Families>
+std::int64_t total_of(const Families& families, std::string_view name, std::string_view label) {
+  std::int64_t sum = 0;
+  if (const auto family = families.find(name); family != families.end())
+    for (const auto& [labels, metric] : family->second.by_labels)
+      if (labels.contains(label)) sum += static_cast<std::int64_t>(metric->value());
+  return sum;
+}
+
 }  // namespace
 
 void Histogram::observe_ns(std::int64_t ns) {
@@ -143,6 +152,17 @@ std::string Metrics::render(std::span<Metrics* const> registries) {
   print_families(out, "gauge", gauges);
   print_families(out, "histogram", histograms);
   return out;
+}
+
+std::int64_t Metrics::total(std::span<Metrics* const> registries, std::string_view name,
+                            std::string_view label) {
+  std::int64_t sum = 0;
+  for (Metrics* const registry : registries) {
+    const std::lock_guard lock(registry->mutex_);
+    sum += total_of(registry->counter_families_, name, label);
+    sum += total_of(registry->gauge_families_, name, label);
+  }
+  return sum;
 }
 
 }  // namespace sluice

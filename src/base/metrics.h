@@ -60,6 +60,9 @@ class Metrics {
 
   // Prometheus text exposition format 0.0.4 of the sums over all given registries.
   static std::string render(std::span<Metrics* const> registries);
+  // The sum of a counter or gauge over all given registries, of those whose labels contain `label`.
+  static std::int64_t total(std::span<Metrics* const> registries, std::string_view name,
+                            std::string_view label = {});
 
  private:
   template <class T>

@@ -36,6 +36,7 @@ Distributor::Distributor(runtime::Loop& loop, stream::Stream& stream, Router& ro
       tracer_(tracer),
       snapshots_(loop, stream, router, subscriptions_, latest,
                  [this](Handle handle) { kick_sweeps(handle); }),
+      announcements_(subscriptions_),
       undeliverable_(metrics.counter("sluice_messages_dropped_total",
                                      "Messages not delivered to a subscriber, by reason",
                                      "reason=\"no_topic\"")),
@@ -97,6 +98,7 @@ void Distributor::subscribe(Handle handle, const std::string& text, const Subscr
   }
   filters_.set(static_cast<std::int64_t>(subscriptions_.filter_count()));
   finish_tail(*subscribing);
+  if (options.send_retained) announcements_.send_current(handle, text);
 }
 
 // The one partition that has the messages a filter covers, if it names a topic.

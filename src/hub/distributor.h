@@ -10,6 +10,7 @@
 
 #include "base/logger.h"
 #include "base/metrics.h"
+#include "hub/announcements.h"
 #include "hub/router.h"
 #include "hub/snapshots.h"
 #include "hub/subscriptions.h"
@@ -48,6 +49,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   [[nodiscard]] SubscriberState describe(Handle handle);
   [[nodiscard]] std::size_t count_matching(Partition partition, const log::Block& block,
                                            const log::Record& record);
+  void announce(AnnouncementRef announcement) { announcements_.announce(std::move(announcement)); }
 
   void on_block(Partition partition, const stream::BlockRef& block) override;
   void on_behind(Partition partition, Offset at) override;
@@ -141,6 +143,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   trace::Tracer& tracer_;
   Subscriptions subscriptions_;
   Snapshots snapshots_;
+  Announcements announcements_;
   std::map<Partition, Source> sources_;
 
   // One block's deliveries, gathered per subscriber. Reused.

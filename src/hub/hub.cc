@@ -167,6 +167,10 @@ void Hub::release(std::string_view client_id, std::uint64_t session) {
   impl_->directory_.release(client_id, session);
 }
 
+void Hub::announce(AnnouncementRef announcement) {
+  impl_->distributor_.announce(std::move(announcement));
+}
+
 void Hub::on_turn_end() {
   impl_->publishing_.end_turn();
   impl_->shares_.end_turn();

@@ -135,6 +135,8 @@ enum class Claim : std::uint8_t { resume, clean };
 using Evict = std::move_only_function<void(std::uint64_t session, Claim newer)>;
 
 class Group;
+struct Announcement;
+using AnnouncementRef = std::shared_ptr<const Announcement>;
 
 // What all protocols share, for one shard: routes between topics and records, publishing,
 // subscribing. Knows no protocol.
@@ -206,6 +208,9 @@ class Hub final : public runtime::TurnHook {
   void claim(std::string client_id, std::uint64_t session, Claim claim, Evict evict,
              Done<void> done);
   void release(std::string_view client_id, std::uint64_t session);
+
+  // What the hub says of itself from now on (announcements.h).
+  void announce(AnnouncementRef announcement);
 
   void on_turn_end() override;
 

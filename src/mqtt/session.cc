@@ -150,6 +150,8 @@ Decoded<void> Session::check_filter(std::string_view filter) {
   const std::string_view plain = shared && *shared ? (*shared)->filter : filter;
   if (!shared || !topic::validate_filter(plain))
     return refusal(Reason::topic_filter_invalid, "a filter is not well-formed");
+  if (*shared && plain.starts_with("$SYS/"))
+    return refusal(Reason::topic_filter_invalid, "topics under $SYS can't be shared");
   if (std::ranges::count(plain, '/') >= context_.options.filter_levels_max)
     return refusal(Reason::topic_filter_invalid, "a filter has too many levels");
   if (!unrestricted_ && !may_subscribe(filter))

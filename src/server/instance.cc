@@ -62,6 +62,7 @@ Instance::Instance(const Config& config, DirectoryLock lock)
 Instance::~Instance() {
   if (shards_) shards_->stop();
   reloader_.reset();
+  sys_topics_.reset();
   admin_server_.reset();
   for (const auto& unit : units_) {
     unit->kafka.reset();
@@ -106,12 +107,40 @@ Result<void> Instance::build() {
                                                mqtt_options(config_));
     if (config_.stream.backend == "embedded") build_kafka(ShardId{i}, cluster_id);
   }
+  build_sys_topics();
   build_admin();
   reloader_ = std::make_unique<Reloader>(units_.front()->loop);
   SLUICE_TRY(load_certificates());
   follow_users(users != nullptr);
   reloader_->start();
   return {};
+}
+
+std::vector<Metrics*> Instance::registries() const {
+  std::vector<Metrics*> all;
+  for (const auto& unit : units_) all.push_back(&unit->metrics);
+  return all;
+}
+
+void Instance::build_sys_topics() {
+  sys_topics_ = std::make_unique<SysTopics>(
+      units_.front()->loop, registries(),
+      [this](const hub::AnnouncementRef& announcement) {
+        for (const auto& unit : units_)
+          unit->loop.post_from_outside(
+              [&unit = *unit, announcement] { unit.hub->announce(announcement); });
+      },
+      [this](Done<std::int64_t> done) { count_stored(std::move(done)); });
+}
+
+void Instance::count_stored(Done<std::int64_t> done) {
+  stream::Stream& stream = backend_->stream(ShardId{0});
+  const auto* const info = stream.catalogue().find(hub::Options{}.default_stream);
+  if (!info) return done(fail(Errc::not_found, "there is no default stream"));
+  stream.bounds({info->id, 0}, [done = std::move(done)](Result<stream::Bounds> bounds) mutable {
+    if (!bounds) return done(std::unexpected(std::move(bounds.error())));
+    done(bounds->visible_end.value - bounds->start.value);
+  });
 }
 
 table::Table::Context Instance::table_context(ShardId shard) {
@@ -136,18 +165,14 @@ void Instance::build_kafka(ShardId shard, const std::string& cluster_id) {
 }
 
 void Instance::build_admin() {
-  std::vector<Metrics*> registries;
   std::vector<mqtt::Server*> servers;
-  for (const auto& unit : units_) {
-    registries.push_back(&unit->metrics);
-    servers.push_back(unit->mqtt.get());
-  }
+  for (const auto& unit : units_) servers.push_back(unit->mqtt.get());
   Unit& first = *units_.front();
   clients_api_ = std::make_unique<ClientsApi>(*mailboxes_, std::move(servers));
   clients_api_->add_to(api_);
   trace_api_ = std::make_unique<TraceApi>(first.loop, *group_);
   trace_api_->add_to(api_);
-  admin_ = std::make_unique<Admin>(*first.access, api_, std::move(registries),
+  admin_ = std::make_unique<Admin>(*first.access, api_, registries(),
                                    [this](auto done) { collect_readiness(std::move(done)); });
   admin_server_ =
       std::make_unique<http::Server>(first.loop, *admin_, first.metrics, http::Options{});
@@ -186,6 +211,14 @@ void Instance::terminate() {
   notify([this] { terminate_ = true; });
 }
 
+template <class Fn>
+auto Instance::on_shard(std::size_t shard, Fn fn) {
+  std::packaged_task<decltype(fn())()> task(std::move(fn));
+  auto result = task.get_future();
+  units_[shard]->loop.post_from_outside([&task] { task(); });
+  return result.get();
+}
+
 Result<void> Instance::start() {
   SLUICE_TRY(listen_everywhere(true));  // /readyz says what the others wait for
   if (!wait_for_default_streams()) return {};
@@ -195,15 +228,9 @@ Result<void> Instance::start() {
   SLUICE_TRY(listen_everywhere(false));
   SLUICE_TRY(replace_file(*disk_, std::string(listeners_file), as_bytes(cli::to_json(listeners_))));
   phase_ = Phase::serving;
+  if (config_.mqtt.sys_interval.count() > 0)
+    on_shard(0, [this] { sys_topics_->start(config_.mqtt.sys_interval); });
   return {};
-}
-
-template <class Fn>
-auto Instance::on_shard(std::size_t shard, Fn fn) {
-  std::packaged_task<decltype(fn())()> task(std::move(fn));
-  auto result = task.get_future();
-  units_[shard]->loop.post_from_outside([&task] { task(); });
-  return result.get();
 }
 
 // Before the loops run. What is loaded again later comes from shard 0.
@@ -334,7 +361,10 @@ Result<void> Instance::stop() {
       unit.mqtt->stop();
       if (unit.kafka) unit.kafka->stop();
     });
-  on_shard(0, [this] { admin_server_->stop(); });
+  on_shard(0, [this] {
+    admin_server_->stop();
+    sys_topics_->stop();
+  });
 
   auto outcome = stop_tables();
   std::promise<Result<void>> flushed;

@@ -24,6 +24,7 @@
 #include "server/config.h"
 #include "server/listener_plan.h"
 #include "server/reloader.h"
+#include "server/sys_topics.h"
 #include "server/trace_api.h"
 #include "stream/backend.h"
 #include "table/rocks_store.h"
@@ -105,6 +106,9 @@ class Instance {
   Result<runtime::Endpoint> listen_on(Unit& unit, const ListenerPlan& plan,
                                       const runtime::Endpoint& at);
   void collect_readiness(std::move_only_function<void(Reasons)> done);
+  [[nodiscard]] std::vector<Metrics*> registries() const;  // of all shards
+  void build_sys_topics();
+  void count_stored(Done<std::int64_t> done);
   void notify(std::move_only_function<void()> change);
 
   Config config_;
@@ -125,7 +129,8 @@ class Instance {
   Api api_{[this] { return phase_ == Phase::serving; }};
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<http::Server> admin_server_;
-  std::unique_ptr<Reloader> reloader_;  // on shard 0
+  std::unique_ptr<Reloader> reloader_;     // on shard 0
+  std::unique_ptr<SysTopics> sys_topics_;  // on shard 0
   cli::Listeners listeners_;
   std::atomic<Phase> phase_ = Phase::starting;
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -24,6 +25,19 @@ double seconds(const timeval& time) {
 
 }  // namespace
 
+ProcessMemory process_memory() {
+  ProcessMemory memory;
+  std::ifstream statm("/proc/self/statm");  // proc(5): sizes in pages
+  std::int64_t all_pages = 0;
+  std::int64_t resident_pages = 0;
+  if (statm >> all_pages >> resident_pages)
+    memory.resident = resident_pages * static_cast<std::int64_t>(sysconf(_SC_PAGESIZE));
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) == 0)
+    memory.resident_max = std::max<std::int64_t>(usage.ru_maxrss * 1024, memory.resident);
+  return memory;
+}
+
 std::string process_metrics() {
   std::string out = fmt::format(
       "# HELP sluice_build_info Always 1; the version is in the label\n# TYPE sluice_build_info "
@@ -31,12 +45,9 @@ std::string process_metrics() {
       "sluice_build_info{{version=\"{}\"}} 1\n",
       version);
 
-  std::ifstream statm("/proc/self/statm");  // proc(5): sizes in pages
-  std::uint64_t all_pages = 0;
-  std::uint64_t resident_pages = 0;
-  if (statm >> all_pages >> resident_pages)
+  if (const std::int64_t resident = process_memory().resident; resident > 0)
     append(out, "process_resident_memory_bytes", "gauge", "Resident memory",
-           std::to_string(resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE))));
+           std::to_string(resident));
 
   rusage usage{};
   if (getrusage(RUSAGE_SELF, &usage) == 0)

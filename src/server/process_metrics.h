@@ -1,8 +1,16 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace sluice::server {
+
+// Bytes; 0: the system does not tell.
+struct ProcessMemory {
+  std::int64_t resident = 0;
+  std::int64_t resident_max = 0;  // since the process began
+};
+ProcessMemory process_memory();
 
 // Of this process, now, in Prometheus text: process_resident_memory_bytes,
 // process_cpu_seconds_total, process_open_fds, and sluice_build_info. What the system does not tell
