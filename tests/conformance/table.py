@@ -58,15 +58,9 @@ def _covers_of(function):
             yield from (ast.literal_eval(argument) for argument in decorator.args)
 
 
-def _is_pending(function):
-    """Marked as not yet working."""
-    return any(isinstance(decorator, ast.Name) and decorator.id == "not_yet" for decorator in function.decorator_list)
-
-
 class CoveringTest(NamedTuple):
     module: str
     name: str
-    pending: bool
 
 
 def tests():
@@ -78,7 +72,7 @@ def tests():
         for node in ast.parse(file.read_text()).body:
             if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
                 continue
-            test = CoveringTest(file.stem, node.name, _is_pending(node))
+            test = CoveringTest(file.stem, node.name)
             covered = list(_covers_of(node))
             for statement in covered:
                 covering[statement].append(test)
@@ -125,7 +119,7 @@ def problems():
 def _tests_as_text(covering, statement):
     by_module = defaultdict(list)
     for test in covering:
-        by_module[test.module].append(f"{test.name.removeprefix('test_')}{' (pending)' if test.pending else ''}")
+        by_module[test.module].append(test.name.removeprefix("test_"))
     parts = [f"*{module.removeprefix('test_')}*: {', '.join(names)}" for module, names in by_module.items()]
     if statement.also:
         parts.append(f"*unit tests*: {', '.join(statement.also)}")

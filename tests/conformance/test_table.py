@@ -35,7 +35,7 @@ def told(monkeypatch):
     """What `problems` says of one statement, the ids that tests cover, tests that cover none, and C++ tests."""
 
     def problems(statement, covering=(), idle=(), cpp=()):
-        test = CoveringTest("m", "t", False)
+        test = CoveringTest("m", "t")
         monkeypatch.setattr(table, "statements", lambda: {"5:a": statement})
         monkeypatch.setattr(table, "tests", lambda: ({each: [test] for each in covering}, [test for _ in idle]))
         monkeypatch.setattr(table, "cpp_tests", lambda: set(cpp))
