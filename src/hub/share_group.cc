@@ -166,19 +166,20 @@ std::size_t ShareGroup::on_records(const DeliveryBatch& batch) {
 // Gives records away until nobody has room; returns how many, from the front.
 std::size_t ShareGroup::give(const DeliveryBatch& batch) {
   given_.clear();
-  for (const auto& [first, count, grant] : batch.deliveries) {
-    for (std::uint32_t i = first; i < first + count; ++i) {
-      const auto member = choose(batch.block->records()[i]);
-      if (!member) {
-        send_portions();
-        return given_.size();
-      }
-      add(*member, batch, i);
-    }
-  }
+  fill_portions(batch);
   const std::size_t given = given_.size();
   send_portions();
   return given;
+}
+
+void ShareGroup::fill_portions(const DeliveryBatch& batch) {
+  for (const auto& [first, count, grant] : batch.deliveries) {
+    for (std::uint32_t i = first; i < first + count; ++i) {
+      const auto member = choose(batch.block->records()[i]);
+      if (!member) return;
+      add(*member, batch, i);
+    }
+  }
 }
 
 std::optional<Handle> ShareGroup::choose(const log::Record& record) {
@@ -284,7 +285,8 @@ void ShareGroup::on_answer(const SharePortion& portion) {
     else
       renew_ready(handle);
   }
-  if (!positions.empty() || portion.shard != home_) wake();  // there is credit again
+  const bool has_more_credit = portion.shard != home_;
+  if (has_more_credit || !positions.empty()) wake();
   put_back(std::move(positions));
 }
 

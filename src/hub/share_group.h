@@ -93,6 +93,7 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   std::optional<OpenRecords::Record> close(Handle handle, std::uint64_t ticket);
 
   std::size_t give(const DeliveryBatch& batch);
+  void fill_portions(const DeliveryBatch& batch);
   [[nodiscard]] std::optional<Handle> choose(const log::Record& record);
   [[nodiscard]] std::optional<Handle> next_in_turn();
   [[nodiscard]] std::optional<Handle> peek_in_turn() const;

@@ -260,6 +260,52 @@ TEST_P(Shared, TheOnlyMemberGetsAllInOrderHoweverItTakesThem) {
   EXPECT_EQ(only->payloads(), numbers(0, 400));
 }
 
+// Ends itself, or its membership, in the middle of what it is given.
+class LeavesAtOnce final : public SubscriberSink {
+ public:
+  enum class How : std::uint8_t { unsubscribes, goes };
+  LeavesAtOnce(Hub& hub, How how) : hub_(hub), how_(how), handle_(hub.add_subscriber(*this, 0)) {
+    hub_.subscribe(handle_, workers, {.qos = 1}, [](const Result<void>&) {});
+  }
+  ~LeavesAtOnce() { hub_.remove_subscriber(handle_); }
+  std::size_t on_records(const DeliveryBatch& batch) override {
+    got += count_records(batch.deliveries);
+    if (how_ == How::unsubscribes)
+      hub_.unsubscribe(handle_, workers);
+    else
+      hub_.remove_subscriber(handle_);
+    return count_records(batch.deliveries);
+  }
+  std::size_t got = 0;
+
+ private:
+  Hub& hub_;
+  const How how_;
+  Handle handle_;
+};
+
+TEST_P(Shared, AMemberMayEndInTheMiddleOfWhatItIsGivenAlsoTheLastOne) {
+  using How = LeavesAtOnce::How;
+  for (std::uint32_t client = 0; client < 3; ++client) {
+    for (const How how : {How::unsubscribes, How::goes}) {
+      auto stays = member(client + 1);
+      LeavesAtOnce leaves(hub_of(client), how);
+      run();
+      for (int i = 0; i < 6; ++i) publish("a/" + number(i), i, i + 1);
+      run();
+      EXPECT_GT(leaves.got, 0u);
+      EXPECT_EQ(stays->got.size(), how == How::goes ? 6u : 6u - leaves.got);
+      stays.reset();
+      run();
+      LeavesAtOnce last(hub_of(client), how);
+      run();
+      publish("a/x", 6, 10);
+      run();
+      EXPECT_EQ(last.got, 4u);
+    }
+  }
+}
+
 TEST_P(Shared, TheGroupEndsWithItsLastMember) {
   auto one = member(0);
   publish("a/x", 0, 1);
