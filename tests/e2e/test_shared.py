@@ -86,6 +86,34 @@ def test_a_member_that_reads_nothing_does_not_hold_up_the_others(hub, name):
         wait_for([member], 3000 - 1024)
 
 
+def test_nothing_is_lost_while_members_come_and_go(hub, name):
+    seen = set()
+
+    def collect(member):
+        while not member.messages.empty():
+            seen.add(int(member.messages.get_nowait().payload))
+
+    published = 0
+    with MqttClient(hub) as stays, MqttClient(hub) as publisher:
+        stays.subscribe(share(name), 1)
+        for turn in range(10):
+            guests = [MqttClient(hub, version) for version in (V311, V5, V5)]
+            for guest in guests:
+                guest.subscribe(share(name), 1)
+            for _ in range(200):
+                publisher.send(f"{name}/{published % 7}", str(published), 1)
+                published += 1
+            for guest in guests:
+                guest.vanish() if turn % 2 else guest.close()
+                collect(guest)
+
+        def all_came():
+            collect(stays)
+            return seen == set(range(published))
+
+        eventually(all_came, "all that was published has come to somebody")
+
+
 def test_no_local_is_a_protocol_error(hub, name):
     with MqttClient(hub) as client:
         client.client.subscribe(share(name), options=mqtt.paho.SubscribeOptions(qos=1, noLocal=True))
