@@ -1,5 +1,5 @@
-"""What the two sides may expect of each other in MQTT 5: Receive Maximum, Maximum Packet Size, Request Problem Information
-(3.1.2.11, 3.2.2.3, 4.9). Quotas of 3.1.1 are none of the standard's."""
+"""What the two sides may expect of each other: Receive Maximum, Maximum Packet Size and Request Problem Information in MQTT 5
+(3.1.2.11, 3.2.2.3, 4.9), and what a server refuses by limits of its own."""
 
 import pytest
 
@@ -20,7 +20,9 @@ from conformance.packets import (
     V5,
 )
 
-RECEIVE_MAXIMUM_EXCEEDED, PACKET_TOO_LARGE = 0x93, 0x95
+RECEIVE_MAXIMUM_EXCEEDED, PACKET_TOO_LARGE, MESSAGE_RATE_TOO_HIGH, QUOTA_EXCEEDED = 0x93, 0x95, 0x96, 0x97
+SERVER_UNAVAILABLE = 3  # a return code of MQTT 3.1.1
+not_yet = pytest.mark.xfail(strict=True, reason="limits of connections and rates are being built")
 
 
 # --- Receive Maximum
@@ -207,3 +209,35 @@ def test_a_receive_maximum_of_0_is_refused(dial):
     client = dial()
     client.send(packets.connect(V5, "c", props=[(RECEIVE_MAXIMUM, 0)]))
     client.expect_refused(packets.PROTOCOL_ERROR)
+
+
+# --- limits that the standards leave to the server
+
+
+@not_yet
+@covers("5:MQTT-3.1.4-2", "5:MQTT-3.2.2-7", "5:MQTT-3.2.2-8", "3.1.1:MQTT-3.2.2-4", "3.1.1:MQTT-3.2.2-5")
+def test_a_connection_too_many_is_refused(new_hub, connected, dial, version):
+    hub = new_hub({"mqtt.connections_max": 1})
+    first, second = connected(to=hub), dial(hub)
+    second.send(packets.connect(version, "c"))
+    second.expect_refused(QUOTA_EXCEEDED if version == V5 else SERVER_UNAVAILABLE)
+    first.expect_nothing()
+
+
+@not_yet
+@covers("5:MQTT-3.14.2-1", "5:MQTT-4.13.2-1")
+def test_a_client_that_publishes_too_fast_may_be_disconnected(new_hub, connected, name):
+    client = connected(to=new_hub({"mqtt.client_message_rate": 1, "mqtt.rate_action": "disconnect"}))
+    client.send(*[packets.publish(V5, f"{name}/a", b"x") for _ in range(50)])
+    client.expect_closed(MESSAGE_RATE_TOO_HIGH)
+
+
+@not_yet
+@covers("5:MQTT-3.4.2-1", "5:MQTT-4.3.2-4")
+def test_a_message_beyond_the_rate_may_be_refused(new_hub, connected, name):
+    client = connected(to=new_hub({"mqtt.client_message_rate": 1, "mqtt.rate_action": "drop"}))
+    ids = range(1, 51)
+    client.send(*[packets.publish(V5, f"{name}/a", b"x", qos=1, packet_id=packet_id) for packet_id in ids])
+    answers = [client.expect(PUBACK) for _ in ids]
+    assert [answer.packet_id for answer in answers] == [*ids]
+    assert {answer.code for answer in answers} == {0, QUOTA_EXCEEDED}
