@@ -81,12 +81,12 @@ def test_a_client_may_not_send_a_subscription_identifier(connected, topic):
 def test_the_expiry_is_counted_down_and_then_the_message_is_gone(connected, topic):
     """By the retained message, which one can ask for again and again."""
     began = time.monotonic()
-    connected().publish(topic, b"x", retain=True, props=[(MESSAGE_EXPIRY, 2)])
+    connected().publish(topic, b"x", retain=True, props=[(MESSAGE_EXPIRY, 3)])
     client = connected()
     rests = []
     eventually(lambda: _is_gone(client, topic, rests), "the end of a message that expires")
-    assert rests == sorted(rests, reverse=True) and set(rests) == {2, 1}
-    assert 2 <= time.monotonic() - began < 10
+    assert rests == sorted(rests, reverse=True) and set(rests) <= {1, 2, 3} and rests[-1] < 3
+    assert 3 <= time.monotonic() - began < 10
 
 
 @covers("5:MQTT-4.3.3-13", "5:MQTT-4.3.3-7")
@@ -94,11 +94,11 @@ def test_the_exchange_of_qos_2_goes_on_when_the_message_has_expired(connected, t
     """The message has expired before it is released."""
     publisher, client = connected(), connected()
     client.subscribe(topic, 2)
-    publisher.send(packets.publish(V5, topic, b"x", qos=2, props=[(MESSAGE_EXPIRY, 1)]))
+    publisher.send(packets.publish(V5, topic, b"x", qos=2, props=[(MESSAGE_EXPIRY, 2)]))
     publisher.expect(PUBREC, packet_id=1, code=0)
     message = client.expect(PUBLISH, payload=b"x")
     watcher = connected()
-    connected().publish(f"{topic}/kept", b"x", retain=True, props=[(MESSAGE_EXPIRY, 1)])
+    connected().publish(f"{topic}/kept", b"x", retain=True, props=[(MESSAGE_EXPIRY, 2)])
     eventually(lambda: _is_gone(watcher, f"{topic}/kept"), "the end of a message of the same expiry")
     publisher.send(packets.ack(PUBREL, 1))
     publisher.expect(PUBCOMP, packet_id=1, code=0)
