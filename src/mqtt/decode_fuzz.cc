@@ -19,11 +19,12 @@ void check(bool law) {
   if (!law) std::abort();
 }
 
-void check_prefixes(Bytes in, const Decoded<std::variant<NeedMore, Frame>>& whole) {
+void check_prefixes(Bytes in, const Decoded<std::variant<NeedMore, Frame>>& whole,
+                    Version version) {
   const auto* frame = whole ? std::get_if<Frame>(&*whole) : nullptr;
   const std::size_t end = frame ? frame->size : in.size();
   for (std::size_t n = 0; n < std::min<std::size_t>(end, 64); ++n) {
-    const auto part = decode_frame(in.first(n), size_max);
+    const auto part = decode_frame(in.first(n), size_max, version);
     if (part) check(std::holds_alternative<NeedMore>(*part));
     if (!part) check(!whole && part.error().reason == whole.error().reason);
   }
@@ -41,7 +42,7 @@ void check_publish(const Frame& frame, Version version) {
                              .properties = publish->properties};
   Buffer wire;
   encode_publish(wire, version, copy, measure_publish(version, copy));
-  const auto cut = decode_frame(wire, 2 * size_max);
+  const auto cut = decode_frame(wire, 2 * size_max, version);
   check(cut && std::holds_alternative<Frame>(*cut));
   const auto again = decode_publish(std::get<Frame>(*cut), version);
   check(again && again->topic == publish->topic && again->packet_id == publish->packet_id &&
@@ -67,6 +68,7 @@ void check_packet(const Frame& frame, Version version) {
   check_properties(decode_subscribe_ack(frame.body, version));
   check_properties(decode_unsubscribe_ack(frame.body, version));
   check_properties(decode_disconnect(frame.body, version));
+  check_properties(decode_auth(frame.body, version));
   const auto subscribe = decode_subscribe(frame.body, version);
   check_properties(subscribe);
   std::uint32_t count = 0;
@@ -82,10 +84,11 @@ void check_packet(const Frame& frame, Version version) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace sluice::mqtt;
   if (size == 0) return 0;
-  const Version version = (data[0] & 1) != 0 ? Version::v5 : Version::v3_1_1;
+  const Version old = (data[0] & 4) != 0 ? Version::v3_1 : Version::v3_1_1;
+  const Version version = (data[0] & 1) != 0 ? Version::v5 : old;
   const auto in = std::as_bytes(std::span(data + 1, size - 1));
-  const auto whole = decode_frame(in, size_max);
-  check_prefixes(in, whole);
+  const auto whole = decode_frame(in, size_max, version);
+  check_prefixes(in, whole, version);
   if (whole && std::holds_alternative<Frame>(*whole))
     check_packet(std::get<Frame>(*whole), version);
   return 0;

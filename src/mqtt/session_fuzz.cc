@@ -191,7 +191,8 @@ class Run {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace sluice::mqtt;
   if (size == 0) return 0;
-  Run run((data[0] & 1) != 0 ? Version::v5 : Version::v3_1_1, (data[0] & 2) != 0);
+  const Version old = (data[0] & 4) != 0 ? Version::v3_1 : Version::v3_1_1;
+  Run run((data[0] & 1) != 0 ? Version::v5 : old, (data[0] & 2) != 0);
   run.steps(std::as_bytes(std::span(data + 1, size - 1)));
   return 0;
 }
