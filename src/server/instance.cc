@@ -117,9 +117,7 @@ Result<void> Instance::build() {
 }
 
 std::vector<Metrics*> Instance::registries() const {
-  std::vector<Metrics*> all;
-  for (const auto& unit : units_) all.push_back(&unit->metrics);
-  return all;
+  return of_units<Metrics*>([](Unit& unit) { return &unit.metrics; });
 }
 
 void Instance::build_sys_topics() {
@@ -165,10 +163,9 @@ void Instance::build_kafka(ShardId shard, const std::string& cluster_id) {
 }
 
 void Instance::build_admin() {
-  std::vector<mqtt::Server*> servers;
-  for (const auto& unit : units_) servers.push_back(unit->mqtt.get());
   Unit& first = *units_.front();
-  clients_api_ = std::make_unique<ClientsApi>(*mailboxes_, std::move(servers));
+  clients_api_ = std::make_unique<ClientsApi>(
+      *mailboxes_, of_units<mqtt::Server*>([](Unit& unit) { return unit.mqtt.get(); }));
   clients_api_->add_to(api_);
   trace_api_ = std::make_unique<TraceApi>(first.loop, *group_);
   trace_api_->add_to(api_);
@@ -181,16 +178,16 @@ void Instance::build_admin() {
 Result<std::unique_ptr<stream::Backend>> Instance::open_backend() {
   if (config_.stream.backend == "kafka") {
     SLUICE_TRY_ASSIGN(const auto options, cluster_options(config_));
-    std::vector<kafka_stream::KafkaBackend::Shard> shards;
-    for (const auto& unit : units_) shards.push_back({&unit->loop, &unit->metrics});
+    const auto shards = of_units<kafka_stream::KafkaBackend::Shard>(
+        [](Unit& unit) { return kafka_stream::KafkaBackend::Shard{&unit.loop, &unit.metrics}; });
     logger.info(
         "streams lie on a Kafka cluster: its clients use it directly, and this hub has no "
         "Kafka listener",
         {{"brokers", options.brokers}});
     return kafka_stream::KafkaBackend::open(options, shards);
   }
-  std::vector<stream::EmbeddedBackend::Shard> shards;
-  for (const auto& unit : units_) shards.push_back({&unit->loop, &unit->metrics});
+  const auto shards = of_units<stream::EmbeddedBackend::Shard>(
+      [](Unit& unit) { return stream::EmbeddedBackend::Shard{&unit.loop, &unit.metrics}; });
   return stream::EmbeddedBackend::open(*disk_, log_options(config_), shards, *mailboxes_);
 }
 

@@ -106,7 +106,15 @@ class Instance {
   Result<runtime::Endpoint> listen_on(Unit& unit, const ListenerPlan& plan,
                                       const runtime::Endpoint& at);
   void collect_readiness(std::move_only_function<void(Reasons)> done);
-  [[nodiscard]] std::vector<Metrics*> registries() const;  // of all shards
+  // What `fn` makes of each unit, in the order of the shards.
+  template <class T, class Fn>
+  [[nodiscard]] std::vector<T> of_units(Fn fn) const {
+    std::vector<T> all;
+    all.reserve(units_.size());
+    for (const auto& unit : units_) all.push_back(fn(*unit));
+    return all;
+  }
+  [[nodiscard]] std::vector<Metrics*> registries() const;
   void build_sys_topics();
   void count_stored(Done<std::int64_t> done);
   void notify(std::move_only_function<void()> change);
