@@ -88,14 +88,22 @@ bool Connection::write(std::string_view bytes) {
     wants_room_ = true;
     return false;
   }
-  out_ += is_http_1_0_ ? std::string(bytes) : chunk(bytes);
+  add_to_stream(bytes);
   update_interest();
   return true;
 }
 
-void Connection::end_stream() {
+void Connection::add_to_stream(std::string_view bytes) {
+  if (is_http_1_0_)
+    out_ += bytes;
+  else
+    out_ += chunk(bytes);
+}
+
+void Connection::end_stream(std::string_view last) {
   if (!streamer_ || closing_) return;
-  if (!is_http_1_0_) out_ += chunk({});
+  if (!last.empty()) add_to_stream(last);
+  add_to_stream({});
   closing_ = true;
   busy_ = false;  // a client that does not read the rest is idle
   server_.loop_.post([self = std::weak_ptr(server_.self_), id = id_] {

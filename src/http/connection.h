@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "http/message.h"
 #include "http/parser.h"
@@ -25,7 +26,7 @@ class Connection final : public runtime::SocketHandler {
   void take_request();
   // As Stream says.
   bool write(std::string_view bytes);
-  void end_stream();
+  void end_stream(std::string_view last);
   [[nodiscard]] bool idle_since(runtime::TimePoint when) const {
     return !busy_ && last_byte_ < when;
   }
@@ -35,6 +36,7 @@ class Connection final : public runtime::SocketHandler {
   void resume_later();
   void refuse(int status);
   void start_stream(const Response& response);
+  void add_to_stream(std::string_view bytes);
   void flush();
   void update_interest();
 

@@ -223,6 +223,25 @@ TEST_F(ServerTest, AStreamTakesABoundedNumberOfBytesAndTellsWhenThereIsRoom) {
   EXPECT_TRUE(handler_.streamer->stream.write(piece));
 }
 
+TEST_F(ServerTest, AStreamThatEndsHasRoomForItsLastWordsAndWaitsForItsClientNotForEver) {
+  const std::string piece(32 << 10, 'x');
+  for (const bool reads_again : {true, false}) {
+    client_ = *world_.connect(endpoint_);
+    handler_.gone = false;
+    send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    received();
+    client_->pause_reading();
+    while (handler_.streamer->stream.write(piece)) world_.run_for(std::chrono::milliseconds(1));
+    handler_.streamer->stream.end("the end");
+    if (reads_again) client_->resume_reading();
+    EXPECT_TRUE(world_.run_until([this] { return handler_.gone; }, Options{}.idle_timeout * 3));
+    if (reads_again) {
+      EXPECT_TRUE(received().ends_with("7\r\nthe end\r\n0\r\n\r\n"));
+    }
+  }
+  EXPECT_EQ(server_.connections(), 0u);
+}
+
 TEST_F(ServerTest, ClosesAConnectionThatIsSilent) {
   EXPECT_TRUE(world_.run_until([this] { return client_->ended(); }, Options{}.idle_timeout * 3));
   EXPECT_EQ(server_.connections(), 0u);

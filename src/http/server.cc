@@ -77,9 +77,9 @@ bool Stream::write(std::string_view bytes) {
   return connection != nullptr && connection->write(bytes);
 }
 
-void Stream::end() {
+void Stream::end(std::string_view last) {
   if (const auto server = server_.lock())
-    if (Connection* connection = (*server)->find(connection_)) connection->end_stream();
+    if (Connection* connection = (*server)->find(connection_)) connection->end_stream(last);
 }
 
 }  // namespace sluice::http

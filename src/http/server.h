@@ -47,8 +47,9 @@ class Stream {
   // Sends these bytes, later and as a whole. False: options.stream_max bytes wait already, and
   // Streamer::on_room tells when all is sent; or the client is gone. Then nothing was taken.
   bool write(std::string_view bytes);
-  // The body is complete; the connection is closed when the client has it.
-  void end();
+  // The body is complete with these bytes, for which there is room. The connection is closed when
+  // the client has it all, or takes nothing for options.idle_timeout.
+  void end(std::string_view last = {});
 
  private:
   std::weak_ptr<Server*> server_;

@@ -19,9 +19,9 @@ std::string_view cut(std::string_view& rest, char delimiter) {
 
 std::optional<char> hex_byte(std::string_view digits) {
   unsigned value = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto parsed = std::from_chars(digits.data(), end, value, 16);
-  if (digits.size() != 2 || parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  const bool all = parsed.ec == std::errc() && parsed.ptr == digits.data() + digits.size();
+  if (digits.size() != 2 || !all) return std::nullopt;
   return static_cast<char>(value);
 }
 

@@ -67,13 +67,13 @@ std::size_t TopicTrace::on_records(const DeliveryBatch& batch) {
   for (const auto& [first, count, grant] : batch.deliveries)
     for (std::uint32_t i = first; i < first + count; ++i) portion->shown.push_back({i});
   if (*counting_ < portions_max)
-    count(std::move(portion));
+    count(portion);
   else
     portion->emit(group_.hub(shard_), false);
   return count_records(batch.deliveries);
 }
 
-void TopicTrace::count(std::shared_ptr<Portion> portion) {
+void TopicTrace::count(const std::shared_ptr<Portion>& portion) {
   portion->open = group_.size();
   ++*counting_;
   for (std::uint32_t i = 0; i < group_.size(); ++i) {

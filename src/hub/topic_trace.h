@@ -29,7 +29,7 @@ class TopicTrace final : public SubscriberSink {
 
  private:
   struct Portion;
-  void count(std::shared_ptr<Portion> portion);
+  void count(const std::shared_ptr<Portion>& portion);
 
   Group& group_;
   ShardId shard_;

@@ -78,6 +78,7 @@ std::string details_json(const ClientState& client) {
     if (subscriptions.size() < ClientsApi::subscriptions_shown)
       subscriptions.push_back(subscription_json(subscription));
   std::vector<std::string> behind;
+  behind.reserve(client.subscriber.behind.size());
   for (const auto& one : client.subscriber.behind) behind.push_back(behind_json(one));
   out.add_raw("subscriptions", json_array(subscriptions))
       .add_raw("behind", json_array(behind))
@@ -102,6 +103,7 @@ std::string merged_json(std::vector<ClientPage>& pages, std::size_t limit) {
   clients.resize(std::min(clients.size(), limit));
 
   std::vector<std::string> rows;
+  rows.reserve(clients.size());
   for (const ClientState& client : clients) rows.push_back(summary_json(client).str());
   JsonObject out;
   out.add_raw("clients", json_array(rows)).add("connections", total);
@@ -126,9 +128,7 @@ void ClientsApi::add_to(Api& api) {
   api.add({"DELETE", "/api/v1/clients/{id}", [this](ApiCall call) { kick(std::move(call)); }});
 }
 
-void ClientsApi::ask_all(
-    std::function<void(std::size_t shard, const mqtt::Clients& clients, Task reply)> request,
-    Task done) {
+void ClientsApi::ask_all(const Request& request, Task done) {
   struct Asked {
     std::size_t open;
     Task done;

@@ -29,9 +29,8 @@ class ClientsApi {
   void kick(ApiCall call);
 
   // Calls `request` on each shard with what it must run when it is done; then `done` here.
-  void ask_all(
-      std::function<void(std::size_t shard, const mqtt::Clients& clients, Task reply)> request,
-      Task done);
+  using Request = std::function<void(std::size_t shard, const mqtt::Clients& clients, Task reply)>;
+  void ask_all(const Request& request, Task done);
 
   runtime::Mailboxes& mailboxes_;
   std::vector<mqtt::Server*> servers_;

@@ -21,10 +21,7 @@ class TraceStream final : public http::Streamer, public std::enable_shared_from_
  public:
   TraceStream(runtime::Loop& loop, hub::Group& group, trace::Query query, std::int64_t seconds)
       : loop_(loop), group_(group), query_(std::move(query)), seconds_(seconds) {}
-  ~TraceStream() override {
-    if (id_) logger.info("trace ended", {{"by", to_string(query_.by)}, {"value", query_.value}});
-    stop();
-  }
+  ~TraceStream() override { stop(); }
 
   // Errc::busy: too many are on.
   Result<void> start() {
@@ -72,11 +69,11 @@ class TraceStream final : public http::Streamer, public std::enable_shared_from_
     add(line.str() + '\n', [] {});
   }
 
+  // A reader that is behind now misses what it has not taken.
   void on_time_over() {
     timer_ = runtime::TimerId::none;
     stop();
-    is_over_ = true;
-    add(begin("end").add("reason", "time_over").str() + '\n', [] {});
+    stream_.end(begin("end").add("reason", "time_over").str() + '\n');
   }
 
   JsonObject begin(std::string_view event) {
@@ -92,18 +89,23 @@ class TraceStream final : public http::Streamer, public std::enable_shared_from_
 
   // What the stream has no room for stays: at most one portion of each shard, and our own words.
   void pump() {
-    while (!waiting_.empty() && stream_.write(waiting_.front().lines)) {
-      auto taken = std::move(waiting_.front().taken);
-      waiting_.pop_front();
-      taken();
-    }
-    if (is_over_ && waiting_.empty()) stream_.end();
+    while (!waiting_.empty() && stream_.write(waiting_.front().lines)) take_first();
+  }
+
+  void take_first() {
+    auto taken = std::move(waiting_.front().taken);
+    waiting_.pop_front();
+    taken();
   }
 
   void stop() {
     loop_.cancel(std::exchange(timer_, runtime::TimerId::none));
     topic_.reset();
-    if (id_) group_.traces().stop(*std::exchange(id_, std::nullopt));
+    // Whoever has sent something waits for an answer (runtime/mailbox.h).
+    while (!waiting_.empty()) take_first();
+    if (!id_) return;
+    logger.info("trace ended", {{"by", to_string(query_.by)}, {"value", query_.value}});
+    group_.traces().stop(*std::exchange(id_, std::nullopt));
   }
 
   runtime::Loop& loop_;
@@ -115,7 +117,6 @@ class TraceStream final : public http::Streamer, public std::enable_shared_from_
   runtime::TimerId timer_ = runtime::TimerId::none;
   http::Stream stream_;  // takes nothing before on_open()
   std::deque<Portion> waiting_;
-  bool is_over_ = false;
 };
 
 Result<trace::Query> query_of(const http::Query& query) {

@@ -43,6 +43,10 @@ class Trace:
                 return line
         raise AssertionError(f"not in the trace: {what}\n" + "\n".join(map(str, self.seen)))
 
+    def count(self, name):
+        """How many events of that name have been read."""
+        return sum(event["event"] == name for event in self.seen)
+
     def event(self, name, **members):
         """The next event of that name with these members."""
 
