@@ -43,6 +43,7 @@ std::vector<std::string> packet_facts(const JsonFields& event) {
   number("keep_alive_s", "keep-alive {} s");
   text("user", "user '{}'");
   text("will_topic", "will to {}");
+  text("authentication_method", "authentication by {}");
   number("qos", "qos {}");
   number("id", "id {}");
   flag("retain", "retain");

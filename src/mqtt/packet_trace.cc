@@ -42,6 +42,9 @@ void add_properties(PropertyBlock properties, JsonObject& line) {
       case PropertyId::assigned_client_id:
         line.add("assigned_client_id", property.text);
         break;
+      case PropertyId::authentication_method:
+        line.add("authentication_method", property.text);
+        break;
       case PropertyId::reason_string:
         line.add("text", property.text);
         break;
@@ -64,7 +67,7 @@ void add_code(std::uint8_t code, Version version, JsonObject& line) {
 }
 
 void add_connect(const Connect& packet, JsonObject& line) {
-  line.add("version", packet.version == Version::v5 ? "5" : "3.1.1")
+  line.add("version", to_string(packet.version))
       .add("clean_start", packet.clean_start)
       .add("keep_alive_s", packet.keep_alive_s);
   if (packet.user) line.add("user", *packet.user);
@@ -173,6 +176,9 @@ void describe_packet(const Frame& frame, Version version, JsonObject& line) {
                           [&](auto& packet) { add_subscribe_ack(packet, version, line); });
     case PacketType::disconnect:
       return add_if_valid(decode_disconnect(frame.body, version),
+                          [&](auto& packet) { add_disconnect(packet, line); });
+    case PacketType::auth:
+      return add_if_valid(decode_auth(frame.body, version),
                           [&](auto& packet) { add_disconnect(packet, line); });
     default:
       return;

@@ -68,6 +68,18 @@ TEST(PacketTrace, ADisconnectGivesItsReason) {
       << shown(out);
 }
 
+TEST(PacketTrace, AnAuthShowsItsMethodAndNotItsData) {
+  Buffer properties, out;
+  PropertyWriter writer(properties);
+  writer.text(PropertyId::authentication_method, "SCRAM-SHA-256");
+  writer.data(PropertyId::authentication_data, as_bytes(std::string_view("secret")));
+  encode_auth(out, Version::v5, {.code = 0x18, .properties = {properties}});
+  EXPECT_NE(shown(out).find(R"("code":"0x18","reason":"continue_authentication",)"
+                            R"("authentication_method":"SCRAM-SHA-256"})"),
+            std::string::npos)
+      << shown(out);
+}
+
 TEST(PacketTrace, WhatCannotBeDecodedIsShownByNameAndSize) {
   const Buffer subscribe{std::byte{0x82}, std::byte{1}, std::byte{0}};
   EXPECT_EQ(shown(subscribe), R"({"packet":"SUBSCRIBE","size":3})");

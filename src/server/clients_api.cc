@@ -26,7 +26,7 @@ JsonObject summary_json(const ClientState& client) {
   out.add("client_id", client.client_id)
       .add("user", client.user)
       .add("protocol", "mqtt")
-      .add("version", client.version == mqtt::Version::v5 ? "5" : "3.1.1")
+      .add("version", to_string(client.version))
       .add("peer", client.peer)
       .add("listener", client.listener)
       .add("transport", net::to_string(client.transport))
