@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
-#include "base/utf8.h"
 #include "mqtt/decode.h"
 #include "mqtt/property.h"
 #include "mqtt/session.h"
 #include "mqtt/session_state.h"
+#include "mqtt/text.h"
 #include "topic/topic.h"
 
 namespace sluice::mqtt {
@@ -143,6 +143,7 @@ Decoded<void> Session::take_client_id(const Connect& connect) {
 }
 
 Decoded<void> Session::accept_will(const Will& will, std::uint32_t session_expiry_s) {
+  if (is_bridge_notification(will.topic)) return {};  // not kept
   if (!topic::validate_topic_name(will.topic) || will.topic.starts_with('$'))
     return refusal(Reason::topic_name_invalid, "the will's topic is not allowed");
   bool is_utf8 = false;

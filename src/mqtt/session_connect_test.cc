@@ -54,6 +54,20 @@ TEST(Session, AClientOfMqtt31IsTakenButNotWithoutAClientId) {
   }
 }
 
+TEST(Session, WhatABridgeTellsOfItsStateIsAcceptedAndNotKept) {
+  const std::string_view topic = "$SYS/broker/connection/edge/state";
+  for (const Version version : both) {
+    SessionRig rig(version);
+    rig.connected({.client_id = "c", .will = Will{.topic = topic, .payload = as_bytes("0")}});
+    rig.publish(topic, 1);
+    EXPECT_EQ(rig.sent(), Packets{"puback 1 00"});
+    rig.session.on_lost("gone");
+    EXPECT_FALSE(rig.session.take_will());
+    EXPECT_TRUE(rig.host.published.empty());
+    EXPECT_EQ(rig.counters.dropped_topic.value(), 1u);
+  }
+}
+
 TEST(Session, ABridgeGetsNothingBackAndRetainFlagsAsTheyWerePublished) {
   for (const bool bridge : {false, true}) {
     SessionRig rig(Version::v3_1_1);

@@ -116,7 +116,8 @@ Session::Step Session::publish(const Publish& packet, hub::Message& message) {
   if (const PublishAnswer answer = judge(message); answer != PublishAnswer::positive) {
     const Refusal why = to_refusal(answer);
     host_.on_unstored(message.topic, why.reason, why.text);
-    answer_unstored(packet, is_v5() ? answer : PublishAnswer::positive);
+    const bool is_told = is_v5() && !is_bridge_notification(message.topic);
+    answer_unstored(packet, is_told ? answer : PublishAnswer::positive);
     return Step::taken;
   }
   const std::uint64_t sequence = next_sequence_++;

@@ -20,4 +20,10 @@ inline bool has_wildcard(std::string_view topic) {
   return contains(topic, '+') || contains(topic, '#');
 }
 
+// Where a bridge of mosquitto tells its state, by a will and by messages: it does not connect where
+// these are refused.
+inline bool is_bridge_notification(std::string_view topic) {
+  return topic.starts_with("$SYS/broker/connection/");
+}
+
 }  // namespace sluice::mqtt
