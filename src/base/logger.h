@@ -61,7 +61,9 @@ class LogLimit {
  public:
   explicit LogLimit(std::uint32_t burst = 10) : burst_(burst) {}
   bool allow(std::int64_t now_ms) {
-    if (now_ms - window_start_ms_ >= 1000) {
+    // A clock that was set back begins a new second as well, or all would be quiet until it is
+    // there.
+    if (now_ms - window_start_ms_ >= 1000 || now_ms < window_start_ms_) {
       window_start_ms_ = now_ms;
       used_ = 0;
     }

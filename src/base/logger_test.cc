@@ -83,5 +83,14 @@ TEST(LogLimit, LetsABurstThroughEachSecondAndCountsTheRest) {
   EXPECT_EQ(limit.take_suppressed(), 0u);
 }
 
+TEST(LogLimit, AClockThatIsSetBackDoesNotSilenceTheLog) {
+  LogLimit limit(1);
+  EXPECT_TRUE(limit.allow(5'000'000));
+  EXPECT_FALSE(limit.allow(5'000'000));
+  EXPECT_TRUE(limit.allow(1'000'000));
+  EXPECT_FALSE(limit.allow(1'000'999));
+  EXPECT_TRUE(limit.allow(1'001'000));
+}
+
 }  // namespace
 }  // namespace sluice

@@ -169,8 +169,8 @@ class SimWorker : public runtime::Worker {
 TimePoint SimLoop::now() const { return world_.now(); }
 
 WallMs SimLoop::wall_ms() const {
-  return wall_start +
-         std::chrono::duration_cast<std::chrono::milliseconds>(now().time_since_epoch()).count();
+  const auto since_start = now().time_since_epoch() + world_.wall_step_;
+  return wall_start + std::chrono::duration_cast<std::chrono::milliseconds>(since_start).count();
 }
 
 Result<Endpoint> SimLoop::listen(const Endpoint& endpoint, runtime::AcceptHandler& handler) {

@@ -119,6 +119,9 @@ class SimWorld {
   // Until nobody has work and nothing is on its way; timers of later are left alone.
   void run_until_idle();
 
+  // Somebody sets the wall clock of the machine: wall_ms() of all loops jumps, their now() goes on.
+  void step_wall_clock(Duration by) { wall_step_ += by; }
+
   // A client's connection; errors when nobody listens there. The client must not outlive the world.
   Result<std::unique_ptr<SimClient>> connect(const runtime::Endpoint& endpoint);
 
@@ -145,6 +148,7 @@ class SimWorld {
 
   Options options_;
   Events events_;
+  Duration wall_step_{};
   std::vector<std::unique_ptr<SimLoop>> loops_;
   std::vector<Listener> listeners_;
   std::uint16_t next_port_ = 40000;
