@@ -93,7 +93,7 @@ void Distributor::subscribe(Handle handle, const std::string& text, const Subscr
       }
       ++subscribing->tails;
       source.waiting.push_back({subscribing, has_place});
-      if (source.waiting.size() == 1) start_tail(source.partition, false);
+      start_tail(source, false);
     }
   }
   filters_.set(static_cast<std::int64_t>(subscriptions_.filter_count()));
@@ -157,12 +157,18 @@ Distributor::Source* Distributor::find(Partition partition) {
   return found == sources_.end() ? nullptr : &found->second;
 }
 
+Distributor::Source* Distributor::find_same(SourceId id) {
+  Source* source = find(id.partition);
+  return source && source->life == id.life ? source : nullptr;
+}
+
 Distributor::Source& Distributor::cover(Partition partition, const stream::StreamInfo& stream,
                                         std::uint64_t filters) {
   const auto [place, added] = sources_.try_emplace(partition);
   Source& source = place->second;
   if (added) {
     source.partition = partition;
+    source.life = ++lives_;
     source.stream = stream.name;
     source.prefix = router_.prefix_of(stream);
     source.wildcards = router_.covers("#", stream);
@@ -206,8 +212,7 @@ void Distributor::on_stream_added(const stream::StreamInfo& stream) {
   if (filters == 0) return;
   snapshots_.extend(stream);
   for (std::uint32_t i = 0; i < stream.config.partitions; ++i) {
-    cover({stream.id, i}, stream, filters);
-    start_tail({stream.id, i}, true);
+    start_tail(cover({stream.id, i}, stream, filters), true);
   }
 }
 
@@ -227,8 +232,7 @@ void Distributor::on_stream_changed(const stream::StreamInfo& before,
       source->filters = filters;
       source->wildcards = router_.covers("#", now);
     } else if (filters > 0) {
-      cover({now.id, i}, now, filters);
-      start_tail({now.id, i}, i >= before.config.partitions);
+      start_tail(cover({now.id, i}, now, filters), i >= before.config.partitions);
     }
   }
 }
@@ -240,24 +244,27 @@ void Distributor::on_stream_removed(const stream::StreamInfo& stream) {
 
 // --- the tail
 
-void Distributor::start_tail(Partition partition, bool from_start) {
-  stream_.tail(partition, *this, [this, partition, from_start](Result<Offset> next) {
-    on_tail(partition, std::move(next), from_start);
+// The source may be gone afterwards.
+void Distributor::start_tail(Source& source, bool from_start) {
+  if (std::exchange(source.asked, true)) return;
+  stream_.tail(source.partition, *this, [this, id = source.id(), from_start](Result<Offset> next) {
+    on_tail(id, std::move(next), from_start);
   });
 }
 
-void Distributor::on_tail(Partition partition, Result<Offset> next, bool from_start) {
-  Source* source = find(partition);
+void Distributor::on_tail(SourceId id, Result<Offset> next, bool from_start) {
+  Source* source = find_same(id);
   if (!source) return;
+  source->asked = false;
   if (next && !source->tailing) {
     source->tailing = true;
     source->next = *next;
     if (from_start) start_lags_from_start(*source);
   } else if (next && source->behind) {
-    catch_up(partition);
+    catch_up(id);
   }
   for (const auto& [subscribing, has_place] : std::exchange(source->waiting, {})) {
-    if (source = find(partition); has_place && source && source->tailing)
+    if (source = find_same(id); has_place && source && source->tailing)
       add_place(*source, *subscribing);
     finish_tail(*subscribing);
   }
@@ -289,33 +296,32 @@ void Distributor::on_behind(Partition partition, Offset) {
   if (!source) return;
   source->untailed = true;
   if (std::exchange(source->behind, true)) return;
-  catch_up(partition);
+  catch_up(source->id());
 }
 
-void Distributor::catch_up(Partition partition) {
-  Source* source = find(partition);
+void Distributor::catch_up(SourceId id) {
+  Source* source = find_same(id);
   if (!source) return;
-  stream_.read(
-      partition, source->next, read_size, stream::Want::records,
-      [this, partition](Result<stream::ReadAnswer> answer) { on_caught_up(partition, answer); });
+  stream_.read(id.partition, source->next, read_size, stream::Want::records,
+               [this, id](Result<stream::ReadAnswer> answer) { on_caught_up(id, answer); });
 }
 
-void Distributor::on_caught_up(Partition partition, const Result<stream::ReadAnswer>& answer) {
-  Source* source = find(partition);
+void Distributor::on_caught_up(SourceId id, const Result<stream::ReadAnswer>& answer) {
+  Source* source = find_same(id);
   if (!source) return;
   if (!answer) {
-    if (answer.error().code == Errc::out_of_range) skip_lost(partition);
-    loop_.run_after(retry_delay, [this, partition] { catch_up(partition); });
+    if (answer.error().code == Errc::out_of_range) skip_lost(id.partition);
+    loop_.run_after(retry_delay, [this, id] { catch_up(id); });
     return;
   }
   for (const auto& block : answer->blocks) {
     hand_out(*source, block, Readers::at_tail);
-    if (source = find(partition); !source) return;
+    if (source = find_same(id); !source) return;
   }
   const bool at_end = answer->blocks.empty() && answer->next <= source->next;
   source->next = std::max(source->next, answer->next);
-  if (!at_end) return loop_.post([this, partition] { catch_up(partition); });
-  if (std::exchange(source->untailed, false)) return start_tail(partition, false);
+  if (!at_end) return loop_.post([this, id] { catch_up(id); });
+  if (std::exchange(source->untailed, false)) return start_tail(*source, false);
   source->behind = false;
   kick_sweep(*source);
 }

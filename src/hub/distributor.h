@@ -69,13 +69,22 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
     std::shared_ptr<Subscribing> subscribing;
     bool has_place;  // in the snapshot
   };
-  struct Source {
+  // Tells a source from an earlier one of the same partition, whose answers are still on their way.
+  struct SourceId {
     Partition partition;
+    std::uint64_t life;
+  };
+  struct Source {
+    [[nodiscard]] SourceId id() const { return {partition, life}; }
+
+    Partition partition;
+    std::uint64_t life = 0;
     std::string stream;
     std::string prefix;         // of the topics: "" or "<stream>/"
     bool wildcards = false;     // filters that begin with a wildcard cover it
     std::uint64_t filters = 0;  // that cover it
     Offset next;                // everything below was handed out
+    bool asked = false;         // for the tail, and no answer yet
     bool tailing = false;       // next is known
     bool behind =
         false;  // reading the log up to the tail; what the tail brings meanwhile will be read
@@ -89,6 +98,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   enum class Readers : std::uint8_t { at_tail, lagging };
 
   Source* find(Partition partition);
+  Source* find_same(SourceId id);
   Source& cover(Partition partition, const stream::StreamInfo& stream, std::uint64_t filters);
   void uncover(const stream::StreamInfo& stream);
   std::uint64_t count_filters(const stream::StreamInfo& stream);
@@ -96,11 +106,11 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   [[nodiscard]] std::optional<Partition> partition_of(const std::string& filter);
   void add_place(Source& source, const Subscribing& subscribing);
   void finish_tail(Subscribing& subscribing);
-  void start_tail(Partition partition, bool from_start);
+  void start_tail(Source& source, bool from_start);
   void start_lags_from_start(Source& source);
-  void on_tail(Partition partition, Result<Offset> next, bool from_start);
-  void catch_up(Partition partition);
-  void on_caught_up(Partition partition, const Result<stream::ReadAnswer>& answer);
+  void on_tail(SourceId id, Result<Offset> next, bool from_start);
+  void catch_up(SourceId id);
+  void on_caught_up(SourceId id, const Result<stream::ReadAnswer>& answer);
 
   void hand_out(Source& source, const stream::BlockRef& block, Readers readers);
   void collect(Source& source, const log::Block& block, Readers readers);
@@ -131,8 +141,8 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void join_tail(Source& source, Handle handle);
   void kick_sweep(Source& source);
   void kick_sweeps(Handle handle);
-  void sweep(Partition partition);
-  void on_swept(Partition partition, const Result<stream::ReadAnswer>& answer);
+  void sweep(SourceId id);
+  void on_swept(SourceId id, const Result<stream::ReadAnswer>& answer);
   void advance(Source& source, Offset reached);
   void skip_lost(Partition partition);
 
@@ -145,6 +155,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   Snapshots snapshots_;
   Announcements announcements_;
   std::map<Partition, Source> sources_;
+  std::uint64_t lives_ = 0;  // of sources, so far
 
   // One block's deliveries, gathered per subscriber. Reused.
   struct Offered {

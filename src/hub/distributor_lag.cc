@@ -61,18 +61,18 @@ void Distributor::kick_sweep(Source& source) {
   });
   if (!anybody) return;
   source.sweeping = true;
-  loop_.post([this, partition = source.partition] { sweep(partition); });
+  loop_.post([this, id = source.id()] { sweep(id); });
 }
 
-void Distributor::sweep(Partition partition) {
-  Source* source = find(partition);
+void Distributor::sweep(SourceId id) {
+  Source* source = find_same(id);
   if (!source) return;
   Offset from = source->next;
   bool anybody = false;
   for (const Handle handle : std::vector(source->lagging)) {
     Subscriber* subscriber = subscriptions_.find(handle);
     SLUICE_ASSERT(subscriber && subscriber->lag);
-    const Lag::At& at = *subscriber->lag->find(partition);
+    const Lag::At& at = *subscriber->lag->find(id.partition);
     if (subscriber->lag->blocked || at.stopped()) continue;
     const Offset next = at.next;
     if (next >= source->next) {
@@ -85,30 +85,29 @@ void Distributor::sweep(Partition partition) {
   source->sweeping = anybody;
   if (!anybody) return;
   source->swept = from;
-  stream_.read(
-      partition, from, read_size, stream::Want::records,
-      [this, partition](Result<stream::ReadAnswer> answer) { on_swept(partition, answer); });
+  stream_.read(id.partition, from, read_size, stream::Want::records,
+               [this, id](Result<stream::ReadAnswer> answer) { on_swept(id, answer); });
 }
 
-void Distributor::on_swept(Partition partition, const Result<stream::ReadAnswer>& answer) {
-  Source* source = find(partition);
+void Distributor::on_swept(SourceId id, const Result<stream::ReadAnswer>& answer) {
+  Source* source = find_same(id);
   if (!source) return;
   if (!answer) {
-    if (answer.error().code == Errc::out_of_range) skip_lost(partition);
-    loop_.run_after(retry_delay, [this, partition] { sweep(partition); });
+    if (answer.error().code == Errc::out_of_range) skip_lost(id.partition);
+    loop_.run_after(retry_delay, [this, id] { sweep(id); });
     return;
   }
   for (const auto& block : answer->blocks) {
     if (block->from() >= source->next)
       break;  // not handed out at the tail yet: it comes from there
     hand_out(*source, block, Readers::lagging);
-    if (source = find(partition); !source) return;
+    if (source = find_same(id); !source) return;
     advance(*source, block->until());
   }
   // Beyond what was read there are holes only, up to answer->next.
   const bool nothing = answer->blocks.empty() && answer->next <= source->swept;
   advance(*source, nothing ? source->next : std::min(answer->next, source->next));
-  loop_.post([this, partition] { sweep(partition); });
+  loop_.post([this, id] { sweep(id); });
 }
 
 // Everybody who took part in the sweep has what lies below `reached`.
