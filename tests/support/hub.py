@@ -114,6 +114,11 @@ class Hub:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
+    def memory(self):
+        """Resident memory of the process in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)[1]) << 10
+
     def log(self):
         return self.log_path.read_text(errors="replace")
 

@@ -1,5 +1,6 @@
 """MQTT clients: paho with answers to wait for, and a bare socket for what no client library would send."""
 
+import contextlib
 import queue
 import socket
 import struct
@@ -152,7 +153,12 @@ def publish_packet(topic, payload, qos=0, packet_id=1, retain=False):
 
 
 def subscribe_packet(topic_filter, qos=0, packet_id=1):
-    return packet(0x82, struct.pack(">H", packet_id) + text(topic_filter) + bytes([qos]))
+    return subscribe_many_packet([topic_filter], qos, packet_id)
+
+
+def subscribe_many_packet(topic_filters, qos=0, packet_id=1):
+    filters = b"".join(text(topic_filter) + bytes([qos]) for topic_filter in topic_filters)
+    return packet(0x82, struct.pack(">H", packet_id) + filters)
 
 
 class RawPeer:
@@ -179,6 +185,16 @@ class RawPeer:
             data += piece
         return data
 
+    def read_packet(self):
+        """(first byte, body)"""
+        first_byte, length, shift = self.read(1)[0], 0, 0
+        while True:
+            digit = self.read(1)[0]
+            length |= (digit & 0x7F) << shift
+            shift += 7
+            if digit < 0x80:
+                return first_byte, self.read(length)
+
     def read_to_close(self):
         """All bytes until the other side closes or resets; fails if it does neither."""
         data = b""
@@ -190,15 +206,19 @@ class RawPeer:
         return data
 
 
+@contextlib.contextmanager
+def crowd(count, make):
+    """The peers that `make(number)` makes, closed afterwards whatever happened.
+
+    paho waits by select(), which knows descriptors up to 1023 only: make its clients before a large crowd.
+    """
+    with contextlib.ExitStack() as closing:
+        yield [closing.enter_context(make(number)) for number in range(count)]
+
+
 def connected_raw(hub, **options):
     peer = RawPeer(hub.address("mqtt"))
     peer.send(connect_packet(**options))
-    connack = peer.read(4) if options.get("version", 4) == 4 else _read_packet(peer)
-    assert connack[0] == 0x20, connack
+    first_byte, body = peer.read_packet()
+    assert (first_byte, body[1]) == (0x20, 0), body
     return peer
-
-
-def _read_packet(peer):
-    header = peer.read(2)
-    assert header[1] < 128, "a short packet was expected"
-    return header + peer.read(header[1])
