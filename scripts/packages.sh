@@ -10,7 +10,7 @@ packages_build=(
 )
 packages_run=(mosquitto-clients kcat)                      # the clients that `./dev run` suggests
 packages_test=(mosquitto-clients kcat python3-venv openssl default-jdk-headless:javac maven:mvn)
-packages_interop=(golang-go:go nodejs:node npm:npm)        # beside those of the tests
+packages_interop=(golang-go:go nodejs:node npm:npm mosquitto libpaho-mqtt-dev)  # beside those of the tests
 packages_bench=(mosquitto nats-server binutils util-linux default-jdk-headless:javac maven:mvn python3)
 packages_instructions=(libbenchmark-dev valgrind python3)
 packages_profile=(linux-perf python3)

@@ -24,6 +24,7 @@ ON_CLUSTER = "on-kafka"
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "both_backends: runs on a hub whose streams lie on a Kafka cluster as well")
+    config.addinivalue_line("markers", "quick: clients of other people that the end-to-end stage runs as well")
 
 
 def pytest_collection_modifyitems(items):

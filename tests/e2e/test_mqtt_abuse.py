@@ -244,6 +244,7 @@ def test_acknowledgements_of_nothing_are_answered_or_ignored(hub, bystanders):
         for peer in peers:
             for packet_id in ids:
                 unknown = struct.pack(">HB", packet_id, 0x92)
-                assert peer.read_packet() == (0x62, unknown), "PUBREL for PUBREC"
-                assert peer.read_packet() == (0x70, unknown), "PUBCOMP for PUBREL"
+                for answer in (0x62, 0x70):  # PUBREL for PUBREC, PUBCOMP for PUBREL
+                    first_byte, body = peer.read_packet()
+                    assert (first_byte, body[:3]) == (answer, unknown)
             assert peer.read_packet() == (0xD0, b"")

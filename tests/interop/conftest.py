@@ -1,4 +1,4 @@
-"""Prints the matrix of clients and capabilities after the tests, and keeps it in build/interop.md."""
+"""Prints the matrices of clients and capabilities after the tests, and keeps them in build/interop.md."""
 
 from collections import defaultdict
 
@@ -6,7 +6,8 @@ from support.hub import ROOT
 
 MARKS = {"passed": "yes", "failed": "NO", "skipped": "-"}
 
-_cells = defaultdict(dict)  # server -> (client, capability) -> mark
+_cells = defaultdict(dict)  # (protocol, server) -> (client, capability) -> mark
+_skipped = defaultdict(dict)  # (protocol, server) -> why, in the order of the tests
 
 
 def pytest_runtest_logreport(report):
@@ -14,17 +15,27 @@ def pytest_runtest_logreport(report):
         return
     for name, value in report.user_properties:
         if name == "cell":
-            server, client, capability = value
-            _cells[server][client, capability] = MARKS[report.outcome]
+            protocol, server, client, capability = value
+            _cells[protocol, server][client, capability] = MARKS[report.outcome]
+            if report.skipped:
+                _skipped[protocol, server][report.longrepr[2].removeprefix("Skipped: ")] = None
 
 
 def pytest_terminal_summary(terminalreporter):
     if not _cells:
         return
-    text = "\n\n".join(f"{server}:\n\n{table(cells)}" for server, cells in _cells.items())
+    text = "\n\n".join(section(*of) for of in _cells)
     terminalreporter.write_sep("=", "clients x capabilities")
     terminalreporter.write_line(text)
+    (ROOT / "build").mkdir(exist_ok=True)
     (ROOT / "build/interop.md").write_text(text + "\n")
+
+
+def section(protocol, server):
+    found = f"{protocol}, {server}:\n\n{table(_cells[protocol, server])}"
+    if reasons := _skipped[protocol, server]:
+        found += "\n\n`-`:\n\n" + "\n".join(f"- {reason}" for reason in reasons)
+    return found
 
 
 def table(cells):

@@ -5,8 +5,9 @@ import re
 import subprocess
 
 import pytest
-from interop.drivers import PEER, run
-from interop.servers import ApacheKafka, Sluice, kafka_environment
+from interop.kafka_drivers import PEER
+from interop.kafka_servers import ApacheKafka, Sluice, kafka_environment
+from interop.programs import run
 
 _topics = itertools.count(1)
 

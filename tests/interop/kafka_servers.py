@@ -4,8 +4,9 @@ import os
 import socket
 import subprocess
 
-from interop.drivers import KAFKA_CACHE, PEER
+from interop.kafka_drivers import KAFKA_CACHE, PEER
 from support.hub import Hub, sluice
+from support.tls import Authority
 
 USER, PASSWORD = "alice", "alice-secret"  # those of kafka-up
 
@@ -17,14 +18,16 @@ class Sluice:
     mechanisms = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
     def __init__(self, folder):
-        self._ca, certificate, key = make_certificates(folder)
+        authority = Authority(folder)
+        self._ca = authority.certificate
+        pair = authority.issue("localhost")
         self.hub = Hub(
             folder,
             {
                 "access.allow_anonymous": "true",
                 "kafka.tls_port": 0,
-                "tls.certificate": certificate,
-                "tls.key": key,
+                "tls.certificate": pair.certificate,
+                "tls.key": pair.key,
             },
         )
         self.hub.data.mkdir(parents=True)
@@ -99,20 +102,3 @@ def free_port():
 def is_free(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def make_certificates(folder):
-    """(CA, certificate for localhost, key) as PEM files."""
-    ca_key, ca, key, request, certificate = (
-        folder / name for name in ("ca.key", "ca.crt", "server.key", "server.csr", "server.crt")
-    )
-    extensions = folder / "extensions"
-    extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    for command in (
-        f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout {ca_key} -out {ca}",
-        f"req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout {key} -out {request}",
-        f"x509 -req -in {request} -CA {ca} -CAkey {ca_key} -CAcreateserial -days 2 -out {certificate}"
-        f" -extfile {extensions}",
-    ):
-        subprocess.run(["openssl", *command.split()], check=True, capture_output=True)
-    return ca, certificate, key

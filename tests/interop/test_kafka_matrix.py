@@ -8,8 +8,8 @@ import time
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
-from interop.drivers import DRIVERS
-from interop.servers import ApacheKafka, Sluice
+from interop.kafka_drivers import DRIVERS
+from interop.kafka_servers import ApacheKafka, Sluice
 
 from support.waiting import DEADLINE_S, eventually
 
@@ -37,7 +37,7 @@ def cell(request, server, client):
     """Names the matrix cell of this test: cell("group")."""
 
     def name(capability):
-        request.node.user_properties.append(("cell", (server.name, client.name, capability)))
+        request.node.user_properties.append(("cell", ("Kafka", server.name, client.name, capability)))
 
     return name
 

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
-from interop.drivers import PEER
+from interop.kafka_drivers import PEER
+from interop.kafka_servers import ApacheKafka, Sluice, kafka_environment
 from interop.raw_groups import NOBODY, RawGroup
-from interop.servers import ApacheKafka, Sluice, kafka_environment
 from support.waiting import eventually
 
 NONE, ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID = 0, 22, 25
