@@ -20,15 +20,19 @@ using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 
 struct Endpoint {
-  std::string address;     // numeric: "127.0.0.1", "::1"
-  std::uint16_t port = 0;  // 0: any free one
+  std::string address;     // numeric: "127.0.0.1", "::1"; or a Unix socket: "unix:/run/hub.sock"
+  std::uint16_t port = 0;  // 0: any free one; a Unix socket has none
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
-std::string to_string(const Endpoint& endpoint);  // "127.0.0.1:1883", "[::1]:1883"
+std::string to_string(const Endpoint& endpoint);  // "127.0.0.1:1883", "[::1]:1883", "unix:/x"
 Result<Endpoint> parse_endpoint(std::string_view text);
+bool is_unix(const Endpoint& endpoint);
+// The numeric text of an address, 4 or 16 bytes in network order. One of IPv4 that is mapped into
+// IPv6 reads as what it is.
+std::string address_text(Bytes address);
 
-// A connected TCP socket of one loop. A plain number so that an idle connection costs no object
-// here.
+// A connected TCP or Unix socket of one loop. A plain number so that an idle connection costs no
+// object here.
 struct Socket {
   int value = -1;
   [[nodiscard]] bool valid() const { return value >= 0; }

@@ -337,7 +337,7 @@ TEST_P(LoopContract, AWorkerThatEndsStillRunsWhatItHas) {
 }
 
 TEST(Endpoint, TextGoesThereAndBack) {
-  for (const auto* text : {"127.0.0.1:1883", "[::1]:9092", "0.0.0.0:0"}) {
+  for (const auto* text : {"127.0.0.1:1883", "[::1]:9092", "0.0.0.0:0", "unix:/run/hub.sock"}) {
     const auto endpoint = parse_endpoint(text);
     ASSERT_TRUE(endpoint) << endpoint.error().text;
     EXPECT_EQ(to_string(*endpoint), text);

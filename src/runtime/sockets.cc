@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
@@ -48,21 +49,21 @@ Result<Address> to_address(const Endpoint& endpoint) {
   return fail(Errc::invalid, "{}: not a numeric address", endpoint.address);
 }
 
-Endpoint to_endpoint(Address& address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
+Endpoint to_endpoint(const Address& address) {
+  if (address.storage.ss_family == AF_UNIX) {
+    const auto* local = reinterpret_cast<const sockaddr_un*>(&address.storage);
+    return {std::string("unix:") + local->sun_path, 0};
+  }
   if (address.storage.ss_family == AF_INET6) {
     const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address.storage);
-    ::inet_ntop(AF_INET6, &v6->sin6_addr, text.data(), text.size());
-    return {text.data(), ntohs(v6->sin6_port)};
+    return {address_text(std::as_bytes(std::span(&v6->sin6_addr, 1))), ntohs(v6->sin6_port)};
   }
   const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address.storage);
-  ::inet_ntop(AF_INET, &v4->sin_addr, text.data(), text.size());
-  return {text.data(), ntohs(v4->sin_port)};
+  return {address_text(std::as_bytes(std::span(&v4->sin_addr, 1))), ntohs(v4->sin_port)};
 }
 
-void enable(int fd, int level, int option) {
-  const int on = 1;
-  ::setsockopt(fd, level, option, &on, sizeof on);
+void set(int fd, int level, int option, int value) {
+  ::setsockopt(fd, level, option, &value, sizeof value);
 }
 
 auto listen_failure(const Endpoint& endpoint) {
@@ -101,8 +102,9 @@ Result<FileDescriptor> bind_socket(const Endpoint& endpoint, Address address, Sh
   FileDescriptor fd(
       ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return listen_failure(endpoint);
-  enable(fd.get(), SOL_SOCKET, SO_REUSEADDR);
-  if (sharing == Sharing::within_process) enable(fd.get(), SOL_SOCKET, SO_REUSEPORT);
+  set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (sharing == Sharing::within_process) set(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  if (address.storage.ss_family == AF_INET6) set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
   if (::bind(fd.get(), address.get(), address.size) != 0) return listen_failure(endpoint);
   return fd;
 }
@@ -115,6 +117,7 @@ Transfer failed_transfer() {
 }  // namespace
 
 Result<ListeningSocket> ListeningSocket::open(const Endpoint& endpoint) {
+  if (is_unix(endpoint)) return open_unix(endpoint);
   SLUICE_TRY_ASSIGN(auto address, to_address(endpoint));
   if (endpoint.port != 0 && !own_endpoints().contains(endpoint)) {
     SLUICE_TRY(bind_socket(endpoint, address, Sharing::exclusive));
@@ -124,8 +127,17 @@ Result<ListeningSocket> ListeningSocket::open(const Endpoint& endpoint) {
   return ListeningSocket(std::move(fd));
 }
 
-ListeningSocket::ListeningSocket(FileDescriptor fd)
-    : fd_(std::move(fd)), endpoint_(local_endpoint_of(fd_.get())) {
+Result<ListeningSocket> ListeningSocket::open_unix(const Endpoint& endpoint) {
+  SLUICE_TRY_ASSIGN(auto shared,
+                    UnixSocket::open(endpoint.address.substr(std::strlen("unix:")), backlog));
+  SLUICE_TRY_ASSIGN(auto fd, shared->duplicate());
+  return ListeningSocket(std::move(fd), std::move(shared));
+}
+
+ListeningSocket::ListeningSocket(FileDescriptor fd, std::shared_ptr<UnixSocket> unix_socket)
+    : unix_socket_(std::move(unix_socket)),
+      fd_(std::move(fd)),
+      endpoint_(local_endpoint_of(fd_.get())) {
   own_endpoints().add(endpoint_);
 }
 
@@ -133,11 +145,12 @@ void ListeningSocket::close() {
   if (!fd_.valid()) return;
   own_endpoints().remove(endpoint_);
   fd_ = FileDescriptor();
+  unix_socket_.reset();
 }
 
 int ListeningSocket::accept() const {
   const int fd = ::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd >= 0) enable(fd, IPPROTO_TCP, TCP_NODELAY);
+  if (fd >= 0 && !unix_socket_) set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   return fd;
 }
 
@@ -175,6 +188,7 @@ Endpoint local_endpoint_of(int fd) {
 Endpoint peer_endpoint_of(int fd) {
   Address address;
   if (::getpeername(fd, address.get(), &address.size) != 0) return {};
+  if (address.storage.ss_family == AF_UNIX) return {unix_peer_of(fd), 0};
   return to_endpoint(address);
 }
 

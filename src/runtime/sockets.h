@@ -1,18 +1,21 @@
 #pragma once
 
+#include <memory>
 #include <span>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "runtime/file_descriptor.h"
 #include "runtime/loop.h"
+#include "runtime/unix_socket.h"
 
-// TCP by system calls. All sockets are non-blocking and close-on-exec.
+// TCP and Unix sockets by system calls. All sockets are non-blocking and close-on-exec.
 namespace sluice::runtime {
 
-// A socket that listens. Several loops of this process may listen on one endpoint (SO_REUSEPORT),
-// but one that another process listens on is refused: the kernel would let two hubs of one user
-// share a port, and each would get some of the connections.
+// A socket that listens. Several loops of this process may listen on one endpoint (SO_REUSEPORT; a
+// Unix socket is accepted from by all of them), but one that another process listens on is refused:
+// the kernel would let two hubs of one user share a port, and each would get some of the
+// connections. "::" takes IPv4 as well.
 class ListeningSocket {
  public:
   static Result<ListeningSocket> open(const Endpoint& endpoint);
@@ -28,8 +31,10 @@ class ListeningSocket {
   [[nodiscard]] int accept() const;
 
  private:
-  explicit ListeningSocket(FileDescriptor fd);
+  static Result<ListeningSocket> open_unix(const Endpoint& endpoint);
+  explicit ListeningSocket(FileDescriptor fd, std::shared_ptr<UnixSocket> unix_socket = nullptr);
 
+  std::shared_ptr<UnixSocket> unix_socket_;  // null: TCP
   FileDescriptor fd_;
   Endpoint endpoint_;
 };
