@@ -18,6 +18,7 @@ struct Failure {
     client_certificate,  // missing or not valid
     alert,               // the client does not want to go on: it does not trust us, for example
     tls,                 // not what the protocol says, or no version or cipher in common
+    proxy,               // no header of the PROXY protocol, or a bad one
     upgrade,             // an HTTP request that does not open a WebSocket for MQTT
     frame,               // a WebSocket frame that must not be
   } kind = Kind::none;

@@ -26,6 +26,8 @@ std::string_view to_string(Failure::Kind kind) {
       return "alert";
     case Failure::Kind::tls:
       return "tls";
+    case Failure::Kind::proxy:
+      return "proxy";
     case Failure::Kind::upgrade:
       return "upgrade";
     case Failure::Kind::frame:
