@@ -41,8 +41,7 @@ Server::Server(runtime::Loop& loop, stream::Stream& stream, access::Access& acce
       services_{loop, stream, access, coordinator, options_, random_producer_id(), 0},
       traffic_(metrics, loop),
       read_buffer_(read_buffer_size),
-      listeners_(loop, *this, metrics,
-                 {.protocol = "kafka", .handshake_timeout = handshake_timeout}) {
+      listeners_(loop, metrics, {.protocol = "kafka"}) {
   loop_.add_turn_hook(*this, runtime::TurnPhase::send);
   close_idle_later();
 }
@@ -59,7 +58,8 @@ Result<runtime::Endpoint> Server::listen(const runtime::Endpoint& endpoint,
   } else {
     SLUICE_TRY_ASSIGN(advertised_, parse_advertised(options_.advertised));
   }
-  return listeners_.listen(endpoint, transport);
+  return listeners_.listen(endpoint,
+                           {.transport = transport, .handshake_timeout = handshake_timeout}, *this);
 }
 
 void Server::stop() {

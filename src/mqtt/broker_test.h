@@ -1,7 +1,9 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hub/sim_hub_test.h"
@@ -25,6 +27,13 @@ struct Broker {
   TestClient client(Version version = Version::v5, std::uint32_t shard = 0) {
     return {hub.world, endpoints[shard], version};
   }
+  // Clients of a listener, beside those of the options.
+  TestClient client(const std::shared_ptr<Listener>& listener, Version version = Version::v5,
+                    std::uint32_t shard = 0) {
+    const auto [at, is_new] = more_endpoints.try_emplace({listener, shard});
+    if (is_new) at->second = servers[shard]->listen({"127.0.0.1", 0}, listener).value();
+    return {hub.world, at->second, version};
+  }
   std::string metrics() {
     std::vector<Metrics*> all;
     for (Metrics& metrics : hub.metrics) all.push_back(&metrics);
@@ -35,6 +44,7 @@ struct Broker {
   access::AllowAll access;
   std::vector<std::unique_ptr<Server>> servers;
   std::vector<runtime::Endpoint> endpoints;
+  std::map<std::pair<std::shared_ptr<Listener>, std::uint32_t>, runtime::Endpoint> more_endpoints;
 };
 
 }  // namespace sluice::mqtt

@@ -72,7 +72,7 @@ TEST(Clients, AreFoundAmongMoreThanOneSlice) {
 }
 
 TEST(Clients, ShowWhatIsKnownOfThem) {
-  Broker broker(3, {.max_inflight = 2});
+  Broker broker(3, {.limits = {.max_inflight = 2}});
   auto client = broker.client(Version::v3_1_1);
   ASSERT_EQ(client.connect("dev", {.keep_alive_s = 60,
                                    .will = Will{.topic = "w", .qos = 1, .retain = true},

@@ -14,7 +14,7 @@ using std::chrono::hours;
 using std::chrono::seconds;
 
 struct ClockTest {
-  ClockTest() : broker(1, {.max_inflight = 1}), publisher(broker.client()) {
+  ClockTest() : broker(1, {.limits = {.max_inflight = 1}}), publisher(broker.client()) {
     SLUICE_ASSERT(publisher.connect("publisher") == 0);
   }
   void publish(std::string_view topic, std::string_view payload, std::uint32_t expiry_s,

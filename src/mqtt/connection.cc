@@ -14,13 +14,13 @@ namespace {
 
 constexpr Logger logger("mqtt");
 
-constexpr std::size_t read_share = 64 << 10;         // bytes per connection and turn
-constexpr std::size_t read_buffer_size = 256 << 10;  // room for what is carried over and a share
-constexpr std::size_t large_packet = 16 << 10;       // from here on, read into a buffer of its own
+constexpr std::size_t read_share = 64 << 10;    // bytes per connection and turn
+constexpr std::size_t large_packet = 16 << 10;  // from here on, read into a buffer of its own
 constexpr std::uint32_t answers_unsent_max =
     8192;  // then reading waits until the client has read them
-constexpr std::size_t pooled_buffers_max = 256;
-constexpr std::size_t pooled_capacity_max = 1 << 20;
+constexpr auto rate_pause_min = std::chrono::milliseconds(10);  // so that a high rate does not cost
+                                                                // a wake-up per message
+constexpr auto rate_pause_max = std::chrono::seconds(1);
 
 // Who comes to the wrong port is told so, if the bytes tell.
 Refusal at_first(Bytes in, const Refusal& refusal) {
@@ -32,43 +32,14 @@ Refusal at_first(Bytes in, const Refusal& refusal) {
 
 }  // namespace
 
-std::unique_ptr<Buffer> BufferPool::acquire() {
-  if (free_.empty()) return std::make_unique<Buffer>();
-  auto buffer = std::move(free_.back());
-  free_.pop_back();
-  return buffer;
-}
-
-void BufferPool::release(std::unique_ptr<Buffer> buffer) {
-  if (free_.size() >= pooled_buffers_max || buffer->capacity() > pooled_capacity_max) return;
-  buffer->clear();
-  free_.push_back(std::move(buffer));
-}
-
-ConnectionContext::ConnectionContext(runtime::Loop& l, hub::Hub& h, access::Access& a,
-                                     Metrics& metrics, Options o)
-    : loop(l),
-      hub(h),
-      access(a),
-      options(std::move(o)),
-      counters(metrics),
-      session{.options = options,
-              .counters = counters,
-              .delivery = {.counters = counters, .properties = {}, .encoded = {}, .shared = {}},
-              .properties = {}},
-      read_buffer(read_buffer_size),
-      wills(loop, hub, options, counters) {}
-
-std::uint32_t ConnectionContext::now_s() const {
-  const auto since_epoch =
-      std::chrono::duration_cast<std::chrono::seconds>(loop.now().time_since_epoch());
-  return static_cast<std::uint32_t>(since_epoch.count());
-}
-
-Connection::Connection(ConnectionContext& context, net::Channel channel, std::uint64_t session_id)
+Connection::Connection(ConnectionContext& context, std::uint8_t listener, net::Channel channel,
+                       bool has_place, std::uint64_t session_id)
     : context_(context),
-      session_(*this, context.session, session_id),
-      channel_(std::move(channel)) {}
+      session_(*this, context.listeners[listener]->session(), session_id),
+      channel_(std::move(channel)),
+      listener_(listener) {
+  if (!has_place) session_.deny_place();
+}
 
 template <class Call>
 auto Connection::when_alive(Call call) {
@@ -81,10 +52,11 @@ auto Connection::when_alive(Call call) {
 
 void Connection::start(hub::Handle self) {
   self_ = self;
+  count(1);
   heard_s_ = context_.now_s();
   channel_.attach(context_.loop, *this);
   if (traces()) trace_accepted();
-  expect(heard_s_ + static_cast<std::uint32_t>(context_.options.connect_timeout.count()));
+  expect(heard_s_ + static_cast<std::uint32_t>(session_.limits().connect_timeout.count()));
 }
 
 // --- input
@@ -164,6 +136,7 @@ std::size_t Connection::consume(Bytes in) {
   context_.counters.packets_received.add(packets);
   context_.counters.publish_bytes_received.add(publish_bytes);
   if (session_.waits_for_room()) context_.hub.wait_for_room(publisher_);
+  if (session_.has_rates()) listener().settle();
   return used;
 }
 
@@ -255,7 +228,8 @@ void Connection::flush() {
 }
 
 void Connection::resume_delivery() {
-  if (!lagging_ || unsent() > context_.options.output_max / 2 || !session_.has_room_again()) return;
+  if (!lagging_ || unsent() > session_.limits().output_max / 2 || !session_.has_room_again())
+    return;
   lagging_ = false;
   context_.hub.resume(subscriber_);
 }
@@ -306,9 +280,15 @@ void Connection::on_room() {
   after_event();
 }
 
+// Shows the session what was not admitted.
+void Connection::on_rate() {
+  session_.on_rate();
+  resume_reading();
+}
+
 std::size_t Connection::on_records(const hub::DeliveryBatch& batch) {
   const std::size_t taken = take_records(batch);
-  auto& settled = context_.session.delivery.settled;
+  auto& settled = context_.delivery.settled;
   if (settled.empty()) return taken;
   context_.hub.settle(batch.membership, settled);
   settled.clear();
@@ -316,9 +296,9 @@ std::size_t Connection::on_records(const hub::DeliveryBatch& batch) {
 }
 
 std::size_t Connection::take_records(const hub::DeliveryBatch& batch) {
-  WallMs& now = context_.session.delivery.now;
+  WallMs& now = context_.delivery.now;
   if (now == 0) now = context_.loop.wall_ms();
-  const std::size_t output_max = context_.options.output_max;
+  const std::size_t output_max = session_.limits().output_max;
   const std::size_t count = hub::count_records(batch.deliveries);
   std::size_t taken = 0;
   while (!session_.ended()) {
@@ -338,7 +318,7 @@ std::size_t Connection::take_records(const hub::DeliveryBatch& batch) {
 }
 
 std::size_t Connection::deliver(const hub::DeliveryBatch& batch, std::size_t done) {
-  const std::size_t out_max = sent_ + context_.options.output_max;
+  const std::size_t out_max = sent_ + session_.limits().output_max;
   Buffer& out = output();
   const std::size_t had = out.size();
   const std::size_t taken = traces() && is_traced(batch)
@@ -371,7 +351,7 @@ void Connection::log_in(const access::Login& login) {
 }
 
 std::unique_ptr<access::SaslServer> Connection::start_exchange(std::string_view mechanism) {
-  const std::string peer = to_string(context_.loop.peer_endpoint(channel_.socket()));
+  const std::string peer = to_string(channel_.peer(context_.loop));
   return std::make_unique<access::SaslServer>(context_.access, mechanism,
                                               access::Login{.protocol = "mqtt",
                                                             .peer = peer,
@@ -452,6 +432,19 @@ void Connection::settle(const hub::Ticket& ticket) {
   context_.hub.settle(ticket.membership, {&ticket.number, 1});
 }
 
+bool Connection::admit(RateUse& used, std::size_t bytes) { return listener().admit(used, bytes); }
+
+// A wait of its own is looked at again after a second at the latest: nothing that a connection
+// leaves behind when it goes lasts longer.
+void Connection::wait_for_rate(const RateUse& used) {
+  context_.counters.throttled.add();
+  const runtime::TimePoint now = context_.loop.now();
+  const runtime::TimePoint room_at = session_.limits().client_rates.room_at(used);
+  if (room_at <= now) return listener().wait_for_room(self_);
+  context_.loop.run_at(std::clamp(room_at, now + rate_pause_min, now + rate_pause_max),
+                       when_alive([](Connection& connection) { connection.on_rate(); }));
+}
+
 void Connection::end(Reason reason, std::string_view text) {
   mark_dirty();
   if (traces()) trace_end(reason, text);
@@ -473,7 +466,15 @@ void Connection::stop() {
   if (!session_.ended()) session_.on_server_stops();
 }
 
+void Connection::count(int change) {
+  context_.counters.connections.add(change);
+  listener().connections.add(change);
+  if (!session_.has_place()) context_.without_place += static_cast<std::size_t>(change);
+}
+
 void Connection::tear_down() {
+  count(-1);
+  if (session_.has_place()) listener().listener().give_place_back();
   if (publisher_.valid()) context_.hub.remove_publisher(publisher_);
   session_.abandon_shared();
   if (subscriber_.valid()) context_.hub.remove_subscriber(subscriber_);

@@ -4,58 +4,17 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_map>
-#include <vector>
 
 #include "access/access.h"
 #include "base/bytes.h"
-#include "base/logger.h"
 #include "hub/hub.h"
-#include "hub/slots.h"
 #include "mqtt/client_state.h"
+#include "mqtt/connection_context.h"
 #include "mqtt/session.h"
-#include "mqtt/timer_wheel.h"
-#include "mqtt/wills.h"
 #include "net/channel.h"
 #include "runtime/loop.h"
 
 namespace sluice::mqtt {
-
-class Connection;
-
-// Output buffers that no connection needs at the moment.
-class BufferPool {
- public:
-  std::unique_ptr<Buffer> acquire();
-  void release(std::unique_ptr<Buffer> buffer);
-
- private:
-  std::vector<std::unique_ptr<Buffer>> free_;
-};
-
-// What all connections of a server share. One shard's; owned by its Server, and gone with it:
-// callbacks that may come later hold it weakly.
-struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
-  ConnectionContext(runtime::Loop& l, hub::Hub& h, access::Access& a, Metrics& metrics, Options o);
-
-  runtime::Loop& loop;
-  hub::Hub& hub;
-  access::Access& access;
-  Options options;
-  Counters counters;
-  SessionContext session;
-  Buffer read_buffer;  // what a socket has to say is read into it and parsed in place
-  BufferPool pool;
-  hub::Slots<std::unique_ptr<Connection>> connections;
-  std::vector<hub::Handle> dirty;  // to be looked at when the turn ends, each once
-  TimerWheel wheel;
-  Wills wills;
-  LogLimit log_limit;
-  // By a connection's index: where the first answer lies in its output that a trace has not seen.
-  std::unordered_map<std::uint32_t, std::size_t> traced_answers;
-
-  [[nodiscard]] std::uint32_t now_s() const;  // of the loop's clock
-};
 
 // One client: its channel, the bytes on their way, and its session.
 //
@@ -64,14 +23,16 @@ struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
 // Input:  is parsed in the server's read buffer; only a packet that is not complete, or could not
 //         be taken yet, is kept here. Reading stops while the session waits, and while too many
 //         answers wait for a client that does not read them.
-// Output: one buffer, sent once per turn and when it is full. If options.output_max bytes remain
+// Output: one buffer, sent once per turn and when it is full. If limits.output_max bytes remain
 //         even so, the subscriber lags.
 class Connection final : public runtime::SocketHandler,
                          public hub::PublisherSink,
                          public hub::SubscriberSink,
                          private SessionHost {
  public:
-  Connection(ConnectionContext& context, net::Channel channel, std::uint64_t session_id);
+  // `has_place`: it holds a place of the listener, which it gives back; else CONNECT is refused.
+  Connection(ConnectionContext& context, std::uint8_t listener, net::Channel channel,
+             bool has_place, std::uint64_t session_id);
   ~Connection() = default;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -89,6 +50,7 @@ class Connection final : public runtime::SocketHandler,
   void on_published(std::uint64_t up_to) override;
   void on_publish_failed(std::uint64_t sequence, const Error& error) override;
   void on_room() override;
+  void on_rate();
   std::size_t on_records(const hub::DeliveryBatch& batch) override;
   [[nodiscard]] trace::Who who() const override;
 
@@ -117,8 +79,11 @@ class Connection final : public runtime::SocketHandler,
   bool has_filter(std::string_view filter) override;
   void settle(const hub::Ticket& ticket) override;
   void on_unstored(std::string_view topic, Reason reason, std::string_view text) override;
+  bool admit(RateUse& used, std::size_t bytes) override;
+  void wait_for_rate(const RateUse& used) override;
   void end(Reason reason, std::string_view text) override;
 
+  [[nodiscard]] ListenerContext& listener() { return *context_.listeners[listener_]; }
   [[nodiscard]] bool may_read() const;
   void read_into_shared();
   void read_large_packet();
@@ -138,6 +103,7 @@ class Connection final : public runtime::SocketHandler,
   void resume_delivery();
   void on_claimed(const Result<void>& result);
   void leave_will();
+  void count(int change);
   void watch();
   void mark_dirty();
   void tear_down();
@@ -188,6 +154,7 @@ class Connection final : public runtime::SocketHandler,
   bool resume_posted_ = false;
   bool lagging_ = false;
   bool claimed_ = false;
+  std::uint8_t listener_;  // index in the context
 };
 
 static_assert(sizeof(Connection) <= 400,

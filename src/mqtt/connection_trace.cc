@@ -35,9 +35,7 @@ trace::Who Connection::who() const {
   return who;
 }
 
-std::string Connection::peer() const {
-  return to_string(context_.loop.peer_endpoint(channel_.socket()));
-}
+std::string Connection::peer() const { return to_string(channel_.peer(context_.loop)); }
 
 void Connection::trace_accepted() {
   const std::string from = peer();
@@ -54,7 +52,9 @@ Session::Step Connection::take_traced(const Frame& frame) {
   if (step == Session::Step::later)
     context_.hub.tracer().emit("held_back", about(who()), [&](JsonObject& line) {
       line.add("packet", to_string(frame.type))
-          .add("reason", session_.waits_for_room() ? "no_room" : "receive_maximum");
+          .add("reason", session_.waits_for_room()   ? "no_room"
+                         : session_.waits_for_rate() ? "rate"
+                                                     : "receive_maximum");
     });
   return step;
 }
@@ -201,7 +201,7 @@ void Connection::trace_delivery(const hub::DeliveryBatch& one, Bytes written, bo
 
 // The subscriber takes no more: what it waits for.
 void Connection::trace_full() {
-  const bool is_output = unsent() >= context_.options.output_max;
+  const bool is_output = unsent() >= session_.limits().output_max;
   context_.hub.tracer().emit("full", about(who()), [&](JsonObject& line) {
     line.add("reason", is_output ? "client_does_not_read" : "client_does_not_acknowledge")
         .add("bytes_waiting", unsent())

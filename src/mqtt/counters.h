@@ -25,6 +25,8 @@ class Counters {
   Counter& dropped_payload_format;  // is not what its indicator says
   Counter& dropped_not_stored;
   Counter& dropped_will;
+  Counter& dropped_rate;
+  Counter& throttled;
   Gauge& wills_waiting;
   Counter& packets_received;
   Counter& other_packets_sent;  // than PUBLISH, which `delivered` has

@@ -6,9 +6,20 @@
 #include <string>
 #include <vector>
 
+#include "mqtt/rates.h"
+
 namespace sluice::mqtt {
 
-struct Options {
+// What becomes of a publish beyond a rate.
+enum class RateAction : std::uint8_t {
+  throttle,    // it waits, and its client is not read from
+  drop,        // it is dropped, or refused in MQTT 5; in 3.1.1 at QoS 1 and 2 it waits
+  disconnect,  // its client is
+};
+
+// What the clients of one listener may do, and are offered; docs/reference/mqtt.md says what
+// happens beyond.
+struct Limits {
   std::size_t packet_max = 16 << 20;  // bytes of one packet from a client; announced
   // Publishes of one client at QoS 1 without PUBACK and at QoS 2 without PUBCOMP; announced.
   std::uint16_t receive_maximum = 1024;
@@ -16,8 +27,6 @@ struct Options {
   std::uint16_t topic_alias_max =
       16;  // of a client, announced; and used towards one that allows it
   std::uint32_t will_delay_max_s = 86'400;  // a longer will delay is cut to this
-  std::size_t wills_waiting_max = 100'000;  // of a shard; with more, a will does not wait
-  std::size_t wills_bytes_max = 64 << 20;   // the same
   std::uint16_t keep_alive_max_s =
       0;  // a longer one, or none, is cut to this (MQTT 5 only); 0: no maximum
   std::chrono::seconds connect_timeout{
@@ -28,10 +37,18 @@ struct Options {
   std::uint16_t subscriptions_max = 10'000;   // filters of one connection
   std::uint32_t filter_levels_max = 128;      // of one filter
   std::size_t output_max = 256 << 10;         // bytes waiting for a slow client; then it lags
-  bool check_payload_format = false;          // a payload said to be UTF-8 must be
+  Rates client_rates{};                       // of each client
+  RateAction rate_action = RateAction::throttle;
+  bool check_payload_format = false;  // a payload said to be UTF-8 must be
   // For clients that ask for Response Information; %c: client id, %u: user. Empty: none.
   std::string response_information{};
   std::string server_reference{};  // of who stops: other servers for its clients; empty: none
+};
+
+struct Options {
+  Limits limits{};                               // of listeners that have none of their own
+  std::size_t wills_waiting_max = 100'000;       // of a shard; with more, a will does not wait
+  std::size_t wills_bytes_max = 64 << 20;        // the same
   std::vector<std::string> websocket_origins{};  // of web pages, as net::AllowedOrigins says
   std::uint64_t seed = 0;  // of session ids and assigned client ids; 0: from the operating system
 };

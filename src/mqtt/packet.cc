@@ -103,6 +103,8 @@ std::string_view to_string(Reason reason) {
       return "topic_alias_invalid";
     case Reason::packet_too_large:
       return "packet_too_large";
+    case Reason::message_rate_too_high:
+      return "message_rate_too_high";
     case Reason::quota_exceeded:
       return "quota_exceeded";
     case Reason::administrative_action:

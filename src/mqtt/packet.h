@@ -68,6 +68,7 @@ enum class Reason : std::uint8_t {
   receive_maximum_exceeded = 0x93,
   topic_alias_invalid = 0x94,
   packet_too_large = 0x95,
+  message_rate_too_high = 0x96,
   quota_exceeded = 0x97,
   administrative_action = 0x98,
   payload_format_invalid = 0x99,

@@ -34,6 +34,8 @@ Refusal to_refusal(PublishAnswer answer) {
       return {Reason::quota_exceeded, "the disk of the hub is full"};
     case PublishAnswer::too_large:
       return {Reason::quota_exceeded, "the message is larger than its stream takes"};
+    case PublishAnswer::rate_exceeded:
+      return {Reason::quota_exceeded, "more is published than the rates allow"};
     case PublishAnswer::not_stored:
       break;
   }

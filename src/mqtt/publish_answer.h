@@ -16,6 +16,7 @@ enum class PublishAnswer : std::uint8_t {
   payload_format_invalid,
   disk_full,
   too_large,
+  rate_exceeded,
   not_stored,
 };
 

@@ -8,15 +8,20 @@
 
 namespace sluice::mqtt {
 
+namespace {
+
+// Connections of a shard beyond the maximum that may say CONNECT, to be told so.
+constexpr std::size_t without_place_max = 64;
+
+}  // namespace
+
 Server::Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metrics& metrics,
                Options options)
     : loop_(loop),
       context_(std::make_shared<ConnectionContext>(loop, hub, access, metrics, options)),
       random_(options.seed != 0 ? Random(options.seed) : Random::from_os()),
-      listeners_(loop, *this, metrics,
-                 {.protocol = "mqtt",
-                  .handshake_timeout = options.connect_timeout,
-                  .origins = {std::move(options.websocket_origins)}}) {
+      listeners_(loop, metrics,
+                 {.protocol = "mqtt", .origins = {std::move(options.websocket_origins)}}) {
   loop_.add_turn_hook(*this, runtime::TurnPhase::send);
 }
 
@@ -26,8 +31,19 @@ Server::~Server() {
 }
 
 Result<runtime::Endpoint> Server::listen(const runtime::Endpoint& endpoint,
+                                         std::shared_ptr<Listener> listener) {
+  const ListenerOptions& options = listener->options();
+  const net::Carriage carriage{.transport = options.transport,
+                               .proxy_protocol = options.proxy_protocol,
+                               .handshake_timeout = options.limits.connect_timeout};
+  doors_.emplace_back(*this, context_->add_listener(std::move(listener)));
+  return listeners_.listen(endpoint, carriage, doors_.back());
+}
+
+Result<runtime::Endpoint> Server::listen(const runtime::Endpoint& endpoint,
                                          net::Transport transport) {
-  return listeners_.listen(endpoint, transport);
+  ListenerOptions options{.transport = transport, .limits = context_->options.limits};
+  return listen(endpoint, std::make_shared<Listener>(std::move(options)));
 }
 
 void Server::stop() {
@@ -43,12 +59,20 @@ std::size_t Server::connections() const { return context_->connections.size(); }
 
 Clients Server::clients() const { return Clients(context_); }
 
-void Server::on_accept(net::Channel channel) {
+void Server::accept(std::uint8_t listener, net::Channel channel) {
+  const bool has_place = context_->listeners[listener]->listener().take_place();
+  if (!has_place && context_->without_place >= without_place_max)
+    return turn_away(std::move(channel));
   start_ticking();
-  const auto handle = context_->connections.add(
-      std::make_unique<Connection>(*context_, std::move(channel), random_.next() | 1));
+  const auto handle = context_->connections.add(std::make_unique<Connection>(
+      *context_, listener, std::move(channel), has_place, random_.next() | 1));
   (*context_->connections.find(handle))->start(handle);
-  context_->counters.connections.add(1);
+}
+
+// Without a word, as only CONNECT says in which version it would be understood.
+void Server::turn_away(net::Channel channel) {
+  context_->counters.count_refusal(Reason::quota_exceeded);
+  channel.close(loop_);
 }
 
 void Server::on_turn_end() {
@@ -58,10 +82,9 @@ void Server::on_turn_end() {
     auto* connection = context_->connections.find(handle);
     if (!connection || (*connection)->on_turn_end()) continue;
     context_->connections.erase(handle);
-    context_->counters.connections.add(-1);
   }
   context_->dirty.clear();
-  context_->session.delivery.now = 0;
+  context_->delivery.now = 0;
 }
 
 void Server::start_ticking() {

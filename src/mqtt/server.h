@@ -1,13 +1,17 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <list>
 #include <memory>
+#include <utility>
 
 #include "access/access.h"
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "hub/hub.h"
+#include "mqtt/listener.h"
 #include "mqtt/options.h"
 #include "net/listeners.h"
 #include "runtime/loop.h"
@@ -23,7 +27,7 @@ class Clients;
 // Shard:  all calls on the loop's thread. Create it after the hub, whose turn hook is to run first:
 //         what was received in a turn is handed to the log before sockets are flushed. Destroy it
 //         before the hub.
-class Server final : public net::ChannelHandler, public runtime::TurnHook {
+class Server final : public runtime::TurnHook {
  public:
   Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metrics& metrics,
          Options options);
@@ -34,7 +38,10 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook {
   // For connections from now on; needed before a transport with TLS is listened on.
   void set_tls(std::shared_ptr<const net::TlsContext> tls) { listeners_.set_tls(std::move(tls)); }
 
-  // Returns the address really bound.
+  // Returns the address really bound. At most 256 times.
+  Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint,
+                                   std::shared_ptr<Listener> listener);
+  // On this shard alone, with the limits of the options.
   Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint,
                                    net::Transport transport = net::Transport::tcp);
   // Takes no more connections and closes those there are; clients of MQTT 5 are told why. Their
@@ -44,10 +51,18 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook {
   // For administrators.
   [[nodiscard]] Clients clients() const;
 
-  void on_accept(net::Channel channel) override;
   void on_turn_end() override;
 
  private:
+  struct Door final : net::ChannelHandler {
+    Door(Server& of, std::uint8_t index) : server(of), listener(index) {}
+    void on_accept(net::Channel channel) override { server.accept(listener, std::move(channel)); }
+    Server& server;
+    std::uint8_t listener;
+  };
+
+  void accept(std::uint8_t listener, net::Channel channel);
+  void turn_away(net::Channel channel);
   void on_tick();
   void start_ticking();
 
@@ -56,6 +71,7 @@ class Server final : public net::ChannelHandler, public runtime::TurnHook {
   Random random_;
   runtime::TimerId tick_ =
       runtime::TimerId::none;  // runs each second while there are connections, or wills that wait
+  std::list<Door> doors_;
   net::Listeners listeners_;
 };
 

@@ -84,7 +84,7 @@ TEST(ServerLogin, ARefusedOneClosesTheConnection) {
 
 TEST(ServerLogin, TheTimeForConnectGoesOnAndALateAnswerIsIgnored) {
   Options options;
-  options.connect_timeout = std::chrono::seconds(10);
+  options.limits.connect_timeout = std::chrono::seconds(10);
   SlowBroker broker(options);
   TestClient client = broker.client();
   EXPECT_FALSE(client.next(std::chrono::seconds(20)));

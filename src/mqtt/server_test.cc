@@ -65,7 +65,7 @@ TEST(Server, EachMessageArrivesOnceAndInOrderAndIsAcknowledgedInOrder) {
 
 TEST(Server, AtQos2EachMessageArrivesOnceAndInOrder) {
   for (std::uint64_t seed = 0; seed < 6; ++seed) {
-    Broker broker(seed, {.max_inflight = 7});
+    Broker broker(seed, {.limits = {.max_inflight = 7}});
     auto subscriber = broker.client(both[seed % 2]);
     ASSERT_EQ(subscriber.connect("s"), 0);
     ASSERT_EQ(subscriber.subscribe({{.filter = "a/+", .qos = 2}}), std::vector<int>{2});
@@ -103,7 +103,7 @@ TEST(Server, AtQos2EachMessageArrivesOnceAndInOrder) {
 }
 
 TEST(Server, ASlowSubscriberLagsAndMissesNothing) {
-  Broker broker(3, {.output_max = 4096});
+  Broker broker(3, {.limits = {.output_max = 4096}});
   auto subscriber = broker.client();
   Buffer properties;
   PropertyWriter(properties).number(PropertyId::receive_maximum, 3);
@@ -173,7 +173,7 @@ TEST(Server, ANewSubscriptionGetsWhatIsRetainedMarkedAsSuchAndWhatIsLiveNot) {
 TEST(Server, ALargePacketPassesAndOneBeyondTheLimitIsRefused) {
   log::Options log_options = hub::SimHub::small_log();
   log_options.journal_size = 1 << 20;
-  Broker broker(5, {.packet_max = 300'000}, 1, log_options);
+  Broker broker(5, {.limits = {.packet_max = 300'000}}, 1, log_options);
   auto subscriber = broker.client();
   ASSERT_EQ(subscriber.connect("s"), 0);
   subscriber.subscribe({{.filter = "t"}});

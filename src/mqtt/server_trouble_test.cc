@@ -54,7 +54,7 @@ TEST(ServerInTrouble, WithoutRoomInTheHubPublishersWaitAndNothingIsLost) {
 
 TEST(ServerInTrouble, AMessageThatExpiresWhileItsSubscriberLagsIsNotDelivered) {
   for (const Version version : both) {
-    Broker broker(3, {.max_inflight = 1});
+    Broker broker(3, {.limits = {.max_inflight = 1}});
     auto subscriber = broker.client(version);
     ASSERT_EQ(subscriber.connect("s"), 0);
     subscriber.subscribe({{.filter = "t", .qos = 1}});

@@ -31,8 +31,8 @@ Buffer& Session::answer() {
 }
 
 std::size_t Session::packet_max() const {
-  return state_ == State::connected ? context_.options.packet_max
-                                    : context_.options.connect_packet_max;
+  return state_ == State::connected ? context_.limits.packet_max
+                                    : context_.limits.connect_packet_max;
 }
 
 Session::Step Session::on_packet(const Frame& frame) {
@@ -102,7 +102,7 @@ Session::Step Session::on_connected_packet(const Frame& frame) {
 // --- subscribing
 
 void Session::on_subscribe(const Subscribe& packet) {
-  if (packet.count > context_.options.filters_max)
+  if (packet.count > context_.limits.filters_max)
     return refuse({Reason::quota_exceeded, "too many filters in one SUBSCRIBE"});
   std::uint32_t id = 0;
   for_each_property(packet.properties, [&](const Property& property) {
@@ -142,7 +142,7 @@ void Session::subscribe_one(std::uint32_t index, const Subscription& subscriptio
 
 // Of a shared subscription no more may stand open than the client may get without acknowledging.
 std::uint32_t Session::window_of(std::uint8_t qos) {
-  return qos == 0 ? context_.options.max_inflight : outbound_.window().limit();
+  return qos == 0 ? context_.limits.max_inflight : outbound_.window().limit();
 }
 
 Decoded<void> Session::check_filter(std::string_view filter) {
@@ -152,7 +152,7 @@ Decoded<void> Session::check_filter(std::string_view filter) {
     return refusal(Reason::topic_filter_invalid, "a filter is not well-formed");
   if (*shared && plain.starts_with("$SYS/"))
     return refusal(Reason::topic_filter_invalid, "topics under $SYS can't be shared");
-  if (std::ranges::count(plain, '/') >= context_.options.filter_levels_max)
+  if (std::ranges::count(plain, '/') >= context_.limits.filter_levels_max)
     return refusal(Reason::topic_filter_invalid, "a filter has too many levels");
   if (!unrestricted_ && !may_subscribe(filter))
     return refusal(Reason::not_authorized, "subscribing to a filter is not permitted");
@@ -175,7 +175,7 @@ void Session::refuse_filter(std::uint32_t index, const Refusal& why) {
 // A filter that is there already is replaced, and takes no further place.
 bool Session::take_place(std::string_view filter) {
   if (host_.has_filter(filter)) return true;
-  if (filters_ >= context_.options.subscriptions_max) return false;
+  if (filters_ >= context_.limits.subscriptions_max) return false;
   ++filters_;
   return true;
 }
@@ -201,7 +201,7 @@ void Session::send_suback() {
 }
 
 void Session::on_unsubscribe(const Unsubscribe& packet) {
-  if (packet.count > context_.options.filters_max)
+  if (packet.count > context_.limits.filters_max)
     return refuse({Reason::quota_exceeded, "too many filters in one UNSUBSCRIBE"});
   Buffer& codes = context_.delivery.encoded;
   codes.clear();
@@ -245,7 +245,7 @@ void Session::on_ended_by_server(Reason reason, std::string_view text) {
 
 void Session::on_server_stops() {
   will_.reset();
-  const bool elsewhere = !context_.options.server_reference.empty();
+  const bool elsewhere = !context_.limits.server_reference.empty();
   on_ended_by_server(elsewhere ? Reason::use_another_server : Reason::server_shutting_down,
                      "the server is shutting down");
 }
@@ -264,7 +264,7 @@ void Session::send_disconnect(Reason reason, std::string_view text) {
   PropertyBlock properties = reason_string(text);
   if (reason == Reason::use_another_server) {
     PropertyWriter(context_.delivery.encoded)
-        .text(PropertyId::server_reference, context_.options.server_reference);
+        .text(PropertyId::server_reference, context_.limits.server_reference);
     properties = {context_.delivery.encoded};
   }
   encode_disconnect(answer(), version_,

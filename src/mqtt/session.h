@@ -49,6 +49,9 @@ class SessionHost {
   // A publish that has a reason not to be stored, whatever its client is told.
   virtual void on_unstored(std::string_view /*topic*/, Reason /*reason*/,
                            std::string_view /*text*/) {}
+  // Whether the rates allow a publish of `bytes`, which then counts; `used` is the client's own.
+  virtual bool admit(RateUse& used, std::size_t bytes) = 0;
+  virtual void wait_for_rate(const RateUse& used) = 0;  // -> on_rate
   // From now on the session is over: send what is written, then close. Told once.
   virtual void end(Reason reason, std::string_view text) = 0;
 
@@ -56,12 +59,13 @@ class SessionHost {
   ~SessionHost() = default;
 };
 
-// What all sessions of a shard share.
+// What the sessions of a listener share on one shard: its limits; the rest is the shard's.
 struct SessionContext {
-  const Options& options;
+  const Limits& limits;
   Counters& counters;
-  DeliveryContext delivery;
-  hub::Properties properties;  // scratch: of the message being published
+  DeliveryContext& delivery;
+  hub::Properties& properties;  // scratch: of the message being published
+  bool has_rates = false;       // publishes are counted: SessionHost::admit
 };
 
 // One MQTT session, as long as its connection: packets and completions in, actions out. No socket
@@ -83,10 +87,17 @@ class Session {
   [[nodiscard]] bool ended() const { return state_ == State::ended; }
   [[nodiscard]] bool connected() const { return state_ == State::connected; }
   [[nodiscard]] bool waits_for_room() const { return (waits_ & wait_room) != 0; }
+  [[nodiscard]] bool waits_for_rate() const { return (waits_ & wait_rate) != 0; }
   [[nodiscard]] std::size_t packet_max() const;
+  [[nodiscard]] const Limits& limits() const { return context_.limits; }
+  [[nodiscard]] bool has_rates() const { return context_.has_rates; }
+
+  // There are too many connections: CONNECT is to be refused. Before the first packet.
+  void deny_place() { has_place_ = false; }
+  [[nodiscard]] bool has_place() const { return has_place_; }
 
   // Before the packets of a read are shown: permissions may have changed.
-  void ask_permissions() { unrestricted_ = connected() && host_.unrestricted(principal_); }
+  void ask_permissions() { unrestricted_ = connected() && is_unrestricted(); }
   Step on_packet(const Frame& frame);
   // Bytes that are no packet, or anything else that breaks the protocol.
   void refuse(const Refusal& refusal);
@@ -96,6 +107,7 @@ class Session {
   void on_claimed(const Result<void>& result);
   void on_published(std::uint64_t up_to);
   void on_publish_failed(std::uint64_t sequence, const Error& error);
+  void on_rate() { waits_ &= static_cast<std::uint8_t>(~wait_rate); }
   void on_room() { waits_ &= static_cast<std::uint8_t>(~wait_room); }
   void on_subscribed(std::uint32_t index, const Result<void>& result);
   // Another connection has claimed the client id. What becomes of the will stands in
@@ -140,6 +152,7 @@ class Session {
   static constexpr std::uint8_t wait_subscribe = 2;
   static constexpr std::uint8_t wait_room = 4;
   static constexpr std::uint8_t wait_window = 8;
+  static constexpr std::uint8_t wait_rate = 16;
 
   struct Authentication;
   struct Inbound;           // what only some publishers need: QoS 2, topic aliases
@@ -177,6 +190,9 @@ class Session {
   bool answer_repeat(const Publish& packet);
   Step on_no_place();
   Step publish(const Publish& packet, hub::Message& message);
+  // Whether the rates allow a publish.
+  bool admit(const Publish& packet);
+  Step on_rate_exceeded(const Publish& packet, const hub::Message& message);
   Inbound& inbound();
   void expect_ack(const Publish& packet, std::uint64_t sequence);
   PublishAnswer judge(const hub::Message& message);
@@ -219,6 +235,9 @@ class Session {
   // ([MQTT-3.1.2-24]).
   bool keep_if_it_fits(std::size_t start);
   void end(Reason reason, std::string_view text);
+  [[nodiscard]] bool is_unrestricted() {
+    return !context_.has_rates && host_.unrestricted(principal_);
+  }
   [[nodiscard]] bool is_v5() const { return version_ == Version::v5; }
 
   SessionHost& host_;
@@ -234,7 +253,7 @@ class Session {
   std::unique_ptr<Authentication> authentication_;
   std::unique_ptr<PendingSubscribe> pending_subscribe_;
   std::uint16_t keep_alive_s_ = 0;
-  std::uint16_t filters_ = 0;  // subscribed to, at most options.subscriptions_max
+  std::uint16_t filters_ = 0;  // subscribed to, at most limits.subscriptions_max
   // Publishes of QoS 1 without PUBACK and of QoS 2 without PUBCOMP: what the receive maximum is of.
   std::uint32_t open_publishes_ = 0;
   Version version_ = Version::v3_1_1;
@@ -245,10 +264,12 @@ class Session {
   bool has_user_ : 1 = false;  // CONNECT named one
   bool keep_alive_cut_ : 1 = false;
   bool asked_for_session_ : 1 = false;           // MQTT 5: a session expiry interval above 0
-  bool unrestricted_ : 1 = false;                // everything is permitted
+  bool unrestricted_ : 1 = false;                // everything is permitted, at any rate
   bool bridge_ : 1 = false;                      // as Connect says
   bool wants_problems_ : 1 = true;               // Request Problem Information (3.1.2.11.7)
   bool wants_response_information_ : 1 = false;  // 3.1.2.11.6
+  bool admitted_ : 1 = false;                    // the publish that waits for room has been counted
+  bool has_place_ : 1 = true;
 };
 
 }  // namespace sluice::mqtt

@@ -25,6 +25,7 @@ std::uint8_t return_code_3_1_1(Reason reason) {
       return 2;
     case Reason::server_unavailable:
     case Reason::server_busy:
+    case Reason::quota_exceeded:
       return 3;
     case Reason::bad_user_or_password:
       return 4;
@@ -66,11 +67,12 @@ void Session::on_first_packet(const Frame& frame) {
 }
 
 Decoded<void> Session::on_connect(const Connect& connect) {
+  if (!has_place_) return refusal(Reason::quota_exceeded, "there are too many connections");
   read_connect_properties(connect);
   if (auto valid = take_client_id(connect); !valid) return valid;
   clean_start_ = connect.clean_start;
   keep_alive_s_ = connect.keep_alive_s;
-  const std::uint16_t cut = context_.options.keep_alive_max_s;
+  const std::uint16_t cut = context_.limits.keep_alive_max_s;
   if (is_v5() && cut != 0 && (keep_alive_s_ == 0 || keep_alive_s_ > cut)) {
     keep_alive_s_ = cut;
     keep_alive_cut_ = true;
@@ -118,15 +120,15 @@ void Session::read_connect_properties(const Connect& connect) {
     }
   });
   asked_for_session_ = session_expiry_of(connect) > 0;
-  const Options& options = context_.options;
+  const Limits& limits = context_.limits;
   outbound_.configure({.version = version_,
-                       .receive_maximum = std::min(receive_maximum, options.max_inflight),
+                       .receive_maximum = std::min(receive_maximum, limits.max_inflight),
                        .packet_max = packet_max,
-                       .topic_aliases = std::min(topic_aliases, options.topic_alias_max)});
+                       .topic_aliases = std::min(topic_aliases, limits.topic_alias_max)});
 }
 
 Decoded<void> Session::take_client_id(const Connect& connect) {
-  if (connect.client_id.size() > context_.options.client_id_max)
+  if (connect.client_id.size() > context_.limits.client_id_max)
     return refusal(Reason::client_id_invalid, "the client id is too long");
   if (!connect.client_id.empty()) {
     principal_.client_id = connect.client_id;
@@ -150,7 +152,7 @@ Decoded<void> Session::accept_will(const Will& will, std::uint32_t session_expir
   for_each_property(will.properties, [&](const Property& property) {
     if (property.id == PropertyId::payload_format) is_utf8 = property.number == 1;
   });
-  if (context_.options.check_payload_format && is_utf8 && !is_valid_utf8(as_text(will.payload)))
+  if (context_.limits.check_payload_format && is_utf8 && !is_valid_utf8(as_text(will.payload)))
     return refusal(
         Reason::payload_format_invalid,
         "the will's payload is not UTF-8, which its payload format indicator says it is");
@@ -158,7 +160,7 @@ Decoded<void> Session::accept_will(const Will& will, std::uint32_t session_expir
   will_->session_expiry_s = session_expiry_s;
   for_each_property(will.properties, [&](const Property& property) {
     if (property.id == PropertyId::will_delay)
-      will_->delay_s = std::min(property.number, context_.options.will_delay_max_s);
+      will_->delay_s = std::min(property.number, context_.limits.will_delay_max_s);
   });
   return {};
 }
@@ -182,7 +184,7 @@ Decoded<void> Session::take_principal(Result<access::Principal> principal) {
   }
   principal->client_id = client_id();
   principal_ = std::move(*principal);
-  unrestricted_ = host_.unrestricted(principal_);
+  unrestricted_ = is_unrestricted();
   if (will_ && !unrestricted_ && !host_.check(principal_, access::Action::publish, will_->topic))
     return refusal(Reason::not_authorized, "the will's topic is not permitted");
   return {};
@@ -205,12 +207,12 @@ bool Session::send_connack() {
   properties.clear();
   if (is_v5()) {
     PropertyWriter writer(properties);
-    const Options& options = context_.options;
+    const Limits& limits = context_.limits;
     if (asked_for_session_) writer.number(PropertyId::session_expiry, 0);
-    writer.number(PropertyId::receive_maximum, options.receive_maximum);
-    writer.number(PropertyId::maximum_packet_size, static_cast<std::uint32_t>(options.packet_max));
-    if (options.topic_alias_max > 0)
-      writer.number(PropertyId::topic_alias_maximum, options.topic_alias_max);
+    writer.number(PropertyId::receive_maximum, limits.receive_maximum);
+    writer.number(PropertyId::maximum_packet_size, static_cast<std::uint32_t>(limits.packet_max));
+    if (limits.topic_alias_max > 0)
+      writer.number(PropertyId::topic_alias_maximum, limits.topic_alias_max);
     if (assigned_client_id_) writer.text(PropertyId::assigned_client_id, client_id());
     if (keep_alive_cut_) writer.number(PropertyId::server_keep_alive, keep_alive_s_);
     if (authentication_) {
@@ -228,7 +230,7 @@ bool Session::send_connack() {
 
 // Where the client may have responses sent to (3.2.2.3.15).
 void Session::write_response_information(PropertyWriter& writer) const {
-  std::string topic = context_.options.response_information;
+  std::string topic = context_.limits.response_information;
   replace_all(topic, "%c", client_id());
   replace_all(topic, "%u", principal_.name);
   if (topic::validate_topic_name(topic)) writer.text(PropertyId::response_information, topic);

@@ -16,12 +16,12 @@ void check(bool law) {
   if (!law) std::abort();
 }
 
-constexpr Options small_limits{.packet_max = 4096,
-                               .receive_maximum = 4,
-                               .max_inflight = 3,
-                               .topic_alias_max = 3,
-                               .filters_max = 8,
-                               .subscriptions_max = 4};
+constexpr Limits small_limits{.packet_max = 4096,
+                              .receive_maximum = 4,
+                              .max_inflight = 3,
+                              .topic_alias_max = 3,
+                              .filters_max = 8,
+                              .subscriptions_max = 4};
 
 class Run {
  public:

@@ -27,7 +27,7 @@ enum class Bug : std::uint8_t {
   settling_lost,
 };
 
-constexpr Options limits{.receive_maximum = 5, .max_inflight = 4, .topic_alias_max = 2};
+constexpr Limits limits{.receive_maximum = 5, .max_inflight = 4, .topic_alias_max = 2};
 constexpr std::uint16_t ids = 9;  // packet ids of the client: few, so that each is used often
 
 class Trial {

@@ -15,7 +15,7 @@ namespace sluice::mqtt {
 // broken.
 class SessionModel {
  public:
-  SessionModel(Version version, const Options& options) : version_(version), options_(options) {}
+  SessionModel(Version version, const Limits& limits) : version_(version), limits_(limits) {}
 
   // A packet that the session has taken, and the publishes that it thereupon gave the hub.
   void on_packet(const Frame& frame, std::span<const FakeHost::Published> stored, bool ended) {
@@ -136,7 +136,7 @@ class SessionModel {
     std::size_t counted = waiting_.size();
     if (version_ == Version::v5)
       for (const auto& [id, received] : open_) counted += received ? 1 : 0;
-    law(counted <= options_.receive_maximum, "the receive maximum holds");
+    law(counted <= limits_.receive_maximum, "the receive maximum holds");
   }
 
   // PUBACK or PUBREC for the oldest publish.
@@ -203,7 +203,7 @@ class SessionModel {
     const SendState state = publish.qos == 1 ? SendState::sent_qos1 : SendState::sent_qos2;
     law(in_flight_.try_emplace(publish.packet_id, state, ticket).second,
         "a packet id is used once at a time");
-    law(in_flight_.size() <= options_.max_inflight, "the client's receive maximum holds");
+    law(in_flight_.size() <= limits_.max_inflight, "the client's receive maximum holds");
   }
 
   static std::string resolve(const Publish& publish,
@@ -229,7 +229,7 @@ class SessionModel {
   }
 
   Version version_;
-  Options options_;
+  Limits limits_;
   std::deque<Waiting> waiting_;         // publishes without PUBACK or PUBREC, in order
   std::map<std::uint16_t, bool> open_;  // QoS 2 publishes without PUBREL; true: PUBREC was sent
   std::uint64_t durable_ = 0;

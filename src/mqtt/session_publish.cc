@@ -53,7 +53,7 @@ Session::Step Session::on_publish(const Publish& packet) {
     // MQTT 3.1.1 knows no receive maximum, and what would make room may come behind this packet: of
     // its publishes only those count that are on their way to the log.
     const std::size_t open = is_v5() ? open_publishes_ : receive_ring_.size();
-    if (open >= context_.options.receive_maximum) return on_no_place();
+    if (open >= context_.limits.receive_maximum) return on_no_place();
   }
   return publish(packet, message);
 }
@@ -74,7 +74,7 @@ Decoded<void> Session::read_publish(const Publish& packet, hub::Message& message
 }
 
 Decoded<void> Session::resolve_alias(std::uint16_t alias, hub::Message& message) {
-  if (alias == 0 || alias > context_.options.topic_alias_max)
+  if (alias == 0 || alias > context_.limits.topic_alias_max)
     return refusal(Reason::topic_alias_invalid, "the topic alias is 0 or above the maximum");
   if (message.topic.empty())
     message.topic = inbound().aliases.find(alias);
@@ -113,6 +113,8 @@ Session::Step Session::on_no_place() {
 }
 
 Session::Step Session::publish(const Publish& packet, hub::Message& message) {
+  if (!unrestricted_ && context_.has_rates && !admit(packet))
+    return on_rate_exceeded(packet, message);
   if (const PublishAnswer answer = judge(message); answer != PublishAnswer::positive) {
     const Refusal why = to_refusal(answer);
     host_.on_unstored(message.topic, why.reason, why.text);
@@ -125,6 +127,7 @@ Session::Step Session::publish(const Publish& packet, hub::Message& message) {
   if (auto result = host_.publish(sequence, message); !result) {
     if (result.error().code == Errc::busy) {
       waits_ |= wait_room;
+      admitted_ = true;
       return Step::later;
     }
     host_.on_unstored(message.topic, to_refusal(answer_of(result.error())).reason,
@@ -151,11 +154,42 @@ PublishAnswer Session::judge(const hub::Message& message) {
     context_.counters.dropped_not_authorized.add();
     return PublishAnswer::not_authorized;
   }
-  if (context_.options.check_payload_format && says_what_is_not(message)) {
+  if (context_.limits.check_payload_format && says_what_is_not(message)) {
     context_.counters.dropped_payload_format.add();
     return PublishAnswer::payload_format_invalid;
   }
   return PublishAnswer::positive;
+}
+
+// One that is shown again because the hub had no room counts once.
+bool Session::admit(const Publish& packet) {
+  if (admitted_) {
+    admitted_ = false;
+    return true;
+  }
+  const std::size_t bytes =
+      packet.topic.size() + packet.properties.bytes.size() + packet.payload.size();
+  return host_.admit(inbound().rate, bytes);
+}
+
+Session::Step Session::on_rate_exceeded(const Publish& packet, const hub::Message& message) {
+  // 3.1.1 has no negative answer, and none that is positive may be sent for what is not stored.
+  const bool may_drop = packet.qos == 0 || is_v5();
+  const RateAction action = context_.limits.rate_action;
+  if (action == RateAction::disconnect) {
+    refuse({Reason::message_rate_too_high, "more is published than the rates allow"});
+    return Step::taken;
+  }
+  if (action == RateAction::drop && may_drop) {
+    context_.counters.dropped_rate.add();
+    const Refusal why = to_refusal(PublishAnswer::rate_exceeded);
+    host_.on_unstored(message.topic, why.reason, why.text);
+    answer_unstored(packet, PublishAnswer::rate_exceeded);
+    return Step::taken;
+  }
+  waits_ |= wait_rate;
+  host_.wait_for_rate(inbound().rate);
+  return Step::later;
 }
 
 void Session::expect_ack(const Publish& packet, std::uint64_t sequence) {
@@ -213,7 +247,7 @@ void Session::send_acks() {
     send_ack(entry, out);
   }
   context_.counters.other_packets_sent.add(positive);
-  if (receive_ring_.size() < context_.options.receive_maximum)
+  if (receive_ring_.size() < context_.limits.receive_maximum)
     waits_ &= static_cast<std::uint8_t>(~wait_window);
 }
 

@@ -77,6 +77,12 @@ struct FakeHost final : SessionHost {
     return std::erase(filters, std::string(filter)) > 0;
   }
   void settle(const hub::Ticket& ticket) override { settled.push_back(ticket.number); }
+  bool admit(RateUse&, std::size_t bytes) override {
+    if (rate_left < bytes) return false;
+    rate_left -= bytes;
+    return true;
+  }
+  void wait_for_rate(const RateUse&) override { ++rate_waits; }
   void end(Reason why, std::string_view) override {
     ++ends;
     reason = why;
@@ -96,6 +102,8 @@ struct FakeHost final : SessionHost {
   std::vector<Subscribed> subscribed;
   std::vector<std::string> filters;
   std::vector<std::uint64_t> settled;
+  std::size_t rate_left = 0;  // bytes that may still be published, where there are rates
+  int rate_waits = 0;
   int ends = 0;
   Reason reason = Reason::success;
 };
@@ -148,7 +156,7 @@ class SessionRig {
   using Step = Session::Step;
   using Packets = std::vector<std::string>;
 
-  explicit SessionRig(Version version, Options with = {}) : options(with), version_(version) {
+  explicit SessionRig(Version version, Limits with = {}) : limits(with), version_(version) {
     host.session = &session;
   }
 
@@ -253,12 +261,14 @@ class SessionRig {
 
   Metrics metrics;
   Counters counters{metrics};
-  Options options;
-  SessionContext context{
-      .options = options,
-      .counters = counters,
-      .delivery = {.counters = counters, .properties = {}, .encoded = {}, .shared = {}},
-      .properties = {}};
+  Limits limits;
+  DeliveryContext delivery_context{
+      .counters = counters, .properties = {}, .encoded = {}, .shared = {}};
+  hub::Properties properties;
+  SessionContext context{.limits = limits,
+                         .counters = counters,
+                         .delivery = delivery_context,
+                         .properties = properties};
   FakeHost host;
   Session session{host, context, 1};
 

@@ -14,6 +14,7 @@ namespace sluice::mqtt {
 struct Session::Inbound {
   ReceivedIds qos2;
   ReceivedAliases aliases;
+  RateUse rate;  // of the client, where there are rates
 };
 
 // Made by a CONNECT that names an authentication method.

@@ -137,7 +137,7 @@ TEST(Trace, WhatIsTooLargeForTheClientIsNotDeliveredAndSaysWhy) {
 }
 
 TEST(Trace, AMessageThatHasExpiredIsNotDeliveredAndSaysWhy) {
-  Broker broker(6, {.max_inflight = 1});
+  Broker broker(6, {.limits = {.max_inflight = 1}});
   auto client = broker.client();
   ASSERT_EQ(client.connect("dev"), 0);
   client.subscribe({{.filter = "a", .qos = 1}});
@@ -156,7 +156,7 @@ TEST(Trace, AMessageThatHasExpiredIsNotDeliveredAndSaysWhy) {
 }
 
 TEST(Trace, AFullWindowIsTheReasonForALag) {
-  Broker broker(7, {.max_inflight = 2});
+  Broker broker(7, {.limits = {.max_inflight = 2}});
   auto client = broker.client();
   ASSERT_EQ(client.connect("dev"), 0);
   client.subscribe({{.filter = "a", .qos = 1}});

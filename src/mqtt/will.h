@@ -30,7 +30,7 @@ struct StoredWill {
   Buffer payload;
   Buffer properties;
   std::uint64_t session;               // its publisher
-  std::uint32_t delay_s = 0;           // Will Delay Interval, cut to options.will_delay_max_s
+  std::uint32_t delay_s = 0;           // Will Delay Interval, cut to limits.will_delay_max_s
   std::uint32_t session_expiry_s = 0;  // as the client asked for it last
   std::uint8_t qos;
   bool retain;

@@ -74,7 +74,7 @@ TEST(Wills, ADelayedWillComesAfterItsDelayAndNeverBefore) {
 
 TEST(Wills, TheEndOfTheSessionAndTheServersMaximumCutTheDelay) {
   for (const WithWill& will : {WithWill(1000, 10), WithWill(0xffff'ffff, 0xffff'ffff)}) {
-    WillTest test(1, {.will_delay_max_s = 10});
+    WillTest test(1, {.limits = {.will_delay_max_s = 10}});
     test.vanish("c", will);
     EXPECT_FALSE(test.comes(seconds(8)));
     EXPECT_TRUE(test.comes(seconds(5)));

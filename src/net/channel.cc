@@ -42,6 +42,10 @@ bool Channel::encrypted() const { return link_ && link_->encrypted(); }
 
 Transport Channel::transport() const { return link_ ? link_->transport() : Transport::tcp; }
 
+runtime::Endpoint Channel::peer(const runtime::Loop& loop) const {
+  return link_ ? link_->peer() : loop.peer_endpoint(socket_);
+}
+
 std::string Channel::certificate_name() const {
   return link_ ? link_->certificate_name() : std::string();
 }

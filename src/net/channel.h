@@ -49,6 +49,8 @@ class Channel {
   // Common name of the client's verified certificate, once something was received; empty without
   // one.
   [[nodiscard]] std::string certificate_name() const;
+  // The client's address: that of the socket's other end, or what a proxy there has told.
+  [[nodiscard]] runtime::Endpoint peer(const runtime::Loop& loop) const;
 
  private:
   runtime::Transfer receive_layered(MutableBytes into);

@@ -30,6 +30,7 @@ class EchoConnection final : public runtime::SocketHandler {
     if (got.state == runtime::Transfer::State::closed) return end();
     received += got.bytes;
     certificate_name = channel_.certificate_name();
+    peer = runtime::to_string(channel_.peer(loop_));
     append(out_, Bytes(in).first(got.bytes));
     flush();
   }
@@ -49,6 +50,7 @@ class EchoConnection final : public runtime::SocketHandler {
   std::size_t received = 0;
   std::size_t unsent_peak = 0;
   std::string certificate_name;
+  std::string peer;
 
  private:
   void flush() {
@@ -72,17 +74,16 @@ class EchoConnection final : public runtime::SocketHandler {
 class EchoServer final : public ChannelHandler {
  public:
   explicit EchoServer(std::uint64_t seed, sim::SimWorld::Options options = {})
-      : world(seed, 1, options),
-        listeners(world.loop(0), *this, metrics,
-                  {.protocol = "echo", .handshake_timeout = std::chrono::seconds(10)}) {}
+      : world(seed, 1, options), listeners(world.loop(0), metrics, {.protocol = "echo"}) {}
   ~EchoServer() {
     listeners.close();
     connections.clear();
     world.run_for(std::chrono::seconds(1));
   }
 
-  runtime::Endpoint listen(Transport transport) {
-    return listeners.listen({"127.0.0.1", 0}, transport).value();
+  runtime::Endpoint listen(Transport transport, bool proxy_protocol = false) {
+    const Carriage carriage{.transport = transport, .proxy_protocol = proxy_protocol};
+    return listeners.listen({"127.0.0.1", 0}, carriage, *this).value();
   }
   void on_accept(Channel channel) override {
     connections.push_back(std::make_unique<EchoConnection>(world.loop(0), std::move(channel)));

@@ -52,25 +52,27 @@ std::string_view to_string(Transport transport) {
   return "tcp";
 }
 
-Link::Link(std::shared_ptr<LinkContext> context, runtime::Socket socket, Transport transport)
+Link::Link(std::shared_ptr<LinkContext> context, runtime::Socket socket, const Carriage& carriage)
     : context_(std::move(context)),
       socket_(socket),
-      transport_(transport),
+      carriage_(carriage),
       bare_(context_->loop, socket),
-      tls_(has_tls(transport) ? std::make_unique<TlsStream>(context_->tls, context_->scratch, bare_)
-                              : nullptr),
-      websocket_(has_websocket(transport)
+      proxy_(carriage.proxy_protocol ? std::make_unique<ProxyStream>(bare_) : nullptr),
+      tls_(has_tls(carriage.transport)
+               ? std::make_unique<TlsStream>(context_->tls, context_->scratch, below_tls())
+               : nullptr),
+      websocket_(has_websocket(carriage.transport)
                      ? std::make_unique<WebSocketStream>(
-                           tls_ ? static_cast<ByteStream&>(*tls_) : bare_, context_->origins)
+                           tls_ ? static_cast<ByteStream&>(*tls_) : below_tls(), context_->origins)
                      : nullptr),
       top_(websocket_ ? static_cast<ByteStream&>(*websocket_)
            : tls_     ? static_cast<ByteStream&>(*tls_)
-                      : bare_) {}
+                      : below_tls()) {}
 
 void Link::attach(runtime::SocketHandler& handler) {
   handler_ = &handler;
   context_->loop.attach(socket_, *this);
-  timeout_ = context_->loop.run_after(context_->handshake_timeout, [this] { on_timeout(); });
+  timeout_ = context_->loop.run_after(carriage_.handshake_timeout, [this] { on_timeout(); });
 }
 
 // --- events of the socket
@@ -97,16 +99,18 @@ void Link::serve_again() {
   if (std::exchange(posted_, true)) return;
   context_->loop.post([this] {
     posted_ = false;
-    if (!closed_) serve_readable();
+    if (!closed_) failed_ ? serve_readable() : on_readable();
   });
 }
 
 void Link::watch_socket() {
   if (closed_) return;
-  const bool has_more = failed_ || top_.has_more();
+  const bool in_queue = HandshakeQueue::is_waiting(*this);
+  const bool has_more =
+      failed_ || (!in_queue && (top_.has_more() || (proxy_ && proxy_->has_more())));
   if (wanted_.read && has_more) serve_again();
   // What cannot be sent yet waits for the handshake, that is for input.
-  const runtime::Interest needed{.read = wanted_.read && !HandshakeQueue::is_waiting(*this),
+  const runtime::Interest needed{.read = wanted_.read && !in_queue,
                                  .write = top_.has_unsent() || (wanted_.write && top_.open())};
   if (needed == watched_) return;
   watched_ = needed;
@@ -116,11 +120,16 @@ void Link::watch_socket() {
 void Link::on_timeout() {
   timeout_ = runtime::TimerId::none;
   const auto seconds =
-      std::chrono::duration_cast<std::chrono::seconds>(context_->handshake_timeout).count();
+      std::chrono::duration_cast<std::chrono::seconds>(carriage_.handshake_timeout).count();
   report({Failure::Kind::timeout,
-          fmt::format("{}: the handshake was not done within {} s",
-                      tls_ && !tls_->established() ? "tls" : "websocket", seconds)});
+          fmt::format("{} was not done within {} s", layer_under_way(), seconds)});
   serve_again();
+}
+
+std::string_view Link::layer_under_way() const {
+  if (proxy_ && !proxy_->open()) return "proxy protocol: the header";
+  if (tls_ && !tls_->established()) return "tls: the handshake";
+  return "websocket: the handshake";
 }
 
 // --- calls of the handler
@@ -158,8 +167,9 @@ void Link::close() {
 void Link::note_progress(bool peer_has_closed) {
   if (tls_ && tls_->established() && !std::exchange(tls_counted_, true)) count_handshake();
   const bool was_opening = timeout_ != runtime::TimerId::none;
-  for (const ByteStream* layer : {static_cast<const ByteStream*>(tls_.get()),
-                                  static_cast<const ByteStream*>(websocket_.get())})
+  for (const ByteStream* layer :
+       {static_cast<const ByteStream*>(proxy_.get()), static_cast<const ByteStream*>(tls_.get()),
+        static_cast<const ByteStream*>(websocket_.get())})
     if (layer && layer->failure().kind != Failure::Kind::none) return report(layer->failure());
   if (peer_has_closed && was_opening)
     return report({Failure::Kind::closed, "closed by the client during the handshake"});
@@ -179,20 +189,24 @@ void Link::report(const Failure& failure) {
   if (std::exchange(failed_, true)) return;
   context_->loop.cancel(std::exchange(timeout_, runtime::TimerId::none));
   context_->metrics
-      .counter("sluice_channel_failures_total", "Connections ended by TLS or WebSocket, by reason",
+      .counter("sluice_channel_failures_total",
+               "Connections ended by the PROXY protocol, TLS or WebSocket, by reason",
                fmt::format("protocol=\"{}\",transport=\"{}\",reason=\"{}\"", context_->protocol,
-                           to_string(transport_), to_string(failure.kind)))
+                           to_string(carriage_.transport), to_string(failure.kind)))
       .add();
   if (failure.kind == Failure::Kind::closed) return;  // port scans and health checks
   const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
       context_->loop.now().time_since_epoch());
   if (!context_->log_limit.allow(now.count())) return;
-  logger.warn("connection refused",
-              {{"protocol", context_->protocol},
-               {"transport", to_string(transport_)},
-               {"peer", runtime::to_string(context_->loop.peer_endpoint(socket_))},
-               {"reason", failure.text},
-               {"suppressed", context_->log_limit.take_suppressed()}});
+  logger.warn("connection refused", {{"protocol", context_->protocol},
+                                     {"transport", to_string(carriage_.transport)},
+                                     {"peer", runtime::to_string(peer())},
+                                     {"reason", failure.text},
+                                     {"suppressed", context_->log_limit.take_suppressed()}});
+}
+
+runtime::Endpoint Link::peer() const {
+  return proxy_ && proxy_->client() ? *proxy_->client() : context_->loop.peer_endpoint(socket_);
 }
 
 std::string Link::certificate_name() const { return tls_ ? tls_->certificate_name() : ""; }

@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "net/byte_stream.h"
 #include "net/handshake_queue.h"
+#include "net/proxy_stream.h"
 #include "net/tls.h"
 #include "net/transport.h"
 #include "net/websocket.h"
@@ -22,19 +23,16 @@ namespace sluice::net {
 
 // What the links of a front end on one shard share.
 struct LinkContext {
-  LinkContext(runtime::Loop& l, Metrics& m, std::string_view p, runtime::Duration timeout,
-              AllowedOrigins o)
+  LinkContext(runtime::Loop& l, Metrics& m, std::string_view p, AllowedOrigins o)
       : loop(l),
         metrics(m),
         protocol(p),
-        handshake_timeout(timeout),
         origins(std::move(o)),
         handshakes(std::make_shared<HandshakeQueue>(l)) {}
 
   runtime::Loop& loop;
   Metrics& metrics;
   std::string protocol;  // "mqtt", for log and metrics
-  runtime::Duration handshake_timeout;
   AllowedOrigins origins;
   std::shared_ptr<HandshakeQueue> handshakes;
   std::shared_ptr<const TlsContext> tls;  // of new connections
@@ -48,7 +46,7 @@ struct LinkContext {
 // Life: after close() it must live until the next turn, since it may be in a call.
 class Link final : public runtime::SocketHandler, private HandshakeQueue::Waiter {
  public:
-  Link(std::shared_ptr<LinkContext> context, runtime::Socket socket, Transport transport);
+  Link(std::shared_ptr<LinkContext> context, runtime::Socket socket, const Carriage& carriage);
   ~Link() { SLUICE_ASSERT(closed_); }
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
@@ -59,8 +57,9 @@ class Link final : public runtime::SocketHandler, private HandshakeQueue::Waiter
   runtime::Transfer send(std::span<const Bytes> pieces);
   void close();
   [[nodiscard]] bool encrypted() const { return tls_ != nullptr; }
-  [[nodiscard]] Transport transport() const { return transport_; }
+  [[nodiscard]] Transport transport() const { return carriage_.transport; }
   [[nodiscard]] std::string certificate_name() const;
+  [[nodiscard]] runtime::Endpoint peer() const;
 
   void on_readable() override;
   void on_writable() override;
@@ -94,11 +93,16 @@ class Link final : public runtime::SocketHandler, private HandshakeQueue::Waiter
   void note_progress(bool peer_has_closed);
   void count_handshake();
   void report(const Failure& failure);
+  [[nodiscard]] ByteStream& below_tls() {
+    return proxy_ ? static_cast<ByteStream&>(*proxy_) : bare_;
+  }
+  [[nodiscard]] std::string_view layer_under_way() const;
 
   std::shared_ptr<LinkContext> context_;
   runtime::Socket socket_;
-  Transport transport_;
+  Carriage carriage_;
   SocketStream bare_;
+  std::unique_ptr<ProxyStream> proxy_;
   std::unique_ptr<TlsStream> tls_;
   std::unique_ptr<WebSocketStream> websocket_;
   ByteStream& top_;

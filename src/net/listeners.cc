@@ -5,20 +5,17 @@
 
 namespace sluice::net {
 
-Listeners::Listeners(runtime::Loop& loop, ChannelHandler& handler, Metrics& metrics,
-                     const Options& options)
-    : handler_(handler),
-      context_(std::make_shared<LinkContext>(loop, metrics, options.protocol,
-                                             options.handshake_timeout, options.origins)) {}
+Listeners::Listeners(runtime::Loop& loop, Metrics& metrics, const Options& options)
+    : context_(std::make_shared<LinkContext>(loop, metrics, options.protocol, options.origins)) {}
 
 Listeners::~Listeners() { close(); }
 
 void Listeners::set_tls(std::shared_ptr<const TlsContext> tls) { context_->tls = std::move(tls); }
 
 Result<runtime::Endpoint> Listeners::listen(const runtime::Endpoint& endpoint,
-                                            Transport transport) {
-  SLUICE_ASSERT(!has_tls(transport) || context_->tls);
-  doors_.emplace_back(*this, transport);
+                                            const Carriage& carriage, ChannelHandler& handler) {
+  SLUICE_ASSERT(!has_tls(carriage.transport) || context_->tls);
+  doors_.emplace_back(*this, carriage, handler);
   auto bound = context_->loop.listen(endpoint, doors_.back());
   if (!bound) doors_.pop_back();
   return bound;
@@ -29,9 +26,9 @@ void Listeners::close() {
   doors_.clear();
 }
 
-void Listeners::accept(runtime::Socket socket, Transport transport) {
-  if (transport == Transport::tcp) return handler_.on_accept(Channel(socket));
-  handler_.on_accept(Channel(socket, std::make_unique<Link>(context_, socket, transport)));
+Channel Listeners::channel_of(runtime::Socket socket, const Carriage& carriage) {
+  if (carriage.transport == Transport::tcp && !carriage.proxy_protocol) return Channel(socket);
+  return {socket, std::make_unique<Link>(context_, socket, carriage)};
 }
 
 }  // namespace sluice::net

@@ -34,13 +34,11 @@ class ChannelHandler {
 class Listeners {
  public:
   struct Options {
-    std::string_view protocol;            // of the front end, for log and metrics
-    runtime::Duration handshake_timeout;  // from the accept to the end of all handshakes
-    AllowedOrigins origins{};             // of web pages that come by WebSocket
+    std::string_view protocol;  // of the front end, for log and metrics
+    AllowedOrigins origins{};   // of web pages that come by WebSocket
   };
 
-  // `handler` outlives it, or close().
-  Listeners(runtime::Loop& loop, ChannelHandler& handler, Metrics& metrics, const Options& options);
+  Listeners(runtime::Loop& loop, Metrics& metrics, const Options& options);
   ~Listeners();
   Listeners(const Listeners&) = delete;
   Listeners& operator=(const Listeners&) = delete;
@@ -48,22 +46,26 @@ class Listeners {
   // What new connections use, from now on; those there are keep theirs. To be set before a
   // transport with TLS is listened on.
   void set_tls(std::shared_ptr<const TlsContext> tls);
-  // Returns the address really bound.
-  Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint, Transport transport);
+  // Returns the address really bound. `handler` outlives it, or close().
+  Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint, const Carriage& carriage,
+                                   ChannelHandler& handler);
   // Nothing is accepted any more.
   void close();
 
  private:
   struct Door final : runtime::AcceptHandler {
-    Door(Listeners& of, Transport by) : listeners(of), transport(by) {}
-    void on_accept(runtime::Socket socket) override { listeners.accept(socket, transport); }
+    Door(Listeners& of, const Carriage& by, ChannelHandler& to)
+        : listeners(of), carriage(by), handler(to) {}
+    void on_accept(runtime::Socket socket) override {
+      handler.on_accept(listeners.channel_of(socket, carriage));
+    }
     Listeners& listeners;
-    Transport transport;
+    Carriage carriage;
+    ChannelHandler& handler;
   };
 
-  void accept(runtime::Socket socket, Transport transport);
+  Channel channel_of(runtime::Socket socket, const Carriage& carriage);
 
-  ChannelHandler& handler_;
   std::shared_ptr<LinkContext> context_;
   std::list<Door> doors_;
 };

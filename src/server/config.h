@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,24 +52,51 @@ struct Config {
     std::string min_version;
   } tls;
 
+  // What a client may do, and is offered: settings of [mqtt], and of each [mqtt.listener.NAME] that
+  // says otherwise.
+  struct MqttLimits {
+    std::uint64_t packet_max;
+    std::int64_t max_inflight;
+    std::int64_t receive_maximum;
+    std::int64_t topic_alias_max;
+    std::int64_t client_id_max;
+    std::int64_t subscriptions_max;
+    std::uint64_t output_max;
+    Milliseconds will_delay_max;
+    Milliseconds keep_alive_max;
+    Milliseconds connect_timeout;
+    std::int64_t client_message_rate;
+    std::uint64_t client_byte_rate;
+    std::string rate_action;
+    bool check_payload_format;
+    std::string response_information;
+    std::string server_reference;
+  };
+
+  // [mqtt.listener.NAME]
+  struct MqttListener {
+    std::string address;
+    Port port;
+    std::string transport;
+    std::string proxy_protocol;
+    std::string socket_mode;
+    std::int64_t connections_max;
+    std::int64_t message_rate;
+    std::uint64_t byte_rate;
+    MqttLimits limits;
+  };
+
   struct Mqtt {
     Port port;
     Port tls_port;
     Port ws_port;
     Port wss_port;
     std::string ws_origins;
-    bool check_payload_format;
-    std::string response_information;
-    std::string server_reference;
     Milliseconds sys_interval;
     std::string address;
-    std::uint64_t packet_max;
-    std::int64_t max_inflight;
-    std::int64_t receive_maximum;
-    std::int64_t topic_alias_max;
-    Milliseconds will_delay_max;
-    Milliseconds keep_alive_max;
-    Milliseconds connect_timeout;
+    std::int64_t connections_max;  // 0: auto
+    MqttLimits limits;
+    std::map<std::string, MqttListener, std::less<>> listeners;  // by name
   } mqtt;
 
   struct Kafka {

@@ -1,5 +1,8 @@
 #include "server/config_checks.h"
 
+#include <algorithm>
+#include <array>
+
 #include "base/units.h"
 #include "kafka_stream/options.h"
 #include "runtime/loop.h"
@@ -13,15 +16,48 @@ namespace {
 // What a record's batch and its journal entry add to a packet or request; generous.
 constexpr std::uint64_t journal_overhead = 64 << 10;
 
-bool is_loopback(std::string_view address) {
-  return address.starts_with("127.") || address == "::1";
+constexpr std::size_t named_listeners_max = 64;
+
+bool is_local(std::string_view address) {
+  return address.starts_with("127.") || address == "::1" || address.starts_with("unix:");
+}
+
+Result<void> check_named_listener(const std::string& name, const Config::MqttListener& listener) {
+  constexpr std::array taken{"admin", "kafka", "kafkas", "mqtt", "mqtts", "ws", "wss"};
+  if (std::ranges::find(taken, name) != taken.end())
+    return fail(Errc::malformed, "mqtt.listener.{0}: {0} is the name of another listener", name);
+  if (!listener.address.starts_with("unix:")) {
+    if (listener.port) return {};
+    return fail(Errc::malformed,
+                "mqtt.listener.{}.port is missing; 0 is any free one. A Unix socket needs none: "
+                "address = \"unix:/path\"",
+                name);
+  }
+  if (listener.port)
+    return fail(Errc::malformed, "mqtt.listener.{}.port: a Unix socket has none", name);
+  if (!listener.address.starts_with("unix:/"))
+    return fail(Errc::malformed,
+                "mqtt.listener.{}.address: '{}' has no absolute path, such as unix:/run/hub.sock",
+                name, listener.address);
+  return {};
+}
+
+Result<void> check_named_listeners(const Config& config) {
+  if (config.mqtt.listeners.size() > named_listeners_max)
+    return fail(Errc::malformed, "there are more than {} sections [mqtt.listener.NAME]",
+                named_listeners_max);
+  for (const auto& [name, listener] : config.mqtt.listeners)
+    SLUICE_TRY(check_named_listener(name, listener));
+  return {};
 }
 
 Result<void> check_listener(const Config& config, bool has_users, const ListenerPlan& plan) {
-  if (!runtime::parse_endpoint(runtime::to_string({plan.address, plan.port})))
-    return fail(Errc::malformed, "{}: '{}' is no numeric address such as 127.0.0.1 or ::1",
-                plan.address_setting, plan.address);
-  if (is_loopback(plan.address) || config.access.allow_anonymous || has_users) return {};
+  const auto endpoint = runtime::parse_endpoint(runtime::to_string({plan.address, plan.port}));
+  if (!endpoint || (runtime::is_unix(*endpoint) && plan.own_table == nullptr))
+    return fail(Errc::malformed, "{}: '{}' is no numeric address such as 127.0.0.1 or ::1{}",
+                plan.address_setting, plan.address,
+                plan.own_table == nullptr ? "" : ", nor unix: with a path of at most 107 bytes");
+  if (is_local(plan.address) || config.access.allow_anonymous || has_users) return {};
   return fail(
       Errc::malformed,
       "{0}: {1} can be reached from other machines, and there are no users in {2}: "
@@ -84,6 +120,7 @@ Result<void> check_config(const Config& config) {
   SLUICE_TRY_ASSIGN(const auto users, load_users(config));
   const bool has_users = users != nullptr && !users->empty();
   SLUICE_TRY(check_client_certificates(config.tls));
+  SLUICE_TRY(check_named_listeners(config));
   for (const ListenerPlan& plan : planned_listeners(config)) {
     SLUICE_TRY(check_listener(config, has_users, plan));
     SLUICE_TRY(check_certificate(config.tls, plan));
@@ -91,7 +128,10 @@ Result<void> check_config(const Config& config) {
   if (config.stream.backend == "kafka") SLUICE_TRY(check_cluster(config.kafka_cluster));
   SLUICE_TRY(check_advertised("kafka.advertised", config.kafka.advertised));
   SLUICE_TRY(check_advertised("kafka.tls_advertised", config.kafka.tls_advertised));
-  SLUICE_TRY(check_fits_journal(config, "mqtt.packet_max", config.mqtt.packet_max));
+  SLUICE_TRY(check_fits_journal(config, "mqtt.packet_max", config.mqtt.limits.packet_max));
+  for (const auto& [name, listener] : config.mqtt.listeners)
+    SLUICE_TRY(check_fits_journal(config, fmt::format("mqtt.listener.{}.packet_max", name),
+                                  listener.limits.packet_max));
   return check_fits_journal(config, "kafka.request_max", config.kafka.request_max);
 }
 

@@ -24,6 +24,13 @@ Result<void> add_section(std::string_view section, const toml::table& table,
                          const std::string& path, std::vector<FileValue>& out) {
   for (const auto& [key, node] : table) {
     const std::uint32_t line = node.source().begin.line;
+    if (const toml::table* inner = node.as_table()) {
+      const std::string name = fmt::format("{}.{}", section, key.str());
+      if (inner->empty())
+        return fail(Errc::malformed, "{}:{}: the section [{}] is empty", path, line, name);
+      SLUICE_TRY(add_section(name, *inner, path, out));
+      continue;
+    }
     auto text = scalar_text(node);
     if (!text)
       return fail(Errc::malformed,

@@ -100,6 +100,9 @@ std::string format_field(const Field& field) {
 
 bool is_quoted_in_toml(const Field& field) {
   if (std::holds_alternative<BoolField>(field)) return false;
+  // Digits that are no number: a mode, such as 0660.
+  if (std::holds_alternative<TextField>(field) || std::holds_alternative<ChoiceField>(field))
+    return true;
   return !parse_integer(format_field(field));
 }
 

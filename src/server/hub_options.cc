@@ -21,6 +21,38 @@ stream::StreamConfig stream_defaults(const Config& config) {
   return defaults;
 }
 
+mqtt::RateAction rate_action_of(std::string_view name) {
+  if (name == "drop") return mqtt::RateAction::drop;
+  if (name == "disconnect") return mqtt::RateAction::disconnect;
+  return mqtt::RateAction::throttle;
+}
+
+mqtt::Limits limits_of(const Config::MqttLimits& config) {
+  using std::chrono::ceil;
+  using std::chrono::floor;
+  using std::chrono::seconds;
+  mqtt::Limits limits;
+  limits.packet_max = config.packet_max;
+  limits.receive_maximum = static_cast<std::uint16_t>(config.receive_maximum);
+  limits.max_inflight = static_cast<std::uint16_t>(config.max_inflight);
+  limits.topic_alias_max = static_cast<std::uint16_t>(config.topic_alias_max);
+  limits.client_id_max = static_cast<std::size_t>(config.client_id_max);
+  limits.subscriptions_max = static_cast<std::uint16_t>(config.subscriptions_max);
+  limits.output_max = config.output_max;
+  const auto will_delay = floor<seconds>(config.will_delay_max);
+  limits.will_delay_max_s = static_cast<std::uint32_t>(will_delay.count());
+  const auto keep_alive = ceil<seconds>(config.keep_alive_max);
+  limits.keep_alive_max_s = static_cast<std::uint16_t>(keep_alive.count());
+  limits.connect_timeout = ceil<seconds>(config.connect_timeout);
+  limits.client_rates = {.messages = static_cast<std::uint64_t>(config.client_message_rate),
+                         .bytes = config.client_byte_rate};
+  limits.rate_action = rate_action_of(config.rate_action);
+  limits.check_payload_format = config.check_payload_format;
+  limits.response_information = config.response_information;
+  limits.server_reference = config.server_reference;
+  return limits;
+}
+
 }  // namespace
 
 std::uint32_t shard_count(const Config& config, unsigned processors) {
@@ -66,20 +98,27 @@ hub::Options hub_options(const Config& config) {
 
 mqtt::Options mqtt_options(const Config& config) {
   mqtt::Options options;
-  options.packet_max = config.mqtt.packet_max;
-  options.receive_maximum = static_cast<std::uint16_t>(config.mqtt.receive_maximum);
-  options.max_inflight = static_cast<std::uint16_t>(config.mqtt.max_inflight);
-  options.topic_alias_max = static_cast<std::uint16_t>(config.mqtt.topic_alias_max);
-  const auto will_delay = std::chrono::floor<std::chrono::seconds>(config.mqtt.will_delay_max);
-  options.will_delay_max_s = static_cast<std::uint32_t>(will_delay.count());
-  const auto keep_alive = std::chrono::ceil<std::chrono::seconds>(config.mqtt.keep_alive_max);
-  options.keep_alive_max_s = static_cast<std::uint16_t>(keep_alive.count());
+  options.limits = limits_of(config.mqtt.limits);
   for (const auto origin : std::views::split(config.mqtt.ws_origins, ','))
     if (!origin.empty()) options.websocket_origins.emplace_back(origin.begin(), origin.end());
-  options.check_payload_format = config.mqtt.check_payload_format;
-  options.response_information = config.mqtt.response_information;
-  options.server_reference = config.mqtt.server_reference;
-  options.connect_timeout = std::chrono::ceil<std::chrono::seconds>(config.mqtt.connect_timeout);
+  return options;
+}
+
+// What is left is for the log's files, other faces, and those who are told that there is no place.
+std::uint64_t mqtt_connections_max(const Config& config, std::uint64_t descriptors) {
+  if (config.mqtt.connections_max != 0)
+    return static_cast<std::uint64_t>(config.mqtt.connections_max);
+  return descriptors - descriptors / 10;
+}
+
+mqtt::ListenerOptions mqtt_listener_options(const Config& config, const ListenerPlan& plan) {
+  mqtt::ListenerOptions options{.name = plan.name, .transport = plan.transport};
+  options.limits = limits_of(plan.own_table ? plan.own_table->limits : config.mqtt.limits);
+  if (plan.own_table == nullptr) return options;
+  options.proxy_protocol = plan.own_table->proxy_protocol == "required";
+  options.connections_max = static_cast<std::uint64_t>(plan.own_table->connections_max);
+  options.rates = {.messages = static_cast<std::uint64_t>(plan.own_table->message_rate),
+                   .bytes = plan.own_table->byte_rate};
   return options;
 }
 

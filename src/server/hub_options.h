@@ -6,8 +6,10 @@
 #include "kafka/options.h"
 #include "kafka_stream/options.h"
 #include "log/log.h"
+#include "mqtt/listener.h"
 #include "mqtt/options.h"
 #include "server/config.h"
+#include "server/listener_plan.h"
 
 namespace sluice::server {
 
@@ -18,6 +20,9 @@ log::Options log_options(const Config& config);
 Result<kafka_stream::Options> cluster_options(const Config& config);
 hub::Options hub_options(const Config& config);
 mqtt::Options mqtt_options(const Config& config);
+// Of all listeners, in a process that may have so many descriptors.
+std::uint64_t mqtt_connections_max(const Config& config, std::uint64_t descriptors);
+mqtt::ListenerOptions mqtt_listener_options(const Config& config, const ListenerPlan& plan);
 kafka::Options kafka_options(const Config& config, std::string cluster_id);
 
 }  // namespace sluice::server

@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <future>
+#include <system_error>
 #include <thread>
 
 #include "base/logger.h"
 #include "kafka_stream/kafka_backend.h"
 #include "server/cluster_id.h"
 #include "server/hub_options.h"
+#include "server/process_metrics.h"
 #include "server/tls_files.h"
 #include "server/users_file.h"
 #include "stream/embedded.h"
@@ -31,6 +34,16 @@ struct Gathered {
     if (--open == 0) done(std::move(reasons));
   }
 };
+
+// `mode` is octal.
+Result<void> open_to_users(const runtime::Endpoint& unix_socket, const std::string& mode) {
+  const std::string path = unix_socket.address.substr(std::string_view("unix:").size());
+  std::error_code error;
+  std::filesystem::permissions(
+      path, static_cast<std::filesystem::perms>(std::stoul(mode, nullptr, 8)), error);
+  if (error) return fail(Errc::io, "cannot set the mode of {}: {}", path, error.message());
+  return {};
+}
 
 }  // namespace
 
@@ -91,6 +104,8 @@ Result<void> Instance::build() {
   latest_group_ = std::make_unique<latest::Group>(*mailboxes_);
   group_ = std::make_unique<hub::Group>(*mailboxes_);
   coordinators_ = std::make_unique<kafka::Coordinators>(*mailboxes_);
+  mqtt_connections_ =
+      std::make_shared<mqtt::ConnectionQuota>(mqtt_connections_max(config_, descriptor_limit()));
   for (std::uint32_t i = 0; i < units_.size(); ++i) {
     Unit& unit = *units_[i];
     stream::Stream& stream = backend_->stream(ShardId{i});
@@ -288,28 +303,35 @@ Result<void> Instance::listen_everywhere(bool admin) {
 
 Result<void> Instance::listen(const ListenerPlan& plan) {
   runtime::Endpoint at{plan.address, plan.port};
+  std::shared_ptr<mqtt::Listener> mqtt_listener;
+  if (plan.face == Face::mqtt)
+    mqtt_listener =
+        std::make_shared<mqtt::Listener>(mqtt_listener_options(config_, plan), mqtt_connections_);
   const std::size_t shards = plan.face == Face::admin ? 1 : units_.size();
   for (std::size_t shard = 0; shard < shards; ++shard) {
-    auto bound = on_shard(shard, [&] { return listen_on(*units_[shard], plan, at); });
+    auto bound =
+        on_shard(shard, [&] { return listen_on(*units_[shard], plan, at, mqtt_listener); });
     if (!bound)
-      return fail(bound.error().code, "{}; give {} another number, 0 (any free one) or off",
-                  bound.error().text, plan.setting);
+      return fail(bound.error().code, "{}; give {} another {}", bound.error().text, plan.setting,
+                  runtime::is_unix(at) ? "path" : "number, 0 (any free one) or off");
     at = *bound;
   }
+  if (runtime::is_unix(at)) SLUICE_TRY(open_to_users(at, plan.own_table->socket_mode));
   listeners_[std::string(plan.name)] = runtime::to_string(at);
   logger.info("listening", {{"protocol", plan.name}, {"address", runtime::to_string(at)}});
   return {};
 }
 
-Result<runtime::Endpoint> Instance::listen_on(Unit& unit, const ListenerPlan& plan,
-                                              const runtime::Endpoint& at) {
+Result<runtime::Endpoint> Instance::listen_on(
+    Unit& unit, const ListenerPlan& plan, const runtime::Endpoint& at,
+    const std::shared_ptr<mqtt::Listener>& mqtt_listener) {
   switch (plan.face) {
     case Face::admin:
       return admin_server_->listen(at);
     case Face::kafka:
       return unit.kafka->listen(at, plan.transport);
     case Face::mqtt:
-      return unit.mqtt->listen(at, plan.transport);
+      return unit.mqtt->listen(at, mqtt_listener);
   }
   return fail(Errc::invalid, "no such listener");
 }

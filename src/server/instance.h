@@ -104,7 +104,8 @@ class Instance {
   // The first shard binds, the others share its port.
   Result<void> listen(const ListenerPlan& plan);
   Result<runtime::Endpoint> listen_on(Unit& unit, const ListenerPlan& plan,
-                                      const runtime::Endpoint& at);
+                                      const runtime::Endpoint& at,
+                                      const std::shared_ptr<mqtt::Listener>& mqtt_listener);
   void collect_readiness(std::move_only_function<void(Reasons)> done);
   // What `fn` makes of each unit, in the order of the shards.
   template <class T, class Fn>
@@ -140,6 +141,7 @@ class Instance {
   std::unique_ptr<Reloader> reloader_;     // on shard 0
   std::unique_ptr<SysTopics> sys_topics_;  // on shard 0
   cli::Listeners listeners_;
+  std::shared_ptr<mqtt::ConnectionQuota> mqtt_connections_;
   std::atomic<Phase> phase_ = Phase::starting;
 
   // What shards tell the main thread.

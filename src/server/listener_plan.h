@@ -13,16 +13,17 @@ enum class Face : std::uint8_t { admin, kafka, mqtt };
 
 // One listener of a hub, on all shards or, for the admin port, on the first.
 struct ListenerPlan {
-  std::string_view name;     // in listeners.json
-  std::string_view setting;  // of its port
+  std::string name;     // in listeners.json
+  std::string setting;  // what to change when its place is taken
   Face face;
   net::Transport transport;
-  std::string_view address_setting;
+  std::string address_setting;
   std::string address;
-  std::uint16_t port;
+  std::uint16_t port;                               // 0 for a Unix socket
+  const Config::MqttListener* own_table = nullptr;  // not null: it stands in [mqtt.listener.NAME]
 };
 
-// Those that are on.
+// Those that are on. They point into `config`.
 std::vector<ListenerPlan> planned_listeners(const Config& config);
 
 }  // namespace sluice::server

@@ -1,10 +1,7 @@
 #include "server/options.h"
 
-#include <algorithm>
 #include <array>
 #include <cctype>
-
-#include "base/nearest.h"
 
 namespace sluice::server {
 namespace {
@@ -18,6 +15,16 @@ constexpr std::uint64_t KiB = 1ull << 10;
 constexpr std::uint64_t MiB = 1ull << 20;
 constexpr std::uint64_t GiB = 1ull << 30;
 constexpr std::uint64_t TiB = 1ull << 40;
+
+using MqttLimits = Config::MqttLimits;
+
+// A setting of [mqtt] that listeners may have for themselves.
+template <auto field>
+constexpr Option limit(std::string_view name, std::string_view default_value,
+                       std::string_view text) {
+  return {name, default_value, text, [](Config& c) { return field(c.mqtt.limits); },
+          [](Config::MqttListener& l) { return field(l.limits); }};
+}
 
 const std::array table{
     Option{"server.data_dir", "data",
@@ -102,25 +109,9 @@ const std::array table{
     Option{"mqtt.wss_port", "off",
            "TCP port for MQTT over WebSocket and TLS, by convention 8084. Needs `tls.certificate`.",
            [](Config& c) -> Field { return PortField{&c.mqtt.wss_port}; }},
-    Option{"mqtt.address", "127.0.0.1", "Numeric address to listen on.",
+    Option{"mqtt.address", "127.0.0.1",
+           "Numeric address to listen on, IPv4 or IPv6; `::` takes IPv4 as well.",
            [](Config& c) -> Field { return TextField{&c.mqtt.address}; }},
-    Option{"mqtt.packet_max", "16MiB",
-           "Largest MQTT packet. A larger one closes its connection. Must fit into a file of the "
-           "journal.",
-           [](Config& c) -> Field { return SizeField{&c.mqtt.packet_max, KiB, 256 * MiB}; }},
-    Option{
-        "mqtt.max_inflight", "1024",
-        "Messages of QoS 1 and 2 sent to a client and not yet acknowledged; a client may ask for "
-        "less.",
-        [](Config& c) -> Field { return IntegerField{&c.mqtt.max_inflight, 1, 65535}; }},
-    Option{"mqtt.receive_maximum", "1024",
-           "Messages of QoS 1 and 2 that a client may have under way, until PUBACK or PUBCOMP "
-           "(Receive Maximum).",
-           [](Config& c) -> Field { return IntegerField{&c.mqtt.receive_maximum, 1, 65535}; }},
-    Option{"mqtt.topic_alias_max", "16",
-           "Topic aliases that a client of MQTT 5 may use, and that are used towards it if it "
-           "allows some. `0`: none.",
-           [](Config& c) -> Field { return IntegerField{&c.mqtt.topic_alias_max, 0, 65535}; }},
     Option{
         "mqtt.ws_origins", "",
         "Origins of web pages that may connect by WebSocket, such as "
@@ -128,39 +119,82 @@ const std::array table{
         "separated by commas; `*`: all. Pages of this machine, and programs that are no browser, "
         "always may.",
         [](Config& c) -> Field { return TextField{&c.mqtt.ws_origins}; }},
-    Option{"mqtt.will_delay_max", "1d", "A longer will delay is cut to this. `0s`: no delays.",
-           [](Config& c) -> Field {
-             return DurationField{&c.mqtt.will_delay_max, seconds(0), days(365)};
-           }},
-    Option{"mqtt.check_payload_format", "false",
-           "Refuse messages whose payload is not UTF-8 although their payload format indicator "
-           "says so (MQTT 5).",
-           [](Config& c) -> Field { return BoolField{&c.mqtt.check_payload_format}; }},
-    Option{"mqtt.response_information", "",
-           "Topic under which a client of MQTT 5 may have responses sent, told to those that ask; "
-           "`%c` stands for the client id, `%u` for the user, such as `reply/%c`. Rules have to "
-           "permit it. Empty: none.",
-           [](Config& c) -> Field { return TextField{&c.mqtt.response_information}; }},
-    Option{"mqtt.server_reference", "",
-           "Other servers, as HOST:PORT separated by spaces, that clients of MQTT 5 are sent to "
-           "when this one stops.",
-           [](Config& c) -> Field { return TextField{&c.mqtt.server_reference}; }},
     Option{"mqtt.sys_interval", "10s",
            "How often the topics under `$SYS/broker/` are told anew. `0s`: there are none.",
            [](Config& c) -> Field {
              return DurationField{&c.mqtt.sys_interval, seconds(0), hours(1)};
            }},
-    Option{"mqtt.keep_alive_max", "0s",
-           "Longest keep-alive time; clients of MQTT 5 that ask for more, or for none, are told "
-           "this one. `0s`: no limit.",
-           [](Config& c) -> Field {
-             return DurationField{&c.mqtt.keep_alive_max, seconds(0), seconds(65535)};
-           }},
-    Option{"mqtt.connect_timeout", "10s",
-           "A connection that has not sent CONNECT by then is closed.",
-           [](Config& c) -> Field {
-             return DurationField{&c.mqtt.connect_timeout, seconds(1), hours(1)};
-           }},
+    Option{
+        "mqtt.connections_max", "auto",
+        "MQTT connections of all listeners together. `auto`: nine tenths of the descriptors that "
+        "the process may have.",
+        [](Config& c) -> Field {
+          return IntegerField{&c.mqtt.connections_max, 1, 100'000'000, true};
+        }},
+    limit<[](MqttLimits& l) -> Field { return SizeField{&l.packet_max, KiB, 256 * MiB}; }>(
+        "mqtt.packet_max", "16MiB",
+        "Largest MQTT packet. A larger one closes its connection. Must fit into a file of the "
+        "journal."),
+    limit<[](MqttLimits& l) -> Field { return IntegerField{&l.max_inflight, 1, 65535}; }>(
+        "mqtt.max_inflight", "1024",
+        "Messages of QoS 1 and 2 sent to a client and not yet acknowledged; a client may ask for "
+        "less."),
+    limit<[](MqttLimits& l) -> Field { return IntegerField{&l.receive_maximum, 1, 65535}; }>(
+        "mqtt.receive_maximum", "1024",
+        "Messages of QoS 1 and 2 that a client may have under way, until PUBACK or PUBCOMP "
+        "(Receive Maximum)."),
+    limit<[](MqttLimits& l) -> Field { return IntegerField{&l.topic_alias_max, 0, 65535}; }>(
+        "mqtt.topic_alias_max", "16",
+        "Topic aliases that a client of MQTT 5 may use, and that are used towards it if it "
+        "allows some. `0`: none."),
+    limit<[](MqttLimits& l) -> Field { return IntegerField{&l.client_id_max, 23, 65535}; }>(
+        "mqtt.client_id_max", "1024", "Longest client id in bytes."),
+    limit<[](MqttLimits& l) -> Field { return IntegerField{&l.subscriptions_max, 1, 65535}; }>(
+        "mqtt.subscriptions_max", "10000", "Filters of one connection."),
+    limit<[](MqttLimits& l) -> Field {
+      return SizeField{&l.output_max, 4 * KiB, 256 * MiB};
+    }>("mqtt.output_max", "256KiB",
+       "Bytes that wait for a client which reads too slowly. With more it is sent nothing new, and "
+       "is served from the log later."),
+    limit<[](MqttLimits& l) -> Field {
+      return DurationField{&l.will_delay_max, seconds(0), days(365)};
+    }>("mqtt.will_delay_max", "1d", "A longer will delay is cut to this. `0s`: no delays."),
+    limit<[](MqttLimits& l) -> Field {
+      return DurationField{&l.keep_alive_max, seconds(0), seconds(65535)};
+    }>("mqtt.keep_alive_max", "0s",
+       "Longest keep-alive time; clients of MQTT 5 that ask for more, or for none, are told "
+       "this one. `0s`: no limit."),
+    limit<[](MqttLimits& l) -> Field {
+      return DurationField{&l.connect_timeout, seconds(1), hours(1)};
+    }>("mqtt.connect_timeout", "10s", "A connection that has not sent CONNECT by then is closed."),
+    limit<[](MqttLimits& l) -> Field {
+      return IntegerField{&l.client_message_rate, 0, 10'000'000};
+    }>("mqtt.client_message_rate", "0",
+       "Messages per second that a client may publish; as many may come at once. `0`: no limit."),
+    limit<[](MqttLimits& l) -> Field { return SizeField{&l.client_byte_rate, 0, 4 * GiB}; }>(
+        "mqtt.client_byte_rate", "0",
+        "Bytes per second of topics, properties and payloads that a client may publish. `0`: no "
+        "limit."),
+    limit<[](MqttLimits& l) -> Field {
+      return ChoiceField{&l.rate_action, {"throttle", "drop", "disconnect"}};
+    }>("mqtt.rate_action", "throttle",
+       "What becomes of a message beyond a rate: `throttle`, its client is not read from until it "
+       "is "
+       "its turn; `drop`, it is dropped, at QoS 1 and 2 refused in MQTT 5 and throttled in 3.1.1; "
+       "`disconnect`, its client is."),
+    limit<[](MqttLimits& l) -> Field { return BoolField{&l.check_payload_format}; }>(
+        "mqtt.check_payload_format", "false",
+        "Refuse messages whose payload is not UTF-8 although their payload format indicator "
+        "says so (MQTT 5)."),
+    limit<[](MqttLimits& l) -> Field { return TextField{&l.response_information}; }>(
+        "mqtt.response_information", "",
+        "Topic under which a client of MQTT 5 may have responses sent, told to those that ask; "
+        "`%c` stands for the client id, `%u` for the user, such as `reply/%c`. Rules have to "
+        "permit it. Empty: none."),
+    limit<[](MqttLimits& l) -> Field { return TextField{&l.server_reference}; }>(
+        "mqtt.server_reference", "",
+        "Other servers, as HOST:PORT separated by spaces, that clients of MQTT 5 are sent to "
+        "when this one stops."),
 
     Option{"kafka.port", "9092", "TCP port for the Kafka protocol.",
            [](Config& c) -> Field { return PortField{&c.kafka.port}; }},
@@ -271,62 +305,13 @@ const std::array table{
 
 std::span<const Option> options() { return table; }
 
-const Option* find_option(std::string_view name) {
-  const auto found = std::ranges::find(table, name, &Option::name);
-  return found == table.end() ? nullptr : &*found;
-}
-
-std::string nearest_option(std::string_view name) {
-  std::vector<std::string_view> names;
-  names.reserve(table.size());
-  for (const Option& option : table) names.push_back(option.name);
-  const std::string_view guess = nearest(name, names);
-  return guess.empty() ? "" : fmt::format("; did you mean '{}'?", guess);
-}
-
-std::string environment_name(const Option& option) {
+std::string environment_name(std::string_view name) {
   std::string out = "SLUICE_";
-  for (const char c : option.name) {
+  for (const char c : name) {
     if (c == '.')
       out += "__";
     else
       out += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  }
-  return out;
-}
-
-std::string options_markdown() {
-  std::string out =
-      "# Configuration\n\n"
-      "Written by `sluice config reference`; a test checks that it is up to date.\n\n"
-      "A setting comes from, the later the stronger: its default, the file of `--config` (TOML), "
-      "the environment\n"
-      "(`SLUICE_<SECTION>__<KEY>`, such as `SLUICE_MQTT__PORT=0`), `--set section.key=value`. "
-      "`sluice config check` checks\n"
-      "all of them, `dump` shows the outcome as a file, `explain KEY` one setting and where its "
-      "value comes from.\n\n"
-      "```toml\n[mqtt]\nport = 1883\n\n[log]\nretention = \"30d\"\nretention_bytes = "
-      "\"100GiB\"\n```\n\n"
-      "Sizes are bytes or `KiB`, `MiB`, `GiB`, `TiB`; durations `ms`, `s`, `m`, `h`, `d`. A port "
-      "is 1 to 65535, 0 (any\n"
-      "free one: see `listeners.json` in the data directory) or `off`. Listeners beyond loopback "
-      "need\n"
-      "users or `access.allow_anonymous`.\n";
-  Config config;
-  std::string_view section;
-  for (const Option& option : table) {
-    const std::string_view its_section = option.name.substr(0, option.name.find('.'));
-    if (its_section != section) {
-      out += fmt::format("\n## {}\n\n| setting | type | default | meaning |\n|---|---|---|---|\n",
-                         its_section);
-      section = its_section;
-    }
-    const Field field = option.field(config);
-    const std::string range = range_text(field);
-    out += fmt::format(
-        "| `{}` | {}{} | {} | {} |\n", option.name, type_name(field),
-        range.empty() ? "" : fmt::format(", {}", range),
-        option.default_value.empty() ? "" : fmt::format("`{}`", option.default_value), option.text);
   }
   return out;
 }

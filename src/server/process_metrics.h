@@ -17,6 +17,8 @@ ProcessMemory process_memory();
 // is left out.
 std::string process_metrics();
 
+// How many descriptors the process may have.
+std::uint64_t descriptor_limit();
 // Lets the process have as many descriptors as the system allows without privileges.
 void raise_descriptor_limit();
 

@@ -14,51 +14,73 @@ namespace {
 
 constexpr std::string_view environment_prefix = "SLUICE_";
 
-Result<void> apply(Settings& settings, std::string_view name, std::string_view value,
-                   std::string origin) {
-  const Option* option = find_option(name);
-  if (option == nullptr)
-    return fail(Errc::not_found, "unknown setting '{}'{}", name, nearest_option(name));
-  auto done = set_field(option->field(settings.config), value);
-  if (!done) return std::unexpected(done.error().context(name));
-  settings.origins[option->name] = std::move(origin);
+// What a source says of one setting.
+struct Assignment {
+  std::string name;
+  std::string value;
+  std::string origin;
+  std::string place;             // for error texts
+  Errc wrong = Errc::malformed;  // the source, or its usage
+};
+
+Result<void> apply(Settings& settings, const Assignment& assignment) {
+  const auto apply_value = [&]() -> Result<void> {
+    SLUICE_TRY_ASSIGN(const Setting setting, find_setting(settings.config, assignment.name));
+    auto done = set_field(setting.field, assignment.value);
+    if (!done) return std::unexpected(done.error().context(assignment.name));
+    settings.origins[setting.name] = assignment.origin;
+    return {};
+  };
+  auto done = apply_value();
+  if (!done) return fail(assignment.wrong, "{}: {}", assignment.place, done.error().text);
   return {};
 }
 
-Result<void> apply_file(Settings& settings, const std::string& path) {
-  SLUICE_TRY_ASSIGN(const auto values, read_config_file(path));
-  for (const FileValue& value : values) {
+Result<void> read_file(const std::string& path, std::vector<Assignment>& out) {
+  SLUICE_TRY_ASSIGN(auto values, read_config_file(path));
+  for (FileValue& value : values) {
     const std::string place = fmt::format("{}:{}", path, value.line);
-    auto done = apply(settings, value.name, value.text, place);
-    if (!done) return fail(Errc::malformed, "{}: {}", place, done.error().text);
+    out.push_back({std::move(value.name), std::move(value.text), place, place});
   }
   return {};
 }
 
-// "SLUICE_MQTT__PACKET_MAX" -> "mqtt.packet_max"
+// "SLUICE_MQTT__PACKET_MAX" -> "mqtt.packet_max"; "SLUICE_MQTT__LISTENER__EDGE__PORT"
 std::string setting_name(std::string_view variable) {
   std::string name(variable.substr(environment_prefix.size()));
   std::ranges::transform(name, name.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (const std::size_t at = name.find("__"); at != std::string::npos) name.replace(at, 2, 1, '.');
+  for (std::size_t at = 0; (at = name.find("__", at)) != std::string::npos; ++at)
+    name.replace(at, 2, 1, '.');
   return name;
 }
 
-Result<void> apply_environment(Settings& settings, std::string_view variable,
-                               std::string_view value) {
-  auto done = apply(settings, setting_name(variable), value, std::string(variable));
-  if (!done)
-    return fail(Errc::malformed, "environment variable {}: {}", variable, done.error().text);
-  return {};
+Assignment read_variable(const std::string& variable, const std::string& value) {
+  return {setting_name(variable), value, variable, "environment variable " + variable};
 }
 
-Result<void> apply_assignment(Settings& settings, std::string_view assignment) {
-  const std::size_t equals = assignment.find('=');
+Result<Assignment> read_flag(std::string_view flag) {
+  const std::size_t equals = flag.find('=');
   if (equals == std::string_view::npos)
-    return fail(Errc::invalid, "--set: '{}' is no section.key=value", assignment);
-  auto done = apply(settings, assignment.substr(0, equals), assignment.substr(equals + 1), "--set");
-  if (!done) return fail(Errc::invalid, "--set: {}", done.error().text);
-  return {};
+    return fail(Errc::invalid, "--set: '{}' is no section.key=value", flag);
+  return Assignment{std::string(flag.substr(0, equals)), std::string(flag.substr(equals + 1)),
+                    "--set", "--set", Errc::invalid};
+}
+
+// All that sources say, the weaker first. What they say of listeners comes last, since a listener
+// begins with what [mqtt] says in the end.
+Result<std::vector<Assignment>> read_sources(const Sources& sources) {
+  std::vector<Assignment> assignments;
+  if (sources.file) SLUICE_TRY(read_file(*sources.file, assignments));
+  for (const auto& [variable, value] : sources.environment)
+    assignments.push_back(read_variable(variable, value));
+  for (const std::string& flag : sources.assignments) {
+    SLUICE_TRY_ASSIGN(Assignment assignment, read_flag(flag));
+    assignments.push_back(std::move(assignment));
+  }
+  std::ranges::stable_partition(
+      assignments, [](const Assignment& assignment) { return !is_of_listener(assignment.name); });
+  return assignments;
 }
 
 std::string toml_value(const Field& field) {
@@ -76,13 +98,13 @@ std::string toml_value(const Field& field) {
 
 Result<Settings> load_settings(const Sources& sources) {
   Settings settings;
-  for (const Option& option : options())
-    SLUICE_TRY(apply(settings, option.name, option.default_value, "default"));
-  if (sources.file) SLUICE_TRY(apply_file(settings, *sources.file));
-  for (const auto& [variable, value] : sources.environment)
-    SLUICE_TRY(apply_environment(settings, variable, value));
-  for (const std::string& assignment : sources.assignments)
-    SLUICE_TRY(apply_assignment(settings, assignment));
+  for (const Setting& setting : all_settings(settings.config))
+    SLUICE_TRY(set_field(setting.field, setting.default_value));
+  SLUICE_TRY_ASSIGN(const auto assignments, read_sources(sources));
+  for (const Assignment& assignment : assignments) SLUICE_TRY(apply(settings, assignment));
+  for (const Setting& setting : all_settings(settings.config))
+    settings.origins.try_emplace(setting.name,
+                                 setting.inherited ? setting.default_value : "default");
   SLUICE_TRY(check_config(settings.config));
   return settings;
 }
@@ -102,35 +124,41 @@ std::vector<std::pair<std::string, std::string>> sluice_environment() {
 
 std::string dump(Settings& settings) {
   std::string out;
-  std::string_view section;
-  for (const Option& option : options()) {
-    const std::size_t dot = option.name.find('.');
-    if (option.name.substr(0, dot) != section) {
-      out += fmt::format("{}[{}]\n", section.empty() ? "" : "\n", option.name.substr(0, dot));
-      section = option.name.substr(0, dot);
+  std::string section;
+  for (const Setting& setting : all_settings(settings.config)) {
+    const std::size_t dot = setting.name.rfind('.');
+    const std::string its_section = setting.name.substr(0, dot);
+    if (its_section != section) {
+      out += fmt::format("{}[{}]\n", section.empty() ? "" : "\n", its_section);
+      section = its_section;
     }
-    out += fmt::format("{} = {}  # {}\n", option.name.substr(dot + 1),
-                       toml_value(option.field(settings.config)), settings.origins[option.name]);
+    out += fmt::format("{} = {}  # {}\n", setting.name.substr(dot + 1), toml_value(setting.field),
+                       settings.origins[setting.name]);
   }
   return out;
 }
 
-Result<std::string> explain(Settings& settings, std::string_view name) {
-  const Option* option = find_option(name);
-  if (option == nullptr)
-    return fail(Errc::invalid, "unknown setting '{}'{}", name, nearest_option(name));
-  const Field field = option->field(settings.config);
-  const std::string range = range_text(field);
+Result<std::string> explain(const Settings& settings, std::string_view name) {
+  Config config = settings.config;  // a listener that is only asked about is made in it
+  const auto setting = find_setting(config, name);
+  if (!setting) return fail(Errc::invalid, "{}", setting.error().text);
+  const std::string range = range_text(setting->field);
+  const std::string default_value = setting->inherited
+                                        ? fmt::format("that of {}", setting->default_value)
+                                        : setting->default_value;
+  const std::string value = format_field(setting->field);
+  const auto origin = settings.origins.find(name);
   return fmt::format(
       "{}: {}\n\n"
       "type         {}{}\n"
       "default      {}\n"
       "environment  {}\n"
       "value        {}  ({})\n",
-      option->name, option->text, type_name(field), range.empty() ? "" : fmt::format(", {}", range),
-      option->default_value.empty() ? "(empty)" : option->default_value, environment_name(*option),
-      format_field(field).empty() ? "(empty)" : format_field(field),
-      settings.origins[option->name]);
+      setting->name, setting->text, type_name(setting->field),
+      range.empty() ? "" : fmt::format(", {}", range),
+      default_value.empty() ? "(empty)" : default_value, environment_name(setting->name),
+      value.empty() ? "(empty)" : value,
+      origin == settings.origins.end() ? "default" : origin->second);
 }
 
 }  // namespace sluice::server

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -24,9 +25,9 @@ struct Sources {
 
 struct Settings {
   Config config{};
-  // Name of an option -> where its value comes from: "default", "sluice.toml:3",
-  // "SLUICE_MQTT__PORT", "--set".
-  std::map<std::string_view, std::string> origins;
+  // Name of a setting -> where its value comes from: "default", "sluice.toml:3",
+  // "SLUICE_MQTT__PORT", "--set"; of a listener's limits also "mqtt.packet_max".
+  std::map<std::string, std::string, std::less<>> origins;
 };
 
 // Reads and checks everything. Errors say where: a bad file or environment is malformed, a bad
@@ -38,8 +39,8 @@ std::vector<std::pair<std::string, std::string>> sluice_environment();
 
 // All settings as a TOML file, with the origin of each as a comment.
 std::string dump(Settings& settings);
-// One setting: meaning, type, range, default, value and where that comes from. not_found names the
-// nearest.
-Result<std::string> explain(Settings& settings, std::string_view name);
+// One setting: meaning, type, range, default, value and where that comes from; also of a listener
+// that is not configured. Errc::invalid names the nearest.
+Result<std::string> explain(const Settings& settings, std::string_view name);
 
 }  // namespace sluice::server

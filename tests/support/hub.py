@@ -16,8 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("SLUICE_BINARY", ROOT / "build/release/bin/sluice"))
 
 ANY_PORTS = {"mqtt.port": 0, "mqtt.ws_port": 0, "kafka.port": 0, "admin.port": 0}
-# Which setting holds the port of a listener in listeners.json.
+# Which setting holds the port of a listener in listeners.json; of others it is that of [mqtt.listener.NAME].
 PORT_SETTINGS = {
+    "admin": "admin.port",
+    "kafka": "kafka.port",
+    "mqtt": "mqtt.port",
     "mqtts": "mqtt.tls_port",
     "ws": "mqtt.ws_port",
     "wss": "mqtt.wss_port",
@@ -96,7 +99,8 @@ class Hub:
         eventually(accepting, "listeners.json")
         self.listeners = json.loads(listeners.read_text())
         for name, address in self.listeners.items():
-            self.settings[PORT_SETTINGS.get(name, f"{name}.port")] = address.rsplit(":", 1)[1]
+            if not address.startswith("unix:"):
+                self.settings[PORT_SETTINGS.get(name, f"mqtt.listener.{name}.port")] = address.rsplit(":", 1)[1]
         return self
 
     def stop(self):
@@ -123,8 +127,12 @@ class Hub:
         return self.log_path.read_text(errors="replace")
 
     def address(self, listener):
-        host, port = self.listeners[listener].rsplit(":", 1)
-        return host, int(port)
+        """(host, port); of a Unix socket its path, and a port that means nothing."""
+        address = self.listeners[listener]
+        if address.startswith("unix:"):
+            return address.removeprefix("unix:"), 1
+        host, port = address.rsplit(":", 1)
+        return host.strip("[]"), int(port)
 
     @property
     def has_cluster(self):

@@ -45,6 +45,8 @@ class MqttClient:
         options = {"clean_session": clean} if version == V311 else {}
         if listener in ("ws", "wss"):
             options["transport"] = "websockets"
+        elif hub.listeners[listener].startswith("unix:"):
+            options["transport"] = "unix"
         self.client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version, reconnect_on_failure=False, **options
         )
