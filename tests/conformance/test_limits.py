@@ -22,7 +22,6 @@ from conformance.packets import (
 
 RECEIVE_MAXIMUM_EXCEEDED, PACKET_TOO_LARGE, MESSAGE_RATE_TOO_HIGH, QUOTA_EXCEEDED = 0x93, 0x95, 0x96, 0x97
 SERVER_UNAVAILABLE = 3  # a return code of MQTT 3.1.1
-not_yet = pytest.mark.xfail(strict=True, reason="limits of connections and rates are being built")
 
 
 # --- Receive Maximum
@@ -214,7 +213,6 @@ def test_a_receive_maximum_of_0_is_refused(dial):
 # --- limits that the standards leave to the server
 
 
-@not_yet
 @covers("5:MQTT-3.1.4-2", "5:MQTT-3.2.2-7", "5:MQTT-3.2.2-8", "3.1.1:MQTT-3.2.2-4", "3.1.1:MQTT-3.2.2-5")
 def test_a_connection_too_many_is_refused(new_hub, connected, dial, version):
     hub = new_hub({"mqtt.connections_max": 1})
@@ -224,7 +222,6 @@ def test_a_connection_too_many_is_refused(new_hub, connected, dial, version):
     first.expect_nothing()
 
 
-@not_yet
 @covers("5:MQTT-3.14.2-1", "5:MQTT-4.13.2-1")
 def test_a_client_that_publishes_too_fast_may_be_disconnected(new_hub, connected, name):
     client = connected(to=new_hub({"mqtt.client_message_rate": 1, "mqtt.rate_action": "disconnect"}))
@@ -232,7 +229,6 @@ def test_a_client_that_publishes_too_fast_may_be_disconnected(new_hub, connected
     client.expect_closed(MESSAGE_RATE_TOO_HIGH)
 
 
-@not_yet
 @covers("5:MQTT-3.4.2-1", "5:MQTT-4.3.2-4")
 def test_a_message_beyond_the_rate_may_be_refused(new_hub, connected, name):
     client = connected(to=new_hub({"mqtt.client_message_rate": 1, "mqtt.rate_action": "drop"}))
