@@ -255,6 +255,10 @@ void Distributor::start_tail(Source& source, bool from_start) {
 void Distributor::on_tail(SourceId id, Result<Offset> next, bool from_start) {
   Source* source = find_same(id);
   if (!source) return;
+  if (!next && next.error().code == Errc::busy) {  // whoever waits for it goes on waiting
+    loop_.run_after(retry_delay, [this, id, from_start] { ask_again(id, from_start); });
+    return;
+  }
   source->asked = false;
   if (next && !source->tailing) {
     source->tailing = true;
@@ -268,6 +272,13 @@ void Distributor::on_tail(SourceId id, Result<Offset> next, bool from_start) {
       add_place(*source, *subscribing);
     finish_tail(*subscribing);
   }
+}
+
+void Distributor::ask_again(SourceId id, bool from_start) {
+  Source* source = find_same(id);
+  if (!source) return;
+  source->asked = false;
+  start_tail(*source, from_start);
 }
 
 // Nobody has missed anything of a partition that has just been made: those who cover it read it

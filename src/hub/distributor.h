@@ -107,6 +107,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void add_place(Source& source, const Subscribing& subscribing);
   void finish_tail(Subscribing& subscribing);
   void start_tail(Source& source, bool from_start);
+  void ask_again(SourceId id, bool from_start);
   void start_lags_from_start(Source& source);
   void on_tail(SourceId id, Result<Offset> next, bool from_start);
   void catch_up(SourceId id);

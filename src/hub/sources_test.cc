@@ -53,5 +53,20 @@ TEST(Sources, WhoSubscribesToAStreamThatHasJustBeenMadeGetsWhatComes) {
   }
 }
 
+TEST(Sources, ASubscriberWaitsForATailThatTheOwnerIsTooBusyFor) {
+  for (const std::uint32_t shard : {0u, 1u}) {
+    SimHub sim(shard, 2);
+    const StreamId mqtt = sim.stream(shard).catalogue().find("mqtt")->id;
+    for (int i = 0; i < 10'000; ++i)
+      sim.stream(shard).bounds({mqtt, 0}, [](const Result<stream::Bounds>&) {});
+    TestSubscriber subscriber(*sim.hubs[shard]);
+    subscriber.start_subscribe("#");
+    ASSERT_TRUE(sim.world.run_until([&] { return subscriber.subscribed == 1; }));
+    TestPublisher publisher(sim, 7);
+    ASSERT_TRUE(publisher.publish("a", "x"));
+    EXPECT_TRUE(sim.world.run_until([&] { return subscriber.got.size() == 1; })) << shard;
+  }
+}
+
 }  // namespace
 }  // namespace sluice::hub
