@@ -270,11 +270,14 @@ class LeavesAtOnce final : public SubscriberSink {
   ~LeavesAtOnce() { hub_.remove_subscriber(handle_); }
   std::size_t on_records(const DeliveryBatch& batch) override {
     got += count_records(batch.deliveries);
+    end();
+    return count_records(batch.deliveries);
+  }
+  void end() {
     if (how_ == How::unsubscribes)
       hub_.unsubscribe(handle_, workers);
     else
       hub_.remove_subscriber(handle_);
-    return count_records(batch.deliveries);
   }
   std::size_t got = 0;
 
@@ -373,10 +376,9 @@ TEST_P(Shared, WhatTheLogHasLostIsCountedAndHoldsNothingUp) {
 
 TEST_P(Shared, AMemberThatLeavesBeforeItsJoinIsAnsweredIsNotLeftBehind) {
   {
-    TestSubscriber hasty(hub_of(0)), hastier(hub_of(1));
-    hasty.start_subscribe(workers);
-    hastier.start_subscribe(workers);
-    hastier.unsubscribe(workers);
+    LeavesAtOnce hasty(hub_of(0), LeavesAtOnce::How::goes),
+        hastier(hub_of(1), LeavesAtOnce::How::unsubscribes);
+    hastier.end();
   }
   const auto one = member(2);
   publish("a/x", 0, 10);
