@@ -91,6 +91,7 @@ Result<Setting> find_of_listener(Config& config, std::string_view name) {
   const std::string prefix = fmt::format("{}{}.", listener_prefix, listener_name);
   if (!name.starts_with(prefix)) return fail(Errc::not_found, "unknown setting '{}'", name);
   std::vector<std::string_view> keys;
+  keys.reserve(settings.size());
   for (const Setting& setting : settings)
     keys.push_back(std::string_view(setting.name).substr(prefix.size()));
   return unknown(name, keys, prefix);
@@ -105,6 +106,7 @@ Result<Setting> find_setting(Config& config, std::string_view name) {
   const auto found = std::ranges::find(options(), name, &Option::name);
   if (found != options().end()) return setting_of(*found, config);
   std::vector<std::string_view> names;
+  names.reserve(options().size());
   for (const Option& option : options()) names.push_back(option.name);
   return unknown(name, names, "");
 }

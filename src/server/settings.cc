@@ -67,8 +67,7 @@ Result<Assignment> read_flag(std::string_view flag) {
                     "--set", "--set", Errc::invalid};
 }
 
-// All that sources say, the weaker first. What they say of listeners comes last, since a listener
-// begins with what [mqtt] says in the end.
+// All that sources say, the weaker first.
 Result<std::vector<Assignment>> read_sources(const Sources& sources) {
   std::vector<Assignment> assignments;
   if (sources.file) SLUICE_TRY(read_file(*sources.file, assignments));
@@ -78,8 +77,6 @@ Result<std::vector<Assignment>> read_sources(const Sources& sources) {
     SLUICE_TRY_ASSIGN(Assignment assignment, read_flag(flag));
     assignments.push_back(std::move(assignment));
   }
-  std::ranges::stable_partition(
-      assignments, [](const Assignment& assignment) { return !is_of_listener(assignment.name); });
   return assignments;
 }
 
@@ -101,7 +98,10 @@ Result<Settings> load_settings(const Sources& sources) {
   for (const Setting& setting : all_settings(settings.config))
     SLUICE_TRY(set_field(setting.field, setting.default_value));
   SLUICE_TRY_ASSIGN(const auto assignments, read_sources(sources));
-  for (const Assignment& assignment : assignments) SLUICE_TRY(apply(settings, assignment));
+  // A listener begins with what [mqtt] says in the end.
+  for (const bool of_listeners : {false, true})
+    for (const Assignment& assignment : assignments)
+      if (is_of_listener(assignment.name) == of_listeners) SLUICE_TRY(apply(settings, assignment));
   for (const Setting& setting : all_settings(settings.config))
     settings.origins.try_emplace(setting.name,
                                  setting.inherited ? setting.default_value : "default");
