@@ -11,12 +11,13 @@ from support.waiting import DEADLINE_S, eventually
 
 
 class Edge:
-    """A broker with an `address` like that of a hub, for MqttClient."""
+    """A broker with `listeners` and `address` like those of a hub, for MqttClient."""
 
     def __init__(self, folder, hub, protocol):
-        (self._port,) = free_ports(1)
+        (port,) = free_ports(1)
+        self.listeners = {"mqtt": f"127.0.0.1:{port}"}
         lines = [
-            f"listener {self._port} 127.0.0.1",
+            f"listener {port} 127.0.0.1",
             "allow_anonymous true",
             "user root",
             "connection hub",
@@ -30,8 +31,9 @@ class Edge:
         self._process = subprocess.Popen(["mosquitto", "-c", folder / "edge.conf"], stdout=self._log, stderr=self._log)
         eventually(lambda: is_open(self.address("mqtt")), "the edge listens")
 
-    def address(self, _listener):
-        return "127.0.0.1", self._port
+    def address(self, listener):
+        host, port = self.listeners[listener].rsplit(":", 1)
+        return host, int(port)
 
     def stop(self):
         self._process.terminate()
