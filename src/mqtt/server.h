@@ -45,7 +45,7 @@ class Server final : public runtime::TurnHook {
   Result<runtime::Endpoint> listen(const runtime::Endpoint& endpoint,
                                    net::Transport transport = net::Transport::tcp);
   // Takes no more connections and closes those there are; clients of MQTT 5 are told why. Their
-  // wills are not published, but those of clients that are gone already are, whatever their delay.
+  // wills are published, and those of clients that are gone already, whatever their delay.
   void stop();
   [[nodiscard]] std::size_t connections() const;
   // For administrators.

@@ -244,7 +244,6 @@ void Session::on_ended_by_server(Reason reason, std::string_view text) {
 }
 
 void Session::on_server_stops() {
-  will_.reset();
   const bool elsewhere = !context_.limits.server_reference.empty();
   on_ended_by_server(elsewhere ? Reason::use_another_server : Reason::server_shutting_down,
                      "the server is shutting down");

@@ -115,7 +115,7 @@ class Session {
   void on_taken_over(hub::Claim newer);
   // The server ends it: shutting down, silent for too long.
   void on_ended_by_server(Reason reason, std::string_view text);
-  // Clients are told of another server, if there is one; no will.
+  // Clients are told of another server, if there is one.
   void on_server_stops();
   // The socket is gone.
   void on_lost(std::string_view text);

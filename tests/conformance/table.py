@@ -30,7 +30,6 @@ REASONS = {
     "no_user_properties": "sluice sends no User Properties in this packet",
     "no_auth_properties": "sluice sends no such property in AUTH",
     "no_bridge": "sluice connects to no other MQTT server",
-    "server_stop": "wills of clients that are connected when the server stops are not published",
     "whole_suite": "the whole suite uses none",
 }
 

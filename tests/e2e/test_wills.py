@@ -72,10 +72,12 @@ def test_a_client_that_begins_anew_ends_its_session_and_the_will_comes_at_once(h
             assert watcher.receive_pairs(1) == [(f"{name}/a", b"gone")]
 
 
-def test_an_orderly_stop_publishes_the_wills_that_wait(new_hub, name):
+def test_an_orderly_stop_publishes_the_wills_that_wait_and_those_of_who_is_there(new_hub, name):
     hub = new_hub()
     client_with_will(hub, f"{name}/a", delay_s=3600).vanish()
     eventually(lambda: waiting_wills(hub) == 1, "the will waits")
-    assert hub.stop() == 0
+    with client_with_will(hub, f"{name}/b", delay_s=3600):
+        assert hub.stop() == 0
     hub.start()
-    assert [record.value for record in kafka.read_keys(hub, "mqtt", f"{name}/", 1)] == [b"gone"]
+    records = kafka.read_keys(hub, "mqtt", f"{name}/", 2)
+    assert sorted(record.key for record in records) == [f"{name}/a".encode(), f"{name}/b".encode()]
