@@ -1,14 +1,19 @@
 #include "kafka_stream/follows.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "base/assert.h"
+#include "base/logger.h"
 
 namespace sluice::kafka_stream {
 namespace {
 
+constexpr Logger logger("kafka_cluster");
+
 constexpr auto retry_delay = std::chrono::milliseconds(500);
+constexpr std::uint32_t told_after = 8;  // tries; then each time their number has doubled
 
 }  // namespace
 
@@ -47,6 +52,11 @@ void Follows::on_end_known(Partition partition, std::uint64_t id,
     // A reader may hear a moment later than we that the stream was removed, and ask in between.
     const bool gone = parts_.catalogue->find(partition.stream) == nullptr;
     if (gone && bounds.error().code == Errc::not_found) return forget(partition);
+    if (++follow->tries >= told_after && std::has_single_bit(follow->tries))
+      logger.warn("the cluster does not tell the end of a partition: nothing is read of it yet",
+                  {{"partition", to_string(follow->place)},
+                   {"tries", follow->tries},
+                   {"reason", bounds.error().text}});
     parts_.loop->run_after(retry_delay, [this, partition, id] { start(partition, id); });
     return;
   }

@@ -78,6 +78,7 @@ class Follows {
     std::uint64_t id = 0;
     Place place;
     bool started = false;
+    std::uint32_t tries = 0;  // to start, that failed
     Offset next;  // while started: what comes from the tail reader goes on here
     std::vector<Tail> tails;
     std::vector<Watch> watches;
