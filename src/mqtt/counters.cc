@@ -15,6 +15,11 @@ Counter& dropped(Metrics& metrics, std::string_view reason) {
                          fmt::format("protocol=\"mqtt\",reason=\"{}\"", reason));
 }
 
+Counter& connects_by(Metrics& metrics, Version version) {
+  return metrics.counter("sluice_connects_total", "Connections accepted by their protocol",
+                         fmt::format("protocol=\"mqtt\",version=\"{}\"", to_string(version)));
+}
+
 std::array<Counter*, 3> by_qos(Metrics& metrics, std::string_view name, std::string_view help) {
   return {&metrics.counter(name, help, "protocol=\"mqtt\",qos=\"0\""),
           &metrics.counter(name, help, "protocol=\"mqtt\",qos=\"1\""),
@@ -49,12 +54,9 @@ Counters::Counters(Metrics& metrics)
                                              "Bytes of PUBLISH packets read")),
       publish_bytes_sent(metrics.counter("sluice_mqtt_publish_sent_bytes_total",
                                          "Bytes of PUBLISH packets written")),
+      connects_{&connects_by(metrics, Version::v3_1), &connects_by(metrics, Version::v3_1_1),
+                &connects_by(metrics, Version::v5)},
       metrics_(metrics) {}
-
-Counter& Counters::connects_of(Version version) {
-  return metrics_.counter("sluice_connects_total", "Connections accepted by their protocol",
-                          fmt::format("protocol=\"mqtt\",version=\"{}\"", to_string(version)));
-}
 
 void Counters::count_refusal(Reason reason) {
   metrics_

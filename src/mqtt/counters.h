@@ -14,7 +14,9 @@ class Counters {
   explicit Counters(Metrics& metrics);
 
   Gauge& connections;
-  [[nodiscard]] Counter& connects_of(Version version);
+  [[nodiscard]] Counter& connects_of(Version version) {
+    return *connects_[static_cast<std::size_t>(version) - static_cast<std::size_t>(Version::v3_1)];
+  }
   std::array<Counter*, 3> received;  // by QoS
   std::array<Counter*, 3> delivered;
   Counter& dropped_expired;
@@ -40,6 +42,7 @@ class Counters {
   void count_refusal(Reason reason);
 
  private:
+  std::array<Counter*, 3> connects_;  // by version: 3.1, 3.1.1, 5
   Metrics& metrics_;
 };
 

@@ -113,8 +113,6 @@ std::string_view to_string(Reason reason) {
       return "payload_format_invalid";
     case Reason::use_another_server:
       return "use_another_server";
-    case Reason::shared_subscriptions_not_supported:
-      return "shared_subscriptions_not_supported";
   }
   return "unknown";
 }

@@ -73,7 +73,6 @@ enum class Reason : std::uint8_t {
   administrative_action = 0x98,
   payload_format_invalid = 0x99,
   use_another_server = 0x9c,
-  shared_subscriptions_not_supported = 0x9e,
 };
 
 // Whether a code is one that the standard gives to PUBACK, PUBREC, PUBREL, PUBCOMP or DISCONNECT,

@@ -3,26 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "server/config_checks.h"
 #include "server/hub_options.h"
 #include "server/settings.h"
-#include "sim/temp_dir.h"
+#include "server/settings_from_file_test.h"
 
 namespace sluice::server {
 namespace {
 
-class ListenerSettingsTest : public testing::Test {
+class ListenerSettingsTest : public SettingsFromFile {
  protected:
-  void write_file(std::string_view content) {
-    std::ofstream(path_) << content;
-    sources_.file = path_;
-  }
-  std::string error() const {
-    const auto settings = load_settings(sources_);
-    return settings ? "" : settings.error().text;
-  }
   // What the listener of that name comes to.
   mqtt::ListenerOptions options_of(const Config& config, std::string_view name) {
     const auto plans = planned_listeners(config);
@@ -30,10 +21,6 @@ class ListenerSettingsTest : public testing::Test {
     EXPECT_NE(plan, plans.end()) << name;
     return mqtt_listener_options(config, *plan);
   }
-
-  Sources sources_;
-  sim::TempDir directory_;
-  std::string path_ = directory_.file("sluice.toml");
 };
 
 TEST_F(ListenerSettingsTest, AListenerHasItsOwnSettingsAndElseThoseOfMqtt) {

@@ -9,26 +9,13 @@
 #include "server/commands.h"
 #include "server/config_checks.h"
 #include "server/config_file.h"
+#include "server/settings_from_file_test.h"
 #include "sim/temp_dir.h"
 
 namespace sluice::server {
 namespace {
 
-class SettingsTest : public testing::Test {
- protected:
-  void write_file(std::string_view content) {
-    std::ofstream(path_) << content;
-    sources_.file = path_;
-  }
-  std::string error() const {
-    const auto settings = load_settings(sources_);
-    return settings ? "" : settings.error().text;
-  }
-
-  Sources sources_;
-  sim::TempDir directory_;
-  std::string path_ = directory_.file("sluice.toml");
-};
+class SettingsTest : public SettingsFromFile {};
 
 std::string set_error(std::string_view name, std::string_view text) {
   Config config;
