@@ -13,6 +13,8 @@ namespace {
 constexpr Logger logger("kafka_cluster");
 
 constexpr auto retry_delay = std::chrono::milliseconds(500);
+constexpr auto check_interval = std::chrono::seconds(2);
+constexpr std::size_t checks_at_once = 64;
 constexpr std::uint32_t told_after = 8;  // tries; then each time their number has doubled
 
 }  // namespace
@@ -25,6 +27,8 @@ Follows::Follow& Follows::follow(Partition partition, const Place& place) {
     at->second.place = place;
     by_id_.emplace(last_id_, partition);
     start(partition, last_id_);
+    if (!std::exchange(checking_, true))
+      parts_.loop->run_after(check_interval, [this] { check_idle(); });
   }
   return at->second;
 }
@@ -71,6 +75,61 @@ void Follows::on_end_known(Partition partition, std::uint64_t id,
     tail.reader->on_follow_answer(partition, tail.id, end);
   tell_watches(partition, id);
   release_held(partition, id);
+}
+
+// In turn, so many at a time that idle partitions cost little.
+void Follows::check_idle() {
+  checking_ = !follows_.empty();
+  if (!checking_) return;
+  parts_.loop->run_after(check_interval, [this] { check_idle(); });
+  if (parts_.tails->is_full()) return;  // a block may wait there
+  std::size_t asked = 0;
+  for (std::size_t left = by_id_.size(); left > 0 && asked < checks_at_once; --left) {
+    auto at = by_id_.upper_bound(last_checked_);
+    if (at == by_id_.end()) at = by_id_.begin();
+    const auto [id, partition] = *at;
+    last_checked_ = id;
+    Follow& follow = *find(partition, id);
+    if (!follow.started || std::exchange(follow.next_at_check, follow.next) != follow.next)
+      continue;
+    ++asked;
+    parts_.readers->bounds(follow.place, [this, partition, id](Result<stream::Bounds> bounds) {
+      parts_.loop->post_from_outside(
+          [this, partition, id, bounds = std::move(bounds)] { compare(partition, id, bounds); });
+    });
+  }
+}
+
+void Follows::compare(Partition partition, std::uint64_t id, const Result<stream::Bounds>& bounds) {
+  const Follow* const follow = find(partition, id);
+  if (follow == nullptr || !bounds || follow->next != follow->next_at_check) return;
+  const Offset end = bounds->visible_end;
+  if (end <= std::max(follow->next, follow->nothing_until)) return;
+  // The end of a transaction has an offset and is never read. So only a reader can tell.
+  const auto answered = [this, partition, id, end](Result<stream::ReadAnswer> answer) {
+    parts_.loop->post_from_outside([this, partition, id, end, answer = std::move(answer)] {
+      if (find(partition, id) != nullptr) begin_again(partition, answer, end);
+    });
+  };
+  parts_.readers->read(follow->place, follow->next, 1, answered);
+}
+
+void Follows::begin_again(Partition partition, const Result<stream::ReadAnswer>& missed,
+                          Offset end) {
+  Follow& follow = follows_.at(partition);
+  if (!missed || follow.next != follow.next_at_check) return;
+  if (missed->blocks.empty()) {
+    follow.nothing_until = end;
+    return;
+  }
+  logger.warn(
+      "the end of a partition stood still and is read again",
+      {{"partition", to_string(follow.place)}, {"next", follow.next.value}, {"end", end.value}});
+  by_id_.erase(follow.id);
+  last_id_ += parts_.shards;
+  follow.id = last_id_;
+  by_id_.emplace(last_id_, partition);
+  parts_.tails->start(follow.place, follow.id, follow.next);
 }
 
 void Follows::add_tail(Partition partition, const Place& place, FollowTarget& reader,

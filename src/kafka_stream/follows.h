@@ -31,6 +31,9 @@ class FollowTarget {
 // while anybody wants it, and tells, in this order: the fold, tails, waits, and answers to appends
 // that the fold must know of.
 //
+// librdkafka may cease to fetch a partition and say nothing. So a follow that has brought nothing
+// for some seconds is compared with what the cluster holds, and begun again if that is more.
+//
 // Shard: the home's; all calls and callbacks there.
 class Follows {
  public:
@@ -79,17 +82,22 @@ class Follows {
     Place place;
     bool started = false;
     std::uint32_t tries = 0;  // to start, that failed
-    Offset next;  // while started: what comes from the tail reader goes on here
+    Offset next;              // while started: what comes from the tail reader goes on here
     std::vector<Tail> tails;
     std::vector<Watch> watches;
     std::optional<Fold> fold;
     std::multimap<Offset, Task> held;  // by the last offset that the fold must have seen
+    Offset next_at_check{-1};
+    Offset nothing_until;  // from `next` on there is nothing to be read
   };
 
   Follow& follow(Partition partition, const Place& place);
   Follow* find(Partition partition, std::uint64_t id);
   void start(Partition partition, std::uint64_t id);
   void on_end_known(Partition partition, std::uint64_t id, const Result<stream::Bounds>& bounds);
+  void check_idle();
+  void compare(Partition partition, std::uint64_t id, const Result<stream::Bounds>& bounds);
+  void begin_again(Partition partition, const Result<stream::ReadAnswer>& missed, Offset end);
   void tell_watches(Partition partition, std::uint64_t id);
   void release_held(Partition partition, std::uint64_t id);
   void end_if_unused(Partition partition);
@@ -97,7 +105,9 @@ class Follows {
   const Parts parts_;
   std::uint64_t last_id_;  // of a follow; this shard's numbers leave its own as a remainder
   std::unordered_map<Partition, Follow> follows_;
-  std::unordered_map<std::uint64_t, Partition> by_id_;
+  std::map<std::uint64_t, Partition> by_id_;
+  std::uint64_t last_checked_ = 0;
+  bool checking_ = false;
 };
 
 }  // namespace sluice::kafka_stream

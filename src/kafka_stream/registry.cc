@@ -8,6 +8,7 @@
 
 #include "base/logger.h"
 #include "base/units.h"
+#include "kafka_stream/cursor.h"
 #include "kafka_stream/names.h"
 #include "runtime/thread_worker.h"
 
@@ -27,7 +28,7 @@ constexpr std::chrono::milliseconds look_interval{1000};
 // A look costs the cluster and us the more, the more topics there are.
 constexpr std::chrono::milliseconds look_interval_per_topic{1};
 constexpr std::ptrdiff_t asked_brokers_max = 3;  // of one look, before none is said to answer
-constexpr auto leader_patience = std::chrono::seconds(5);
+constexpr auto change_patience = std::chrono::seconds(5);
 constexpr auto flush_patience = std::chrono::seconds(5);
 
 std::string clock_text(std::chrono::system_clock::time_point when) {
@@ -295,23 +296,22 @@ std::string Registry::trouble_of(const ClusterState& cluster) const {
 // --- changing
 
 void Registry::create(std::string name, StreamConfig config, Done<StreamInfo> done) {
-  auto shared = std::make_shared<Done<StreamInfo>>(std::move(done));
-  const bool entered = enter(
-      [this, name = std::move(name), config, shared] { create_or_wait(name, config, shared); });
-  if (!entered) (*shared)(fail(Errc::busy, "{} changes of streams are waiting", jobs_max));
+  auto creating =
+      std::make_shared<Creating>(Creating{std::move(name), config, std::move(done), false});
+  if (!enter([this, creating] { create_or_wait(creating); }))
+    creating->done(fail(Errc::busy, "{} changes of streams are waiting", jobs_max));
 }
 
-void Registry::create_or_wait(const std::string& name, const StreamConfig& config,
-                              const std::shared_ptr<Done<StreamInfo>>& done) {
+void Registry::create_or_wait(const std::shared_ptr<Creating>& creating) {
   Change change;
-  auto made = create_now(name, config, change);
+  auto made = create_now(*creating, change);
   if (!made && made.error().code == Errc::io && waiting_.size() < jobs_max) {
     logger.warn("a stream could not be made; tried again when the cluster answers",
-                {{"stream", name}, {"reason", made.error().text}});
-    waiting_.push_back([=, this] { create_or_wait(name, config, done); });
+                {{"stream", creating->name}, {"reason", made.error().text}});
+    waiting_.push_back([this, creating] { create_or_wait(creating); });
     return;
   }
-  announce_(std::move(change), [done, made = std::move(made)] { (*done)(made); });
+  announce_(std::move(change), [creating, made = std::move(made)] { creating->done(made); });
 }
 
 void Registry::remove(std::string name, Done<void> done) {
@@ -340,26 +340,41 @@ void Registry::flush(Task done) {
   changed_.notify_one();
 }
 
-Result<StreamInfo> Registry::create_now(const std::string& name, StreamConfig config,
-                                        Change& change) {
-  if (known_.contains(name)) return fail(Errc::exists, "stream {} exists already", name);
-  config = as_kafka_can(config);
+// A later try goes on where an earlier one failed.
+Result<StreamInfo> Registry::create_now(Creating& creating, Change& change) {
+  const std::string& name = creating.name;
+  const StreamConfig config = as_kafka_can(creating.config);
+  const std::string topic = topic_of(name);
+  if (!creating.made) {
+    if (known_.contains(name)) return fail(Errc::exists, "stream {} exists already", name);
+    SLUICE_TRY(create_topic(instance()->client.get(), {.name = topic,
+                                                       .partitions = config.partitions,
+                                                       .replication = options_.replication,
+                                                       .config = to_topic_config(config)}));
+    creating.made = true;
+    removed_here_.erase(name);
+  }
   StreamNote note = notes_.of(name);
   note.wildcard = config.wildcard;
-  const std::string topic = topic_of(name);
-  SLUICE_TRY(create_topic(instance()->client.get(), {.name = topic,
-                                                     .partitions = config.partitions,
-                                                     .replication = options_.replication,
-                                                     .config = to_topic_config(config)}));
-  removed_here_.erase(name);
   SLUICE_TRY(notes_.put(name, note));
   SLUICE_TRY(wait_for_leaders(topic, config.partitions));
+  if (note.life > 0)
+    if (const auto empty = wait_until_empty(topic, config.partitions); !empty)
+      logger.info("somebody writes to a stream that is being made",
+                  {{"stream", name}, {"reason", empty.error().text}});
   SLUICE_TRY_ASSIGN(const auto described, describe_topics(instance()->client.get(), {topic}));
   const auto settings = described.find(topic);
   if (settings == described.end()) return fail(Errc::io, "{}: made, but not to be seen", topic);
-  const Known& known = known_[name] = describe(name, config.partitions, settings->second);
-  change.added.push_back(known.info);
-  return known.info;
+  const auto [at, is_new] = known_.try_emplace(name);  // a look may have found it between two tries
+  const StreamInfo before = at->second.info;
+  at->second = describe(name, config.partitions, settings->second);
+  const StreamInfo& now = at->second.info;
+  if (is_new) {
+    change.added.push_back(now);
+  } else if (now.config != before.config) {
+    change.changed.push_back({before, now});
+  }
+  return now;
 }
 
 Result<void> Registry::remove_now(const std::string& name, Change& change) {
@@ -379,6 +394,9 @@ Result<void> Registry::remove_now(const std::string& name, Change& change) {
   removed_here_.insert(name);
   change.removed.push_back(found->second.info);
   known_.erase(found);
+  if (const auto gone = wait_until_gone(topic_of(name)); !gone)
+    logger.warn("a stream that is made again now may get what is meant for the old one",
+                {{"stream", name}, {"reason", gone.error().text}});
   return {};
 }
 
@@ -407,21 +425,53 @@ Result<StreamInfo> Registry::alter_now(const std::string& name, StreamConfig con
   return known.info;
 }
 
-// Brokers learn of a change one after the other; until then they know no such partition.
-Result<void> Registry::wait_for_leaders(const std::string& topic, std::uint32_t partitions) {
-  const auto end = std::chrono::steady_clock::now() + leader_patience;
+template <class Holds>
+Result<void> Registry::wait_until(Holds holds, std::string what_is_wrong) {
+  const auto end = std::chrono::steady_clock::now() + change_patience;
   while (!stopping_) {
-    SLUICE_TRY_ASSIGN(const ClusterState cluster, query_cluster(instance()->client.get()));
-    const auto found = cluster.topics.find(topic);
-    if (found != cluster.topics.end() && found->second.size() >= partitions &&
-        std::ranges::all_of(found->second, &PartitionState::has_leader))
-      return {};
-    if (std::chrono::steady_clock::now() > end)
-      return fail(Errc::io, "{}: made, but not all of its partitions have a leader", topic);
+    SLUICE_TRY_ASSIGN(const bool does, holds());
+    if (does) return {};
+    if (std::chrono::steady_clock::now() > end) return fail(Errc::io, "{}", what_is_wrong);
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, std::chrono::milliseconds(20), [this] { return stopping_.load(); });
   }
-  return fail(Errc::closed, "{}: the hub stops", topic);
+  return fail(Errc::closed, "the hub stops");
+}
+
+// Brokers learn of a change one after the other; until then they know no such partition.
+Result<void> Registry::wait_for_leaders(const std::string& topic, std::uint32_t partitions) {
+  return wait_until(
+      [&] -> Result<bool> {
+        SLUICE_TRY_ASSIGN(const ClusterState cluster, query_cluster(instance()->client.get()));
+        const auto found = cluster.topics.find(topic);
+        return found != cluster.topics.end() && found->second.size() >= partitions &&
+               std::ranges::all_of(found->second, &PartitionState::has_leader);
+      },
+      fmt::format("{}: made, but not all of its partitions have a leader", topic));
+}
+
+// A broker that has not heard of the removal yet takes the topic that is made next for this one.
+Result<void> Registry::wait_until_gone(const std::string& topic) {
+  return wait_until(
+      [&] -> Result<bool> {
+        SLUICE_TRY_ASSIGN(const ClusterState cluster, query_cluster(instance()->client.get()));
+        return !cluster.topics.contains(topic);
+      },
+      fmt::format("{}: removed, but still to be seen", topic));
+}
+
+// Of a topic that had another before it under its name: a leader of that which has not heard of the
+// removal still answers with its offsets.
+Result<void> Registry::wait_until_empty(const std::string& topic, std::uint32_t partitions) {
+  std::vector<Place> places;
+  for (std::uint32_t i = 0; i < partitions; ++i) places.push_back({topic, i});
+  return wait_until(
+      [&] -> Result<bool> {
+        for (const auto& bounds : query_bounds(instance()->client.get(), places))
+          if (!bounds || bounds->visible_end > Offset{0}) return false;
+        return true;
+      },
+      fmt::format("{}: made again, and not empty", topic));
 }
 
 }  // namespace sluice::kafka_stream

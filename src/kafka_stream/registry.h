@@ -68,6 +68,13 @@ class Registry {
     std::uint32_t min_in_sync = 1;
     int missing = 0;  // times in a row
   };
+  // A stream that is being made, over as many tries as that takes.
+  struct Creating {
+    std::string name;
+    stream::StreamConfig config;
+    Done<stream::StreamInfo> done;
+    bool made = false;  // the topic was, and only the rest is to be done
+  };
   struct Broker {
     std::string address;
     bool there = true;
@@ -89,14 +96,17 @@ class Registry {
   void set_trouble(std::string trouble);
 
   bool enter(Task job);  // false: too many
-  void create_or_wait(const std::string& name, const stream::StreamConfig& config,
-                      const std::shared_ptr<Done<stream::StreamInfo>>& done);
-  Result<stream::StreamInfo> create_now(const std::string& name, stream::StreamConfig config,
-                                        Change& change);
+  void create_or_wait(const std::shared_ptr<Creating>& creating);
+  Result<stream::StreamInfo> create_now(Creating& creating, Change& change);
   Result<void> remove_now(const std::string& name, Change& change);
   Result<stream::StreamInfo> alter_now(const std::string& name, stream::StreamConfig config,
                                        Change& change);
   Result<void> wait_for_leaders(const std::string& topic, std::uint32_t partitions);
+  Result<void> wait_until_gone(const std::string& topic);
+  Result<void> wait_until_empty(const std::string& topic, std::uint32_t partitions);
+  // Asks again and again until `holds()` says true; not for ever: then Errc::io says what is wrong.
+  template <class Holds>
+  Result<void> wait_until(Holds holds, std::string what_is_wrong);
   [[nodiscard]] std::shared_ptr<Producer::Instance> instance() { return producer_.instance(); }
 
   const Options options_;

@@ -40,10 +40,11 @@ class Delivery::Credit {
     const std::lock_guard lock(mutex_);
     free_.notify_all();
   }
+  [[nodiscard]] bool used_up() const { return used_.load() >= credit_bytes; }
   void wait(const std::atomic<bool>& stopping) {
-    if (used_.load() < credit_bytes) return;
+    if (!used_up()) return;
     std::unique_lock lock(mutex_);
-    free_.wait(lock, [&] { return used_.load() < credit_bytes || stopping; });
+    free_.wait(lock, [&] { return !used_up() || stopping; });
   }
   void wake() {
     const std::lock_guard lock(mutex_);
@@ -96,6 +97,8 @@ void TailReader::start(Place place, std::uint64_t follow, Offset from) {
 void TailReader::stop(Place place, std::uint64_t follow) {
   give({std::move(place), follow, std::nullopt});
 }
+
+bool TailReader::is_full() const { return credit_->used_up(); }
 
 void TailReader::give(Command command) {
   {

@@ -58,6 +58,8 @@ class TailReader {
   // the partition brought.
   void start(Place place, std::uint64_t follow, Offset from);
   void stop(Place place, std::uint64_t follow);
+  // So much was handed out and not yet taken that it waits; from any thread.
+  [[nodiscard]] bool is_full() const;
 
  private:
   struct Followed;
