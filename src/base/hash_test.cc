@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/ids.h"
+
 namespace sluice {
 namespace {
 
@@ -41,6 +43,12 @@ TEST(PartitionOfKey, AgreesWithKafkasDefaultPartitioner) {
     EXPECT_EQ(partition_of_key(as_bytes(row.key), 8), row.of_8) << row.key;
     EXPECT_EQ(partition_of_key(as_bytes(row.key), 12), row.of_12) << row.key;
   }
+}
+
+TEST(SlotOfClient, StaysWhatItIs) {
+  // Rows on disk lie by it.
+  EXPECT_EQ(slot_of_client("foobar"), 62u);
+  EXPECT_EQ(slot_of_client("abc"), 27u);
 }
 
 TEST(Crc32c, GivesTheStandardCheckValue) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string_view>
 
 namespace sluice {
 
@@ -27,6 +28,13 @@ struct Partition {
   StreamId stream;
   std::uint32_t index = 0;
   friend auto operator<=>(const Partition&, const Partition&) = default;
+};
+
+// A record's place in the log.
+struct Position {
+  Partition partition;
+  Offset offset;
+  friend auto operator<=>(const Position&, const Position&) = default;
 };
 
 struct ShardId {
@@ -53,6 +61,10 @@ constexpr std::uint32_t slot_of(Partition partition) {
   mixed ^= mixed >> 32;
   return static_cast<std::uint32_t>((mixed + partition.index) % slot_count);
 }
+
+// Where all that belongs to a client id has its home: who holds it, and its session. The same in
+// all versions, for rows lie by it.
+std::uint32_t slot_of_client(std::string_view client_id);
 
 // Milliseconds since 1970-01-01 UTC, as record timestamps count.
 using WallMs = std::int64_t;

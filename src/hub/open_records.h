@@ -8,13 +8,6 @@
 
 namespace sluice::hub {
 
-// A record's place in the log.
-struct Position {
-  Partition partition;
-  Offset offset;
-  friend auto operator<=>(const Position&, const Position&) = default;
-};
-
 // What one member of a shared subscription was given and has not settled: positions only, never
 // blocks. Tickets are given one after the other, so those that stand open lie in a span of
 // consecutive numbers and are found by index, whatever order they are settled in.
