@@ -1,0 +1,406 @@
+#include "sessions/record.h"
+
+#include <algorithm>
+#include <limits>
+#include <unordered_map>
+#include <utility>
+
+namespace sluice::sessions {
+namespace {
+
+constexpr std::uint8_t format = 1;  // of all kinds of values
+
+constexpr char meta_tag = 'm';
+constexpr char filter_tag = 'f';
+constexpr char progress_tag = 'c';
+constexpr char evidence_tag = 'p';
+constexpr std::size_t evidence_key_size = 13;
+
+// Flags of a meta row.
+constexpr std::uint8_t connected_flag = 0x01;
+constexpr std::uint8_t crashed_flag = 0x02;
+constexpr std::uint8_t will_flag = 0x04;
+constexpr std::uint8_t will_retain_flag = 0x08;
+constexpr unsigned will_qos_shift = 4;
+
+// Options of a filter: the bits of MQTT 5, section 3.8.3.1.
+constexpr std::uint8_t no_local_bit = 0x04;
+constexpr std::uint8_t retain_as_published_bit = 0x08;
+constexpr unsigned retain_handling_shift = 4;
+
+constexpr std::uint8_t qos_mask = 0x03;
+constexpr unsigned state_bits = 2;
+
+// --- positions: a partition is named in full the first time, by its number afterwards, and its
+// offsets are differences
+
+class PositionWriter {
+ public:
+  explicit PositionWriter(Writer& out) : out_(out) {}
+
+  // `extra` are `extra_bits` bits that go with the number of the partition.
+  void write(const Position& position, std::uint64_t extra = 0, unsigned extra_bits = 0) {
+    const auto [known, is_new] =
+        known_.try_emplace(position.partition, Known{known_.size(), Offset{}});
+    out_.write_uvarint(known->second.number << extra_bits | extra);
+    if (is_new) {
+      const Partition partition = position.partition;
+      out_.write_varint(static_cast<std::int64_t>(partition.stream.value - stream_));
+      out_.write_uvarint(partition.index);
+      stream_ = partition.stream.value;
+    }
+    out_.write_varint(position.offset - std::exchange(known->second.last, position.offset));
+  }
+
+ private:
+  struct Known {
+    std::uint64_t number = 0;
+    Offset last;
+  };
+  Writer& out_;
+  std::unordered_map<Partition, Known> known_;
+  std::uint64_t stream_ = 0;
+};
+
+class PositionReader {
+ public:
+  explicit PositionReader(Reader& in) : in_(in) {}
+
+  struct Read {
+    Position position;
+    std::uint64_t extra = 0;
+  };
+  Read read(unsigned extra_bits = 0) {
+    const std::uint64_t head = in_.read_uvarint();
+    const std::uint64_t number = head >> extra_bits;
+    if (number > known_.size()) in_.set_failed();
+    if (in_.ok() && number == known_.size()) known_.push_back({read_partition(), Offset{}});
+    const auto difference = static_cast<std::uint64_t>(in_.read_varint());
+    if (!in_.ok()) return {};
+    Position& last = known_[number];
+    last.offset.value =
+        static_cast<std::int64_t>(static_cast<std::uint64_t>(last.offset.value) + difference);
+    if (last.offset < Offset{0}) in_.set_failed();
+    return {last, head & ((std::uint64_t{1} << extra_bits) - 1)};
+  }
+
+ private:
+  Partition read_partition() {
+    stream_ += static_cast<std::uint64_t>(in_.read_varint());
+    const std::uint64_t index = in_.read_uvarint(5);
+    if (index > std::numeric_limits<std::uint32_t>::max()) in_.set_failed();
+    return {.stream = {stream_}, .index = static_cast<std::uint32_t>(index)};
+  }
+
+  Reader& in_;
+  std::vector<Position> known_;
+  std::uint64_t stream_ = 0;
+};
+
+// The number of items that follow, each of at least a byte.
+std::size_t read_count(Reader& in) {
+  const std::uint64_t count = in.read_uvarint();
+  if (count > in.left()) in.set_failed();
+  return in.ok() ? static_cast<std::size_t>(count) : 0;
+}
+
+void write_positions(Writer& out, PositionWriter& positions, const std::vector<Position>& all) {
+  out.write_uvarint(all.size());
+  for (const Position& position : all) positions.write(position);
+}
+
+std::vector<Position> read_positions(Reader& in, PositionReader& positions) {
+  std::vector<Position> all(read_count(in));
+  for (Position& position : all) {
+    position = positions.read().position;
+    if (!in.ok()) return {};
+  }
+  return all;
+}
+
+// --- packet ids, each as the difference to the one before
+
+void write_packet_id(Writer& out, std::uint16_t& last, std::uint16_t packet_id) {
+  out.write_varint(packet_id - std::exchange(last, packet_id));
+}
+
+std::uint16_t read_packet_id(Reader& in, std::uint16_t& last) {
+  const std::int64_t difference = in.read_varint();
+  constexpr std::int64_t most = std::numeric_limits<std::uint16_t>::max();
+  if (difference < 1 - last || difference > most - last) {
+    in.set_failed();
+    return 0;
+  }
+  return last = static_cast<std::uint16_t>(last + difference);
+}
+
+// --- texts and bytes behind their size
+
+void write_sized(Writer& out, Bytes bytes) {
+  out.write_uvarint(bytes.size());
+  out.write_bytes(bytes);
+}
+Bytes read_sized(Reader& in) { return in.take(in.read_uvarint()); }
+Buffer copy(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
+
+std::uint32_t read_u32(Reader& in) {
+  const std::uint64_t value = in.read_uvarint(5);
+  if (value > std::numeric_limits<std::uint32_t>::max()) in.set_failed();
+  return static_cast<std::uint32_t>(value);
+}
+
+Result<Reader> begin(std::string_view what, Bytes value) {
+  Reader in(value);
+  const auto found = in.read<std::uint8_t>();
+  if (in.ok() && found == format) return in;
+  return fail(in.ok() ? Errc::unsupported : Errc::malformed,
+              "{} of {} bytes has format {}; this hub knows {}", what, value.size(), found, format);
+}
+
+Result<void> end(std::string_view what, const Reader& in, Bytes value, bool valid = true) {
+  if (in.ok() && in.left() == 0 && valid) return {};
+  return fail(Errc::malformed, "{} of {} bytes can't be read", what, value.size());
+}
+
+bool is_stored(Uid uid) { return uid != 0 && uid % 2 == 0; }
+
+void write_will(Writer& out, const Will& will) {
+  out.write_uvarint(will.delay_s);
+  write_sized(out, as_bytes(will.topic));
+  write_sized(out, will.properties);
+  write_sized(out, will.payload);
+}
+
+Will read_will(Reader& in, std::uint8_t flags) {
+  Will will;
+  will.qos = flags >> will_qos_shift & qos_mask;
+  will.retain = (flags & will_retain_flag) != 0;
+  will.delay_s = read_u32(in);
+  will.topic = as_text(read_sized(in));
+  will.properties = copy(read_sized(in));
+  will.payload = copy(read_sized(in));
+  return will;
+}
+
+std::uint8_t flags_of(const Meta& meta) {
+  unsigned flags = 0;
+  if (meta.connected) flags |= connected_flag;
+  if (meta.crashed) flags |= crashed_flag;
+  if (meta.will) {
+    flags |= will_flag | unsigned{meta.will->qos} << will_qos_shift;
+    if (meta.will->retain) flags |= will_retain_flag;
+  }
+  return static_cast<std::uint8_t>(flags);
+}
+
+bool is_meta_flags(std::uint8_t flags) {
+  if ((flags & will_flag) == 0) return flags <= (connected_flag | crashed_flag);
+  return flags >> will_qos_shift <= 2;
+}
+
+std::uint8_t options_of(const Filter& filter) {
+  return static_cast<std::uint8_t>(filter.qos | (filter.no_local ? no_local_bit : 0) |
+                                   (filter.retain_as_published ? retain_as_published_bit : 0) |
+                                   filter.retain_handling << retain_handling_shift);
+}
+
+void write_in_flight(Writer& out, PositionWriter& positions, const std::vector<InFlight>& all) {
+  out.write_uvarint(all.size());
+  std::uint16_t last = 0;
+  for (const InFlight& one : all) {
+    positions.write(one.position, static_cast<std::uint64_t>(one.state), state_bits);
+    write_packet_id(out, last, one.packet_id);
+  }
+}
+
+std::vector<InFlight> read_in_flight(Reader& in, PositionReader& positions) {
+  std::vector<InFlight> all;
+  std::uint16_t last = 0;
+  for (std::size_t left = read_count(in); left > 0 && in.ok(); --left) {
+    const auto [position, state] = positions.read(state_bits);
+    const std::uint16_t packet_id = read_packet_id(in, last);
+    if (state > static_cast<std::uint64_t>(SentState::released)) in.set_failed();
+    all.push_back({packet_id, static_cast<SentState>(state), position});
+  }
+  return all;
+}
+
+std::string tagged(char tag, std::string_view rest) {
+  std::string key(1, tag);
+  key += rest;
+  return key;
+}
+
+}  // namespace
+
+Buffer encode_meta(const Meta& meta) {
+  Buffer bytes;
+  Writer out(bytes);
+  out.write<std::uint8_t>(format);
+  out.write<std::uint8_t>(flags_of(meta));
+  out.write<std::uint64_t>(meta.uid);
+  out.write<std::uint64_t>(meta.process);
+  out.write_varint(meta.left.gone_at);
+  out.write_uvarint(meta.left.expiry_s);
+  if (meta.will) write_will(out, *meta.will);
+  return bytes;
+}
+
+Result<Meta> decode_meta(Bytes value) {
+  constexpr std::string_view what = "the row of a session";
+  SLUICE_TRY_ASSIGN(Reader in, begin(what, value));
+  const auto flags = in.read<std::uint8_t>();
+  Meta meta;
+  meta.connected = (flags & connected_flag) != 0;
+  meta.crashed = (flags & crashed_flag) != 0;
+  meta.uid = in.read<std::uint64_t>();
+  meta.process = in.read<std::uint64_t>();
+  meta.left.gone_at = in.read_varint();
+  meta.left.expiry_s = read_u32(in);
+  if ((flags & will_flag) != 0) meta.will = read_will(in, flags);
+  constexpr WallMs gone_at_max = WallMs{1} << 60;  // so that sums of it are none too large
+  SLUICE_TRY(end(what, in, value,
+                 is_stored(meta.uid) && is_meta_flags(flags) && meta.left.gone_at >= 0 &&
+                     meta.left.gone_at <= gone_at_max));
+  return meta;
+}
+
+Buffer encode_filter(Uid uid, const Filter& filter) {
+  Buffer bytes;
+  Writer out(bytes);
+  out.write<std::uint8_t>(format);
+  out.write<std::uint64_t>(uid);
+  out.write<std::uint8_t>(options_of(filter));
+  out.write_uvarint(filter.id);
+  PositionWriter positions(out);
+  write_positions(out, positions, filter.since);
+  return bytes;
+}
+
+Result<OfLife<Filter>> decode_filter(std::string_view text, Bytes value) {
+  constexpr std::string_view what = "the row of a filter";
+  SLUICE_TRY_ASSIGN(Reader in, begin(what, value));
+  OfLife<Filter> row;
+  row.uid = in.read<std::uint64_t>();
+  const auto options = in.read<std::uint8_t>();
+  Filter& filter = row.value;
+  filter.text = text;
+  filter.qos = options & qos_mask;
+  filter.no_local = (options & no_local_bit) != 0;
+  filter.retain_as_published = (options & retain_as_published_bit) != 0;
+  filter.retain_handling = options >> retain_handling_shift;
+  filter.id = read_u32(in);
+  PositionReader positions(in);
+  filter.since = read_positions(in, positions);
+  SLUICE_TRY(
+      end(what, in, value, is_stored(row.uid) && filter.qos <= 2 && filter.retain_handling <= 2));
+  return row;
+}
+
+Buffer encode_progress(Uid uid, const Progress& progress) {
+  Buffer bytes;
+  bytes.reserve(32 + 4 * (progress.in_flight.size() + progress.open.size()));
+  Writer out(bytes);
+  out.write<std::uint8_t>(format);
+  out.write<std::uint64_t>(uid);
+  out.write_uvarint(progress.next_packet_id);
+  out.write_uvarint(progress.received);
+  PositionWriter positions(out);
+  write_positions(out, positions, progress.next);
+  write_in_flight(out, positions, progress.in_flight);
+  out.write_uvarint(progress.open.size());
+  std::uint16_t last = 0;
+  for (const std::uint16_t packet_id : progress.open) write_packet_id(out, last, packet_id);
+  return bytes;
+}
+
+Result<OfLife<Progress>> decode_progress(Bytes value) {
+  constexpr std::string_view what = "the progress of a session";
+  SLUICE_TRY_ASSIGN(Reader in, begin(what, value));
+  OfLife<Progress> row;
+  row.uid = in.read<std::uint64_t>();
+  Progress& progress = row.value;
+  const std::uint64_t next_packet_id = in.read_uvarint(3);
+  progress.next_packet_id = static_cast<std::uint16_t>(next_packet_id);
+  progress.received = in.read_uvarint();
+  PositionReader positions(in);
+  progress.next = read_positions(in, positions);
+  progress.in_flight = read_in_flight(in, positions);
+  progress.open.resize(read_count(in));
+  std::uint16_t last = 0;
+  for (std::uint16_t& packet_id : progress.open) packet_id = read_packet_id(in, last);
+  SLUICE_TRY(
+      end(what, in, value,
+          is_stored(row.uid) && next_packet_id > 0 && next_packet_id == progress.next_packet_id));
+  return row;
+}
+
+Buffer encode_evidence_position(Offset next) {
+  Buffer bytes;
+  Writer out(bytes);
+  out.write<std::uint8_t>(format);
+  out.write<std::int64_t>(next.value);
+  return bytes;
+}
+
+Result<Offset> decode_evidence_position(Bytes value) {
+  constexpr std::string_view what = "the position of evidence";
+  SLUICE_TRY_ASSIGN(Reader in, begin(what, value));
+  const Offset next{in.read<std::int64_t>()};
+  SLUICE_TRY(end(what, in, value, next >= Offset{0}));
+  return next;
+}
+
+// --- keys
+
+std::string meta_key(std::string_view client_id) { return tagged(meta_tag, client_id); }
+std::string progress_key(std::string_view client_id) { return tagged(progress_tag, client_id); }
+
+std::string filter_key(std::string_view client_id, std::string_view text) {
+  std::string key = filters_of(client_id).from;
+  key += text;
+  return key;
+}
+
+std::string evidence_key(Partition partition) {
+  std::string key(evidence_key_size, evidence_tag);
+  auto* const at = reinterpret_cast<std::byte*>(key.data());
+  store_be<std::uint64_t>(at + 1, partition.stream.value);
+  store_be<std::uint32_t>(at + 9, partition.index);
+  return key;
+}
+
+KeyRange metas_after(std::string_view client_id) {
+  std::string from = meta_key(client_id);
+  if (!client_id.empty()) from += '\0';
+  return {std::move(from), std::string(1, meta_tag + 1)};
+}
+
+KeyRange filters_of(std::string_view client_id) {
+  KeyRange range{tagged(filter_tag, client_id), tagged(filter_tag, client_id)};
+  range.from += '\0';
+  range.until += '\1';
+  return range;
+}
+
+KeyRange evidence_keys() {
+  return {std::string(1, evidence_tag), std::string(1, evidence_tag + 1)};
+}
+
+std::optional<std::string_view> client_in_meta_key(std::string_view key) {
+  if (key.empty() || key.front() != meta_tag) return std::nullopt;
+  return key.substr(1);
+}
+
+std::string_view filter_in_key(std::string_view client_id, std::string_view key) {
+  return key.substr(client_id.size() + 2);
+}
+
+std::optional<Partition> partition_in_evidence_key(std::string_view key) {
+  if (key.size() != evidence_key_size || key.front() != evidence_tag) return std::nullopt;
+  const auto* const at = as_bytes(key).data();
+  return Partition{.stream = {load_be<std::uint64_t>(at + 1)},
+                   .index = load_be<std::uint32_t>(at + 9)};
+}
+
+}  // namespace sluice::sessions

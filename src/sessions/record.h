@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace sluice::sessions {
+
+// What the table `__sessions` holds (docs/formats/sessions.md): of each session one row that says
+// whose life it is (Meta), one per filter, and one with all that changes with the messages
+// (Progress); and how far evidence has been taken from each data partition.
+
+// One life of a session: even and never 0. Sessions that are not stored have odd ids.
+using Uid = std::uint64_t;
+
+constexpr std::uint32_t never_expires = 0xffff'ffff;  // MQTT 5, section 3.1.2.11.2
+// A session may read so many; who subscribes checks it. Streams may get more partitions later.
+constexpr std::size_t partitions_max = 1024;
+
+// A subscription (MQTT 5, section 3.8.3.1).
+struct Filter {
+  std::string text{};
+  std::uint8_t qos = 0;
+  bool no_local = false;
+  bool retain_as_published = false;
+  std::uint8_t retain_handling = 0;
+  std::uint32_t id = 0;           // subscription identifier; 0: none
+  std::vector<Position> since{};  // it covers only what is at or above, per partition
+  friend bool operator==(const Filter&, const Filter&) = default;
+};
+
+enum class SentState : std::uint8_t {
+  qos1,      // PUBLISH sent
+  qos2,      // PUBLISH sent
+  released,  // PUBREL sent
+};
+
+// A message that was sent to the client and is not settled.
+struct InFlight {
+  std::uint16_t packet_id = 0;
+  SentState state = SentState::qos1;
+  Position position{};
+  friend bool operator==(const InFlight&, const InFlight&) = default;
+};
+
+// All that changes with the messages, replaced as a whole: so a crash leaves a session as it was at
+// some moment.
+struct Progress {
+  std::vector<Position> next{};       // per partition: the next record wanted
+  std::vector<InFlight> in_flight{};  // in the order first sent
+  std::uint16_t next_packet_id = 1;
+  // QoS 2 from the client: of its publishes all up to this number are durable and known here; those
+  // beyond are found by their evidence (log::Qos2Evidence::n).
+  std::uint64_t received = 0;
+  std::vector<std::uint16_t> open{};  // packet ids of its publishes without PUBREL
+  friend bool operator==(const Progress&, const Progress&) = default;
+};
+
+struct Will {
+  std::string topic{};
+  Buffer payload{};
+  Buffer properties{};  // as the caller encodes them
+  std::uint8_t qos = 0;
+  bool retain = false;
+  std::uint32_t delay_s = 0;
+  friend bool operator==(const Will&, const Will&) = default;
+};
+
+// When the client went, and for how long its session stays from then on.
+struct Left {
+  WallMs gone_at = 0;
+  std::uint32_t expiry_s = 0;
+
+  [[nodiscard]] bool expired(WallMs now) const {
+    return expiry_s != never_expires && gone_at + std::int64_t{expiry_s} * 1000 <= now;
+  }
+  friend bool operator==(const Left&, const Left&) = default;
+};
+
+struct Meta {
+  Uid uid = 0;
+  // Of the process that wrote the row: what another one has left "connected" was cut off by a
+  // crash, and its wills are not in this one's memory.
+  std::uint64_t process = 0;
+  bool connected = false;
+  bool crashed = false;  // not connected, because the hub went down
+  Left left{};           // gone_at is 0 while connected
+  std::optional<Will> will{};
+  friend bool operator==(const Meta&, const Meta&) = default;
+};
+
+// Rows of filters and of progress name the life that they belong to; those of another one count as
+// not there.
+template <class T>
+struct OfLife {
+  Uid uid = 0;
+  T value;
+  friend bool operator==(const OfLife&, const OfLife&) = default;
+};
+
+Buffer encode_meta(const Meta& meta);
+Buffer encode_filter(Uid uid, const Filter& filter);  // all but its text, which is in the key
+Buffer encode_progress(Uid uid, const Progress& progress);
+Buffer encode_evidence_position(Offset next);
+
+// Errors: malformed; unsupported for a row that a newer version has written.
+Result<Meta> decode_meta(Bytes value);
+Result<OfLife<Filter>> decode_filter(std::string_view text, Bytes value);
+Result<OfLife<Progress>> decode_progress(Bytes value);
+Result<Offset> decode_evidence_position(Bytes value);
+
+// Keys. Neither client ids nor filters hold a byte 0 (MQTT 5, section 1.5.4).
+std::string meta_key(std::string_view client_id);
+std::string progress_key(std::string_view client_id);
+std::string filter_key(std::string_view client_id, std::string_view text);
+std::string evidence_key(Partition partition);
+
+// Keys from `from` on and below `until`.
+struct KeyRange {
+  std::string from;
+  std::string until;
+};
+KeyRange metas_after(std::string_view client_id);  // empty: all
+KeyRange filters_of(std::string_view client_id);
+KeyRange evidence_keys();
+
+// What a key names; of another kind of row: nothing.
+std::optional<std::string_view> client_in_meta_key(std::string_view key);
+// Precondition: the key lies in filters_of(client_id).
+std::string_view filter_in_key(std::string_view client_id, std::string_view key);
+std::optional<Partition> partition_in_evidence_key(std::string_view key);
+
+}  // namespace sluice::sessions
