@@ -22,7 +22,10 @@ void Directory::claim(std::string client_id, std::uint64_t session, Claim claim,
       [this, home, client_id = std::move(client_id), session, claim](Task reply) mutable {
         on_shard_(home).grant(std::move(client_id), {shard_, session}, claim, std::move(reply));
       },
-      [done = std::move(done)]() mutable { done({}); });
+      [this, session, done = std::move(done)]() mutable {
+        if (evictions_.contains(session)) return done({});
+        done(fail(Errc::closed, "the client id was claimed anew, or given up"));
+      });
 }
 
 void Directory::release(std::string_view client_id, std::uint64_t session) {
@@ -38,16 +41,30 @@ void Directory::release(std::string_view client_id, std::uint64_t session) {
 }
 
 void Directory::grant(std::string client_id, Holder holder, Claim claim, Task granted) {
-  const auto [place, added] = holders_.try_emplace(std::move(client_id), holder);
-  if (added) return granted();
-  const Holder older = std::exchange(place->second, holder);
+  const auto [place, added] = holders_.try_emplace(client_id, holder);
+  if (!added) end_older(client_id, std::exchange(place->second, holder), claim);
+  // Also where the newest of them gave up: who is still leaving has yet to save its state.
+  const auto leaving = leaving_.find(client_id);
+  if (leaving == leaving_.end()) return granted();
+  leaving->second.granted.push_back(std::move(granted));
+}
+
+void Directory::end_older(const std::string& client_id, Holder older, Claim claim) {
+  ++leaving_[client_id].holders;
   ask(
       older.shard,
       [this, older, claim](Task reply) {
-        on_shard_(older.shard).evict(older.session, claim);
-        reply();
+        on_shard_(older.shard).evict(older.session, claim, std::move(reply));
       },
-      std::move(granted));
+      [this, client_id] { on_ended(client_id); });
+}
+
+void Directory::on_ended(const std::string& client_id) {
+  const auto leaving = leaving_.find(client_id);
+  if (--leaving->second.holders > 0) return;
+  std::vector<Task> granted = std::move(leaving->second.granted);
+  leaving_.erase(leaving);
+  for (Task& grant : granted) grant();
 }
 
 void Directory::forget(std::string_view client_id, std::uint64_t session) {
@@ -55,9 +72,10 @@ void Directory::forget(std::string_view client_id, std::uint64_t session) {
   if (found != holders_.end() && found->second.session == session) holders_.erase(found);
 }
 
-void Directory::evict(std::uint64_t session, Claim newer) {
+void Directory::evict(std::uint64_t session, Claim newer, Task done) {
   auto found = evictions_.extract(session);
-  if (found) found.mapped()(session, newer);
+  if (!found) return done();  // it has given the id up meanwhile
+  found.mapped()(session, newer, std::move(done));
 }
 
 void Directory::ask(ShardId to, runtime::Request request, Task done) {

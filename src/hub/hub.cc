@@ -106,6 +106,8 @@ bool Hub::has_room() const { return impl_->publishing_.has_room(); }
 
 void Hub::wait_for_room(Handle publisher) { impl_->publishing_.wait_for_room(publisher); }
 
+void Hub::when_published(Task task) { impl_->publishing_.when_published(std::move(task)); }
+
 Handle Hub::add_subscriber(SubscriberSink& sink, std::uint64_t session) {
   return impl_->distributor_.add(sink, session);
 }

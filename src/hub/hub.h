@@ -130,9 +130,10 @@ struct Options {
 
 // What a client that claims its id wants of what an older holder has kept for it.
 enum class Claim : std::uint8_t { resume, clean };
-// Called for a session whose client id another one has claimed. What it captures fits in 24 bytes,
-// or each session costs one more allocation.
-using Evict = std::move_only_function<void(std::uint64_t session, Claim newer)>;
+// Called for a session whose client id another one has claimed. `done` is run once, on this shard,
+// when the session has left all that it keeps where the newer one will look for it; until then the
+// newer one waits. What it captures fits in 24 bytes, or each session costs one more allocation.
+using Evict = std::move_only_function<void(std::uint64_t session, Claim newer, Task done)>;
 
 class Group;
 struct Announcement;
@@ -171,6 +172,9 @@ class Hub final : public runtime::TurnHook {
   // False: stop reading from publishers until PublisherSink::on_room.
   [[nodiscard]] bool has_room() const;
   void wait_for_room(Handle publisher);
+  // Runs `task` when everything that was published on this shard so far has been answered, durable
+  // or failed, and its publishers know; within the call if that is so already.
+  void when_published(Task task);
 
   // --- subscribing
   // `session` is the id that Message::publisher carries, for no-local; 0: it has none.
@@ -203,8 +207,10 @@ class Hub final : public runtime::TurnHook {
   void trace_place(Partition partition, Offset offset, JsonObject& line) const;
 
   // --- one live connection per client id, over all shards
-  // Ends an older holder of `client_id` wherever it is (its `evict` runs on its shard, once), then
-  // `done` runs here. The id is held until release(), also by what outlives a connection.
+  // Ends an older holder of `client_id` wherever it is: its `evict` runs on its shard, once. When
+  // that is done `done` runs here, with Errc::closed if the id was claimed anew or released
+  // meanwhile. The id is held until release(), also by what outlives a connection; who releases it
+  // without having been evicted has nothing left to save.
   void claim(std::string client_id, std::uint64_t session, Claim claim, Evict evict,
              Done<void> done);
   void release(std::string_view client_id, std::uint64_t session);

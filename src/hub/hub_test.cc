@@ -193,6 +193,31 @@ TEST(Hub, PublishersAreHeldBackAndToldWhenThereIsRoom) {
   EXPECT_TRUE(publisher.failures.empty());
 }
 
+TEST(Hub, WhoWaitsForWhatWasPublishedIsToldWhenAllOfItHasItsAnswer) {
+  SimHub sim(10, 2);
+  sim.create("s", {.partitions = 4});
+  TestPublisher publisher(sim, 7);
+  int told = 0;
+  sim.hubs[0]->when_published([&] { ++told; });
+  EXPECT_EQ(told, 1) << "nothing is on its way";
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(publisher.publish("s/" + std::to_string(i), "x"));
+  bool all_durable = false;
+  sim.hubs[0]->when_published([&] { all_durable = publisher.durable == 8; });
+  EXPECT_FALSE(all_durable);
+  ASSERT_TRUE(sim.world.run_until([&] { return all_durable; })) << "and the publisher knows it";
+
+  ASSERT_TRUE(publisher.publish("s/1", "y", 0));
+  sim.world.run_for(std::chrono::microseconds(1));
+  sim.hubs[0]->when_published([&] { ++told; });
+  EXPECT_EQ(told, 1) << "what wants no answer counts, too, and so do turns that are over";
+  sim.stream().remove("s", [](const Result<void>&) {});
+  EXPECT_TRUE(sim.world.run_until([&] { return told == 2; })) << "whether it is durable or failed";
+  TestPublisher later(sim, 8);
+  ASSERT_TRUE(later.publish("a", "z"));
+  sim.hubs[1]->when_published([&] { ++told; });
+  EXPECT_EQ(told, 3) << "each shard for itself";
+}
+
 TEST(Hub, AClientIdHasOneHolderOverAllShards) {
   SimHub sim(9, 3);
   using Eviction = std::pair<std::uint64_t, Claim>;
@@ -202,7 +227,10 @@ TEST(Hub, AClientIdHasOneHolderOverAllShards) {
     const int before = granted;
     sim.hubs[shard]->claim(
         "dev1", session, how,
-        [&](std::uint64_t older, Claim newer) { evicted.emplace_back(older, newer); },
+        [&](std::uint64_t older, Claim newer, Task done) {
+          evicted.emplace_back(older, newer);
+          done();
+        },
         [&](const Result<void>&) { ++granted; });
     return sim.world.run_until([&] { return granted > before; });
   };

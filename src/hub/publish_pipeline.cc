@@ -79,7 +79,7 @@ void PublishPipeline::note(Handle handle, std::uint64_t sequence, OpenBatch& bat
   } else {
     batch.runs.push_back({handle, sequence, sequence});
   }
-  const std::uint64_t current = first_generation_ + generations_.size() - 1;
+  const std::uint64_t current = current_generation();
   auto& reached = generations_.back().reached;
   if (publisher->generation == current) {
     reached[publisher->reached_at].sequence = sequence;
@@ -187,6 +187,28 @@ void PublishPipeline::finish_generations() {
     ++first_generation_;
     for (const auto& [handle, sequence] : reached)
       if (Publisher* publisher = publishers_.find(handle)) publisher->sink->on_published(sequence);
+  }
+  if (!waiters_.empty()) run_waiters();
+}
+
+// Nothing of this turn is on its way.
+bool PublishPipeline::is_current_empty() const {
+  return generations_.back().batches == 0 &&
+         std::ranges::all_of(batches_,
+                             [](const OpenBatch& batch) { return batch.builder.empty(); });
+}
+
+void PublishPipeline::when_published(Task task) {
+  const std::uint64_t last = current_generation() - (is_current_empty() ? 1 : 0);
+  if (last < first_generation_) return task();
+  waiters_.emplace_back(last, std::move(task));
+}
+
+void PublishPipeline::run_waiters() {
+  while (!waiters_.empty() && waiters_.front().first < first_generation_) {
+    Task task = std::move(waiters_.front().second);
+    waiters_.pop_front();
+    task();
   }
 }
 

@@ -5,10 +5,12 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/metrics.h"
+#include "base/task.h"
 #include "hub/message.h"
 #include "hub/router.h"
 #include "hub/slots.h"
@@ -43,6 +45,9 @@ class PublishPipeline {
                        const Message& message);
   [[nodiscard]] bool has_room() const { return pending_bytes_ < pending_max_ && waiting_.empty(); }
   void wait_for_room(Handle publisher) { room_waiters_.push_back(publisher); }
+
+  // As that of Hub.
+  void when_published(Task task);
 
   void end_turn();
 
@@ -92,10 +97,12 @@ class PublishPipeline {
   void retry_waiting();
   void fail_runs(const std::vector<Run>& runs, const Error& error);
   void finish_generations();
+  void run_waiters();
   void tell_room();
   [[nodiscard]] std::uint64_t current_generation() const {
     return first_generation_ + generations_.size() - 1;
   }
+  [[nodiscard]] bool is_current_empty() const;
 
   runtime::Loop& loop_;
   stream::Stream& stream_;
@@ -118,6 +125,8 @@ class PublishPipeline {
   std::uint64_t first_generation_ = 1;              // number of generations_.front()
   std::deque<Generation> generations_;              // the last one is this turn's
   std::deque<std::shared_ptr<Appending>> waiting_;  // refused as busy, in order
+  // In order: each runs when its generation and all before have been answered.
+  std::deque<std::pair<std::uint64_t, Task>> waiters_;
 };
 
 }  // namespace sluice::hub

@@ -381,13 +381,14 @@ bool Connection::unrestricted(const access::Principal& principal) {
 void Connection::claim(const std::string& client_id, hub::Claim claim) {
   claimed_ = true;
   auto evict = [weak = context_.weak_from_this(), self = self_](std::uint64_t session,
-                                                                hub::Claim newer) {
-    const auto context = weak.lock();
-    if (!context) return;
-    if (auto* connection = context->connections.find(self))
-      (*connection)->session_.on_taken_over(newer);
-    else
-      context->wills.on_taken_over(session, newer);
+                                                                hub::Claim newer, Task done) {
+    if (const auto context = weak.lock()) {
+      if (auto* connection = context->connections.find(self))
+        (*connection)->session_.on_taken_over(newer);
+      else
+        context->wills.on_taken_over(session, newer);
+    }
+    done();
   };
   context_.hub.claim(client_id, session_.id(), claim, std::move(evict),
                      when_alive([](Connection& connection, const Result<void>& result) {
