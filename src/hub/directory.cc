@@ -2,15 +2,13 @@
 
 #include <utility>
 
-#include "base/hash.h"
-
 namespace sluice::hub {
 
 Directory::Directory(Group& group, ShardId shard, std::function<Directory&(ShardId)> on_shard)
     : group_(group), shard_(shard), on_shard_(std::move(on_shard)) {}
 
 ShardId Directory::home_of(std::string_view client_id) const {
-  return {static_cast<std::uint32_t>(hash64(as_bytes(client_id)) % group_.size())};
+  return shard_of_slot(slot_of_client(client_id), group_.size());
 }
 
 void Directory::claim(std::string client_id, std::uint64_t session, Claim claim, Evict evict,

@@ -16,7 +16,7 @@ namespace sluice::hub {
 
 // Who holds a client id: one live connection over all shards and protocols, the newest.
 //
-// The shard that a client id hashes to, its home, knows the holder and puts claims in order: a new
+// The shard of the client id's slot, its home, knows the holder and puts claims in order: a new
 // one is granted when all older holders have been told on their own shards, and have said that they
 // are done. Claims that wait are as many as connections that made them.
 class Directory {
