@@ -55,6 +55,11 @@ Handle Distributor::add(SubscriberSink& sink, std::uint64_t session) {
   return subscriptions_.add({.sink = &sink, .session = session, .filters = {}, .lag = nullptr});
 }
 
+Handle Distributor::add_beside(Handle handle) {
+  const Subscriber& subscriber = *subscriptions_.find(handle);
+  return add(*subscriber.sink, subscriber.session);
+}
+
 void Distributor::remove(Handle handle) {
   Subscriber* subscriber = subscriptions_.find(handle);
   if (!subscriber) return;
@@ -70,17 +75,17 @@ void Distributor::remove(Handle handle) {
 }
 
 void Distributor::subscribe(Handle handle, const std::string& text, const SubscribeOptions& options,
-                            Done<void> done) {
+                            Done<void> done, std::vector<Offset> starts) {
   Subscriber* subscriber = subscriptions_.find(handle);
   SLUICE_ASSERT(subscriber);
   const bool is_new = !subscriber->find(text);
   Filter& filter = subscriptions_.set_filter(handle, text, options);
-  auto subscribing = std::make_shared<Subscribing>(
-      Subscribing{.tails = 1, .handle = handle, .done = std::move(done)});
+  auto subscribing = std::make_shared<Subscribing>(Subscribing{
+      .tails = 1, .handle = handle, .starts = std::move(starts), .done = std::move(done)});
   if (options.send_retained) subscribing->snapshot = snapshots_.add(handle, text);
   const auto only = partition_of(text);
   for (const auto& [name, stream] : stream_.catalogue().all()) {
-    if (!router_.covers(text, stream)) continue;
+    if (!covers(filter, stream)) continue;
     const bool wants_retained = options.send_retained && latest_.may_have(stream);
     for (std::uint32_t i = 0; i < stream.config.partitions; ++i) {
       Source& source = cover({stream.id, i}, stream, is_new ? 1 : 0);
@@ -88,7 +93,7 @@ void Distributor::subscribe(Handle handle, const std::string& text, const Subscr
         filter.since.push_back({source.partition, source.next});
       const bool has_place = wants_retained && (!only || *only == source.partition);
       if (source.tailing) {
-        if (has_place) add_place(source, *subscribing);
+        begin(source, {subscribing, has_place});
         continue;
       }
       ++subscribing->tails;
@@ -99,6 +104,12 @@ void Distributor::subscribe(Handle handle, const std::string& text, const Subscr
   filters_.set(static_cast<std::int64_t>(subscriptions_.filter_count()));
   finish_tail(*subscribing);
   if (options.send_retained) announcements_.send_current(handle, text);
+}
+
+bool Distributor::covers(const Filter& filter, const stream::StreamInfo& stream) const {
+  if (filter.text.empty() || !router_.covers(filter.text, stream)) return false;
+  return filter.options.streams == Streams::all ||
+         (filter.options.streams == Streams::plain) == router_.is_default(stream.name);
 }
 
 // The one partition that has the messages a filter covers, if it names a topic.
@@ -124,10 +135,14 @@ void Distributor::finish_tail(Subscribing& subscribing) {
 }
 
 bool Distributor::unsubscribe(Handle handle, std::string_view text) {
-  if (!subscriptions_.erase_filter(handle, text)) return false;
+  Subscriber* subscriber = subscriptions_.find(handle);
+  const Filter* found = subscriber ? subscriber->find(text) : nullptr;
+  if (!found) return false;
+  const Filter filter{.text = found->text, .options = found->options, .since = {}};
+  subscriptions_.erase_filter(handle, text);
   snapshots_.remove(handle, text);
   for (const auto& [name, stream] : stream_.catalogue().all())
-    if (router_.covers(text, stream)) uncover(stream);
+    if (covers(filter, stream)) uncover(stream);
   filters_.set(static_cast<std::int64_t>(subscriptions_.filter_count()));
   return true;
 }
@@ -192,10 +207,8 @@ void Distributor::uncover(const stream::StreamInfo& stream) {
 std::uint64_t Distributor::count_filters(const stream::StreamInfo& stream) {
   std::uint64_t filters = 0;
   subscriptions_.for_each([&](std::uint32_t, const Subscriber& subscriber) {
-    filters += static_cast<std::uint64_t>(
-        std::ranges::count_if(subscriber.filters, [&](const Filter& filter) {
-          return !filter.text.empty() && router_.covers(filter.text, stream);
-        }));
+    filters += static_cast<std::uint64_t>(std::ranges::count_if(
+        subscriber.filters, [&](const Filter& filter) { return covers(filter, stream); }));
   });
   return filters;
 }
@@ -267,10 +280,9 @@ void Distributor::on_tail(SourceId id, Result<Offset> next, bool from_start) {
   } else if (next && source->behind) {
     catch_up(id);
   }
-  for (const auto& [subscribing, has_place] : std::exchange(source->waiting, {})) {
-    if (source = find_same(id); has_place && source && source->tailing)
-      add_place(*source, *subscribing);
-    finish_tail(*subscribing);
+  for (const Waiting& waiting : std::exchange(source->waiting, {})) {
+    if (source = find_same(id); source && source->tailing) begin(*source, waiting);
+    finish_tail(*waiting.subscribing);
   }
 }
 
@@ -287,11 +299,10 @@ void Distributor::start_lags_from_start(Source& source) {
   const auto* stream = stream_.catalogue().find(source.partition.stream);
   if (!stream) return;
   subscriptions_.for_each([&](std::uint32_t index, const Subscriber& subscriber) {
-    const bool covers = std::ranges::any_of(subscriber.filters, [&](const Filter& filter) {
-      return !filter.text.empty() && router_.covers(filter.text, *stream);
-    });
+    const bool is_covered = std::ranges::any_of(
+        subscriber.filters, [&](const Filter& filter) { return covers(filter, *stream); });
     const bool has_snapshots = subscriber.lag && !subscriber.lag->snapshots.empty();
-    if (covers && (source.next > Offset{0} || has_snapshots))
+    if (is_covered && (source.next > Offset{0} || has_snapshots))
       start_lag(source, subscriptions_.handle(index), Offset{0}, false);
   });
 }
@@ -330,7 +341,7 @@ void Distributor::on_caught_up(SourceId id, const Result<stream::ReadAnswer>& an
     if (source = find_same(id); !source) return;
   }
   const bool at_end = answer->blocks.empty() && answer->next <= source->next;
-  source->next = std::max(source->next, answer->next);
+  reach(*source, answer->next);
   if (!at_end) return loop_.post([this, id] { catch_up(id); });
   if (std::exchange(source->untailed, false)) return start_tail(*source, false);
   source->behind = false;
@@ -346,7 +357,7 @@ void Distributor::hand_out(Source& source, const stream::BlockRef& block, Reader
   deliver(source, block);
   subscriptions_.forget();
   if (readers == Readers::at_tail)
-    if (Source* still = find(partition)) still->next = std::max(still->next, block->until());
+    if (Source* still = find(partition)) reach(*still, block->until());
 }
 
 void Distributor::collect(Source& source, const log::Block& block, Readers readers) {

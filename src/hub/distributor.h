@@ -39,9 +39,13 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
               Metrics& metrics, trace::Tracer& tracer);
 
   Handle add(SubscriberSink& sink, std::uint64_t session);
+  // Another one with the sink and the session of a subscriber that is there.
+  Handle add_beside(Handle handle);
   void remove(Handle handle);
+  // With `starts` the subscriber reads each partition of the only stream that the filter covers
+  // from its place there on; it has no other filter.
   void subscribe(Handle handle, const std::string& filter, const SubscribeOptions& options,
-                 Done<void> done);
+                 Done<void> done, std::vector<Offset> starts = {});
   bool unsubscribe(Handle handle, std::string_view filter);
   [[nodiscard]] bool has_filter(Handle handle, std::string_view filter);
   void resume(Handle handle);
@@ -63,6 +67,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
     std::uint32_t tails = 0;
     Handle handle;
     std::uint64_t snapshot = 0;  // of the retained messages; 0: none
+    std::vector<Offset> starts;  // by partition, if it begins before the tail
     Done<void> done;
   };
   struct Waiting {
@@ -90,8 +95,9 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
         false;  // reading the log up to the tail; what the tail brings meanwhile will be read
     bool untailed = false;  // the tail was given up, and is asked for again when the log is read
     bool sweeping = false;
-    bool warned = false;  // that it holds records without a topic
-    Offset swept;         // the sweep under way has handed out everything below
+    bool warned = false;          // that it holds records without a topic
+    Offset swept;                 // the sweep under way has handed out everything below
+    Offset ahead = Lag::no_stop;  // somebody begins there, beyond `next`
     std::vector<Handle> lagging;
     std::vector<Waiting> waiting;  // for `tailing`
   };
@@ -104,6 +110,8 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   std::uint64_t count_filters(const stream::StreamInfo& stream);
   void drop_source(Source& source);
   [[nodiscard]] std::optional<Partition> partition_of(const std::string& filter);
+  [[nodiscard]] bool covers(const Filter& filter, const stream::StreamInfo& stream) const;
+  void begin(Source& source, const Waiting& waiting);
   void add_place(Source& source, const Subscribing& subscribing);
   void finish_tail(Subscribing& subscribing);
   void start_tail(Source& source, bool from_start);
@@ -145,6 +153,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void sweep(SourceId id);
   void on_swept(SourceId id, const Result<stream::ReadAnswer>& answer);
   void advance(Source& source, Offset reached);
+  void reach(Source& source, Offset next);
   void skip_lost(Partition partition);
 
   runtime::Loop& loop_;

@@ -15,6 +15,23 @@ constexpr runtime::Duration retry_delay = std::chrono::seconds(1);
 
 }  // namespace
 
+// The tail of a partition is known that a subscribe() waits for.
+void Distributor::begin(Source& source, const Waiting& waiting) {
+  const auto& [subscribing, has_place] = waiting;
+  if (has_place) add_place(source, *subscribing);
+  const std::uint32_t partition = source.partition.index;
+  if (partition < subscribing->starts.size())
+    start_lag(source, subscribing->handle, subscribing->starts[partition], false);
+}
+
+// Everything below `next` was handed out at the tail.
+void Distributor::reach(Source& source, Offset next) {
+  source.next = std::max(source.next, next);
+  if (source.next < source.ahead) return;
+  source.ahead = Lag::no_stop;
+  kick_sweep(source);
+}
+
 void Distributor::start_lag(Source& source, Handle handle, Offset next, bool blocked) {
   Subscriber* subscriber = subscriptions_.find(handle);
   if (!subscriber) return;
@@ -75,7 +92,9 @@ void Distributor::sweep(SourceId id) {
     const Lag::At& at = *subscriber->lag->find(id.partition);
     if (subscriber->lag->blocked || at.stopped()) continue;
     const Offset next = at.next;
-    if (next >= source->next) {
+    if (next > source->next) {
+      source->ahead = std::min(source->ahead, next);  // looked at again then: reach()
+    } else if (next == source->next) {
       join_tail(*source, handle);
     } else {
       from = std::min(from, next);

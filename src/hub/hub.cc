@@ -6,6 +6,7 @@
 #include "hub/directory.h"
 #include "hub/distributor.h"
 #include "hub/publish_pipeline.h"
+#include "hub/replays.h"
 #include "hub/router.h"
 #include "hub/shares.h"
 #include "topic/topic.h"
@@ -46,7 +47,8 @@ class Hub::Impl final : public stream::CatalogueSink {
         shares_(group, shard,
                 {.loop = loop, .stream = stream, .router = router_, .distributor = distributor_},
                 metrics,
-                [&group](ShardId other) -> Shares& { return group.hub(other).impl_->shares_; }) {
+                [&group](ShardId other) -> Shares& { return group.hub(other).impl_->shares_; }),
+        replays_(stream, router_, distributor_) {
     stream.watch_catalogue(*this);
     if (!stream.catalogue().find(options_.default_stream)) make_default_stream();
   }
@@ -76,6 +78,7 @@ class Hub::Impl final : public stream::CatalogueSink {
   Distributor distributor_;
   Directory directory_;
   Shares shares_;
+  Replays replays_;
 };
 
 Hub::Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream,
@@ -114,6 +117,7 @@ Handle Hub::add_subscriber(SubscriberSink& sink, std::uint64_t session) {
 
 void Hub::remove_subscriber(Handle subscriber) {
   impl_->shares_.remove(subscriber);
+  impl_->replays_.remove(subscriber);
   impl_->distributor_.remove(subscriber);
 }
 
@@ -124,19 +128,32 @@ void Hub::subscribe(Handle subscriber, const std::string& filter, const Subscrib
   impl_->distributor_.subscribe(subscriber, filter, options, std::move(done));
 }
 
+void Hub::replay(Handle subscriber, const std::string& text, const SubscribeOptions& options,
+                 const StartPoint& from, Done<void> done) {
+  impl_->replays_.subscribe(subscriber, text, options, from, std::move(done));
+}
+
+std::string Hub::topics_of_replay(std::string_view text) const {
+  const auto replay = topic::parse_replay(text);
+  return impl_->router_.filter_of(replay->stream, replay->filter);
+}
+
 bool Hub::unsubscribe(Handle subscriber, std::string_view filter) {
-  return topic::is_shared(filter) ? impl_->shares_.unsubscribe(subscriber, filter)
-                                  : impl_->distributor_.unsubscribe(subscriber, filter);
+  if (topic::is_shared(filter)) return impl_->shares_.unsubscribe(subscriber, filter);
+  if (topic::is_replay(filter)) return impl_->replays_.unsubscribe(subscriber, filter);
+  return impl_->distributor_.unsubscribe(subscriber, filter);
 }
 
 bool Hub::has_filter(Handle subscriber, std::string_view filter) const {
-  return topic::is_shared(filter) ? impl_->shares_.has(subscriber, filter)
-                                  : impl_->distributor_.has_filter(subscriber, filter);
+  if (topic::is_shared(filter)) return impl_->shares_.has(subscriber, filter);
+  if (topic::is_replay(filter)) return impl_->replays_.has(subscriber, filter);
+  return impl_->distributor_.has_filter(subscriber, filter);
 }
 
 void Hub::resume(Handle subscriber) {
   impl_->distributor_.resume(subscriber);
   impl_->shares_.resume(subscriber);
+  impl_->replays_.resume(subscriber);
 }
 
 void Hub::settle(Handle membership, std::span<const std::uint64_t> tickets) {
@@ -146,6 +163,7 @@ void Hub::settle(Handle membership, std::span<const std::uint64_t> tickets) {
 SubscriberState Hub::describe(Handle subscriber) const {
   SubscriberState state = impl_->distributor_.describe(subscriber);
   impl_->shares_.describe(subscriber, state);
+  impl_->replays_.describe(subscriber, state);
   return state;
 }
 

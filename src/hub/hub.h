@@ -12,6 +12,7 @@
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "base/start_point.h"
 #include "base/task.h"
 #include "hub/handle.h"
 #include "hub/message.h"
@@ -91,11 +92,19 @@ class SubscriberSink {
   ~SubscriberSink() = default;
 };
 
+// Which of the streams that a filter covers it is for; the hub chooses (replays.h).
+enum class Streams : std::uint8_t {
+  all,
+  plain,  // the default stream
+  named,  // the stream that its first level names
+};
+
 struct SubscribeOptions {
   std::uint8_t qos = 0;
   bool no_local = false;
   bool retain_as_published = false;
-  bool send_retained = false;   // the retained messages that match come first
+  bool send_retained = false;  // the retained messages that match come first
+  Streams streams = Streams::all;
   std::uint32_t id = 0;         // MQTT 5 subscription identifier; 0: none
   std::uint32_t window = 1024;  // of a shared subscription: how many records may stand open
 };
@@ -188,6 +197,15 @@ class Hub final : public runtime::TurnHook {
   // because of them; no retained ones, and `no_local` means nothing.
   void subscribe(Handle subscriber, const std::string& filter, const SubscribeOptions& options,
                  Done<void> done);
+  // Adds or replaces a replay, "$stream/<stream>[/<filter>]": the records of that stream from
+  // `from` on, whose keys match the filter, and then what comes. It is beside the subscriber's
+  // other filters, so it gets what these match, too; no retained messages. `done` as of
+  // subscribe(). Errors: not_found (the stream), out_of_range (an offset that it does not have),
+  // invalid, those of stream::Stream::resolve.
+  void replay(Handle subscriber, const std::string& text, const SubscribeOptions& options,
+              const StartPoint& from, Done<void> done);
+  // The filter of the topics that a replay gives; `text` is a valid one.
+  [[nodiscard]] std::string topics_of_replay(std::string_view text) const;
   // False: there was none. What a shared subscription has given may still be settled.
   bool unsubscribe(Handle subscriber, std::string_view filter);
   [[nodiscard]] bool has_filter(Handle subscriber, std::string_view filter) const;

@@ -151,6 +151,7 @@ class Subscriptions {
     std::unique_ptr<const Matched> matched;  // none: empty
   };
   std::unique_ptr<const Matched> compute(const Scope& scope, Bytes key);
+  [[nodiscard]] static bool is_for(const Filter& filter, const Scope& scope);
   std::unique_ptr<const Matched> merge(std::vector<Reference>& references);
 
   Slots<Subscriber> subscribers_;
