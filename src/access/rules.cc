@@ -55,6 +55,9 @@ Result<void> check_topic_pattern(std::string_view filter) {
   if (filter.starts_with("$share/"))
     return fail(Errc::invalid,
                 "a rule names the filter behind \"$share/GROUP/\", and holds for all groups");
+  if (topic::is_replay(filter))
+    return fail(Errc::invalid,
+                "a rule names topics, and holds for replays of them by \"$stream/\", too");
   topic::Levels levels(filter);
   while (!levels.done()) {
     const auto level = levels.next();

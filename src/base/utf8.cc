@@ -56,4 +56,11 @@ bool is_valid_utf8(std::string_view text) {
   return true;
 }
 
+std::string_view beginning_of(std::string_view text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  std::size_t size = bytes_max;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
+  return text.substr(0, size);
+}
+
 }  // namespace sluice

@@ -49,5 +49,13 @@ TEST(Utf8, FindsABadByteAtEveryPlaceBetweenAscii) {
   }
 }
 
+TEST(Utf8, ABeginningHasNoHalfCharacter) {
+  EXPECT_EQ(beginning_of("abc", 3), "abc");
+  EXPECT_EQ(beginning_of("abc", 2), "ab");
+  EXPECT_EQ(beginning_of("a\xe2\x82\xac", 3), "a");
+  EXPECT_EQ(beginning_of("a\xe2\x82\xac", 4), "a\xe2\x82\xac");
+  EXPECT_EQ(beginning_of("\xe2\x82\xac", 1), "");
+}
+
 }  // namespace
 }  // namespace sluice

@@ -7,7 +7,6 @@
 #include "cli/json.h"
 #include "cli/listeners.h"
 #include "cli/output.h"
-#include "cli/start_point.h"
 
 namespace sluice::cli {
 namespace {
@@ -32,19 +31,6 @@ TEST(HostPort, HasAHostAndAPort) {
   for (const char* text :
        {"", "localhost", ":1883", "localhost:", "localhost:0", "localhost:65536", "localhost:x"})
     EXPECT_FALSE(parse_host_port(text)) << text;
-}
-
-TEST(StartPoint, TakesAPlaceAnOffsetATimeOrAnAge) {
-  using Kind = StartPoint::Kind;
-  constexpr std::int64_t now = 1'714'567'890'123;
-  EXPECT_EQ(parse_start_point("earliest", now)->kind, Kind::earliest);
-  EXPECT_EQ(parse_start_point("latest", now)->kind, Kind::latest);
-  EXPECT_EQ(parse_start_point("42", now)->value, 42);
-  EXPECT_EQ(parse_start_point("10m", now)->value, now - 600'000);
-  EXPECT_EQ(parse_start_point("2024-05-01T12:51:30Z", now)->value, 1'714'567'890'000);
-  EXPECT_EQ(format_time(now), "2024-05-01T12:51:30.123Z");
-  for (const char* text : {"", "-1", "yesterday", "2024-05-01"})
-    EXPECT_FALSE(parse_start_point(text, now)) << text;
 }
 
 TEST(Printable, EscapesWhatATerminalWouldObey) {

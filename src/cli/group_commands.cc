@@ -7,11 +7,11 @@
 #include <set>
 #include <tuple>
 
+#include "base/start_point.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/kafka_client.h"
 #include "cli/output.h"
-#include "cli/start_point.h"
 
 namespace sluice::cli {
 namespace {

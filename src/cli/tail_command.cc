@@ -6,12 +6,12 @@
 #include <optional>
 #include <set>
 
+#include "base/start_point.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/kafka_client.h"
 #include "cli/output.h"
-#include "cli/start_point.h"
 
 namespace sluice::cli {
 namespace {

@@ -106,13 +106,14 @@ std::string payload(const JsonFields& event) {
 
 // The words of the hub for why something was or was not done.
 std::string_view explained(std::string_view reason) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 12> words{{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 13> words{{
       {"no_local", "it is the client's own, and the subscription is no-local"},
       {"subscribed_later", "it is older than the subscription"},
       {"expired", "its time was over"},
       {"packet_too_large", "it is larger than the client takes"},
       {"lagging", "the client is behind, and reads the log"},
       {"retained_first", "the retained messages come first"},
+      {"starts_earlier", "it begins at an earlier place"},
       {"takes_no_more", "the client takes no more at the moment"},
       {"client_does_not_read", "the client does not read fast enough"},
       {"client_does_not_acknowledge", "the client does not acknowledge fast enough"},

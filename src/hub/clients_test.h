@@ -74,6 +74,13 @@ class TestSubscriber final : public SubscriberSink {
   void start_subscribe(const std::string& filter, SubscribeOptions options = {}) {
     hub_.subscribe(handle_, filter, options, [this](const Result<void>&) { ++subscribed; });
   }
+  Result<void> replay(sim::SimWorld& world, const std::string& text, const StartPoint& from,
+                      SubscribeOptions options = {.qos = 1}) {
+    std::optional<Result<void>> result;
+    hub_.replay(handle_, text, options, from, [&](Result<void> done) { result = std::move(done); });
+    EXPECT_TRUE(world.run_until([&] { return result.has_value(); }));
+    return *result;
+  }
   bool unsubscribe(const std::string& filter) { return hub_.unsubscribe(handle_, filter); }
   void stop() { room_ = 0; }
   // Takes that many more, then no more until the next call.

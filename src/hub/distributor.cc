@@ -55,6 +55,11 @@ Handle Distributor::add(SubscriberSink& sink, std::uint64_t session) {
   return subscriptions_.add({.sink = &sink, .session = session, .filters = {}, .lag = nullptr});
 }
 
+Handle Distributor::add_beside(Handle handle) {
+  const Subscriber& subscriber = *subscriptions_.find(handle);
+  return add(*subscriber.sink, subscriber.session);
+}
+
 void Distributor::remove(Handle handle) {
   Subscriber* subscriber = subscriptions_.find(handle);
   if (!subscriber) return;
@@ -70,26 +75,25 @@ void Distributor::remove(Handle handle) {
 }
 
 void Distributor::subscribe(Handle handle, const std::string& text, const SubscribeOptions& options,
-                            Done<void> done) {
+                            Done<void> done, std::vector<Offset> starts) {
   Subscriber* subscriber = subscriptions_.find(handle);
   SLUICE_ASSERT(subscriber);
   const bool is_new = !subscriber->find(text);
-  if (is_new && options.partitions_max > 0 &&
-      count_covered(*subscriber, text) > options.partitions_max)
-    return done(fail(Errc::too_large, "with the filter '{}' more than {} partitions are covered",
-                     text, options.partitions_max));
-  subscriptions_.set_filter(handle, text, options);
+  Filter& filter = subscriptions_.set_filter(handle, text, options);
   auto subscribing = std::make_shared<Subscribing>(Subscribing{
-      .tails = 1, .handle = handle, .new_filter = is_new ? text : "", .done = std::move(done)});
+      .tails = 1, .handle = handle, .starts = std::move(starts), .done = std::move(done)});
   if (options.send_retained) subscribing->snapshot = snapshots_.add(handle, text);
   const auto only = partition_of(text);
-  for (const auto* stream : router_.covered_by(text)) {
-    const bool wants_retained = options.send_retained && latest_.may_have(*stream);
-    for (std::uint32_t i = 0; i < stream->config.partitions; ++i) {
-      Source& source = cover({stream->id, i}, *stream, is_new ? 1 : 0);
+  for (const auto& [name, stream] : stream_.catalogue().all()) {
+    if (!covers(filter, stream)) continue;
+    const bool wants_retained = options.send_retained && latest_.may_have(stream);
+    for (std::uint32_t i = 0; i < stream.config.partitions; ++i) {
+      Source& source = cover({stream.id, i}, stream, is_new ? 1 : 0);
+      if (is_new && subscriber->lag && subscriber->lag->find(source.partition))
+        filter.since.push_back({source.partition, source.next});
       const bool has_place = wants_retained && (!only || *only == source.partition);
       if (source.tailing) {
-        on_tail_known(source, subscribing, has_place);
+        begin(source, {subscribing, has_place});
         continue;
       }
       ++subscribing->tails;
@@ -102,21 +106,10 @@ void Distributor::subscribe(Handle handle, const std::string& text, const Subscr
   if (options.send_retained) announcements_.send_current(handle, text);
 }
 
-void Distributor::on_tail_known(Source& source, const std::shared_ptr<Subscribing>& subscribing,
-                                bool has_place) {
-  if (!subscribing->new_filter.empty())
-    set_since(source, subscribing->handle, subscribing->new_filter);
-  if (has_place) add_place(source, *subscribing);
-  if (subscribing->restores && is_beyond(source, subscribing->handle))
-    check_end(source.id(), subscribing);
-}
-
-// What is still to be read of the partition is older than the filter.
-void Distributor::set_since(Source& source, Handle handle, std::string_view text) {
-  Subscriber* subscriber = subscriptions_.find(handle);
-  Filter* filter = subscriber ? subscriber->find(text) : nullptr;
-  if (filter && subscriber->lag && subscriber->lag->find(source.partition))
-    filter->since.push_back({source.partition, source.next});
+bool Distributor::covers(const Filter& filter, const stream::StreamInfo& stream) const {
+  if (filter.text.empty() || !router_.covers(filter.text, stream)) return false;
+  return filter.options.streams == Streams::all ||
+         (filter.options.streams == Streams::plain) == router_.is_default(stream.name);
 }
 
 // The one partition that has the messages a filter covers, if it names a topic.
@@ -142,9 +135,14 @@ void Distributor::finish_tail(Subscribing& subscribing) {
 }
 
 bool Distributor::unsubscribe(Handle handle, std::string_view text) {
-  if (!subscriptions_.erase_filter(handle, text)) return false;
+  Subscriber* subscriber = subscriptions_.find(handle);
+  const Filter* found = subscriber ? subscriber->find(text) : nullptr;
+  if (!found) return false;
+  const Filter filter{.text = found->text, .options = found->options, .since = {}};
+  subscriptions_.erase_filter(handle, text);
   snapshots_.remove(handle, text);
-  for (const auto* stream : router_.covered_by(text)) uncover(*stream);
+  for (const auto& [name, stream] : stream_.catalogue().all())
+    if (covers(filter, stream)) uncover(stream);
   filters_.set(static_cast<std::int64_t>(subscriptions_.filter_count()));
   return true;
 }
@@ -152,11 +150,6 @@ bool Distributor::unsubscribe(Handle handle, std::string_view text) {
 bool Distributor::has_filter(Handle handle, std::string_view text) {
   Subscriber* subscriber = subscriptions_.find(handle);
   return subscriber && subscriber->find(text);
-}
-
-bool Distributor::is_held(Handle handle) {
-  const Subscriber* subscriber = subscriptions_.find(handle);
-  return subscriber && subscriber->is_held();
 }
 
 SubscriberSink* Distributor::sink_of(Handle handle) {
@@ -167,10 +160,8 @@ SubscriberSink* Distributor::sink_of(Handle handle) {
 void Distributor::resume(Handle handle) {
   Subscriber* subscriber = subscriptions_.find(handle);
   if (!subscriber || !subscriber->lag || !subscriber->lag->blocked) return;
-  Lag& lag = *subscriber->lag;
-  lag.blocked = lag.held = false;
-  if (lag.is_over()) return subscriber->lag.reset();
-  if (!lag.snapshots.empty()) snapshots_.wake(handle);
+  subscriber->lag->blocked = false;
+  if (!subscriber->lag->snapshots.empty()) snapshots_.wake(handle);
   kick_sweeps(handle);
 }
 
@@ -216,10 +207,8 @@ void Distributor::uncover(const stream::StreamInfo& stream) {
 std::uint64_t Distributor::count_filters(const stream::StreamInfo& stream) {
   std::uint64_t filters = 0;
   subscriptions_.for_each([&](std::uint32_t, const Subscriber& subscriber) {
-    filters += static_cast<std::uint64_t>(
-        std::ranges::count_if(subscriber.filters, [&](const Filter& filter) {
-          return !filter.text.empty() && router_.covers(filter.text, stream);
-        }));
+    filters += static_cast<std::uint64_t>(std::ranges::count_if(
+        subscriber.filters, [&](const Filter& filter) { return covers(filter, stream); }));
   });
   return filters;
 }
@@ -288,14 +277,12 @@ void Distributor::on_tail(SourceId id, Result<Offset> next, bool from_start) {
     source->tailing = true;
     source->next = *next;
     if (from_start) start_lags_from_start(*source);
-    kick_sweep(*source);
   } else if (next && source->behind) {
     catch_up(id);
   }
-  for (const auto& [subscribing, has_place] : std::exchange(source->waiting, {})) {
-    if (source = find_same(id); source && source->tailing)
-      on_tail_known(*source, subscribing, has_place);
-    finish_tail(*subscribing);
+  for (const Waiting& waiting : std::exchange(source->waiting, {})) {
+    if (source = find_same(id); source && source->tailing) begin(*source, waiting);
+    finish_tail(*waiting.subscribing);
   }
 }
 
@@ -312,12 +299,10 @@ void Distributor::start_lags_from_start(Source& source) {
   const auto* stream = stream_.catalogue().find(source.partition.stream);
   if (!stream) return;
   subscriptions_.for_each([&](std::uint32_t index, const Subscriber& subscriber) {
-    const bool covers = std::ranges::any_of(subscriber.filters, [&](const Filter& filter) {
-      return !filter.text.empty() && router_.covers(filter.text, *stream);
-    });
+    const bool is_covered = std::ranges::any_of(
+        subscriber.filters, [&](const Filter& filter) { return covers(filter, *stream); });
     const bool has_snapshots = subscriber.lag && !subscriber.lag->snapshots.empty();
-    const bool has_place = subscriber.lag && subscriber.lag->find(source.partition);
-    if (covers && !has_place && (source.next > Offset{0} || has_snapshots))
+    if (is_covered && (source.next > Offset{0} || has_snapshots))
       start_lag(source, subscriptions_.handle(index), Offset{0}, false);
   });
 }
@@ -347,9 +332,8 @@ void Distributor::on_caught_up(SourceId id, const Result<stream::ReadAnswer>& an
   Source* source = find_same(id);
   if (!source) return;
   if (!answer) {
-    const auto again = [this, id] { catch_up(id); };
-    if (answer.error().code == Errc::out_of_range) return skip_lost(id, again);
-    loop_.run_after(retry_delay, again);
+    if (answer.error().code == Errc::out_of_range) skip_lost(id.partition);
+    loop_.run_after(retry_delay, [this, id] { catch_up(id); });
     return;
   }
   for (const auto& block : answer->blocks) {
@@ -357,7 +341,7 @@ void Distributor::on_caught_up(SourceId id, const Result<stream::ReadAnswer>& an
     if (source = find_same(id); !source) return;
   }
   const bool at_end = answer->blocks.empty() && answer->next <= source->next;
-  source->next = std::max(source->next, answer->next);
+  reach(*source, answer->next);
   if (!at_end) return loop_.post([this, id] { catch_up(id); });
   if (std::exchange(source->untailed, false)) return start_tail(*source, false);
   source->behind = false;
@@ -373,10 +357,7 @@ void Distributor::hand_out(Source& source, const stream::BlockRef& block, Reader
   deliver(source, block);
   subscriptions_.forget();
   if (readers == Readers::at_tail)
-    if (Source* still = find(partition)) {
-      still->next = std::max(still->next, block->until());
-      if (still->awaited) kick_sweep(*still);
-    }
+    if (Source* still = find(partition)) reach(*still, block->until());
 }
 
 void Distributor::collect(Source& source, const log::Block& block, Readers readers) {
@@ -479,9 +460,8 @@ void Distributor::deliver(Source& source, const stream::BlockRef& block) {
     auto& [handle, deliveries] = offered_[i];
     offered_at_[handle.index] = 0;
     if (Subscriber* subscriber = subscriptions_.find(handle)) {
-      const DeliveryBatch batch{
-          .prefix = prefix, .block = block, .deliveries = deliveries, .partition = partition};
-      const std::size_t taken = subscriber->is_held() ? 0 : subscriber->sink->on_records(batch);
+      const std::size_t taken = subscriber->sink->on_records(
+          {.prefix = prefix, .block = block, .deliveries = deliveries, .partition = partition});
       Source* still = find(partition);
       if (taken < count_records(deliveries) && still)
         start_lag(*still, handle, offset_of(*block, block->records()[record_at(deliveries, taken)]),

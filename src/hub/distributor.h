@@ -39,19 +39,16 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
               Metrics& metrics, trace::Tracer& tracer);
 
   Handle add(SubscriberSink& sink, std::uint64_t session);
+  // Another one with the sink and the session of a subscriber that is there.
+  Handle add_beside(Handle handle);
   void remove(Handle handle);
+  // With `starts` the subscriber reads each partition of the only stream that the filter covers
+  // from its place there on; it has no other filter.
   void subscribe(Handle handle, const std::string& filter, const SubscribeOptions& options,
-                 Done<void> done);
+                 Done<void> done, std::vector<Offset> starts = {});
   bool unsubscribe(Handle handle, std::string_view filter);
   [[nodiscard]] bool has_filter(Handle handle, std::string_view filter);
   void resume(Handle handle);
-  // As those of Hub, without shared filters.
-  [[nodiscard]] std::vector<Position> positions(Handle handle);
-  [[nodiscard]] std::vector<Position> tails(std::string_view filter);
-  Handle restore(SubscriberSink& sink, std::uint64_t session, std::vector<StoredFilter> filters,
-                 std::vector<Position> next, Done<void> done);
-  // Restored, and not resumed yet.
-  [[nodiscard]] bool is_held(Handle handle);
   [[nodiscard]] SubscriberSink* sink_of(Handle handle);  // null: it is gone
   [[nodiscard]] SubscriberState describe(Handle handle);
   [[nodiscard]] std::size_t count_matching(Partition partition, const log::Block& block,
@@ -65,13 +62,12 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void on_stream_changed(const stream::StreamInfo& before, const stream::StreamInfo& now) override;
 
  private:
-  // A subscribe() or restore() that waits for tails.
+  // A subscribe() that waits for tails.
   struct Subscribing {
     std::uint32_t tails = 0;
     Handle handle;
     std::uint64_t snapshot = 0;  // of the retained messages; 0: none
-    std::string new_filter{};    // that does not count for what lies before the tails
-    bool restores = false;       // may be beyond the tails
+    std::vector<Offset> starts;  // by partition, if it begins before the tail
     Done<void> done;
   };
   struct Waiting {
@@ -99,9 +95,9 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
         false;  // reading the log up to the tail; what the tail brings meanwhile will be read
     bool untailed = false;  // the tail was given up, and is asked for again when the log is read
     bool sweeping = false;
-    bool warned = false;   // that it holds records without a topic
-    bool awaited = false;  // somebody waits for the tail to come where it has been already
-    Offset swept;          // the sweep under way has handed out everything below
+    bool warned = false;          // that it holds records without a topic
+    Offset swept;                 // the sweep under way has handed out everything below
+    Offset ahead = Lag::no_stop;  // somebody begins there, beyond `next`
     std::vector<Handle> lagging;
     std::vector<Waiting> waiting;  // for `tailing`
   };
@@ -114,9 +110,8 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   std::uint64_t count_filters(const stream::StreamInfo& stream);
   void drop_source(Source& source);
   [[nodiscard]] std::optional<Partition> partition_of(const std::string& filter);
-  void on_tail_known(Source& source, const std::shared_ptr<Subscribing>& subscribing,
-                     bool has_place);
-  void set_since(Source& source, Handle handle, std::string_view filter);
+  [[nodiscard]] bool covers(const Filter& filter, const stream::StreamInfo& stream) const;
+  void begin(Source& source, const Waiting& waiting);
   void add_place(Source& source, const Subscribing& subscribing);
   void finish_tail(Subscribing& subscribing);
   void start_tail(Source& source, bool from_start);
@@ -151,31 +146,15 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void trace_position(std::string_view event, const Source& source, const Subscriber& subscriber,
                       Offset next);
 
-  // Of restored subscribers, and those to be (distributor_restore.cc).
-  [[nodiscard]] std::vector<const stream::StreamInfo*> streams_of(const Subscriber& subscriber,
-                                                                  std::string_view one_more = {});
-  [[nodiscard]] std::size_t count_covered(const Subscriber& subscriber, std::string_view one_more);
-  [[nodiscard]] std::vector<Partition> restore_filters(Handle handle,
-                                                       const std::vector<StoredFilter>& filters);
-  void restore_place(Handle handle, const std::vector<StoredFilter>& filters, Source& source,
-                     std::optional<Offset> next);
-  void wait_for_tail(Partition partition, const std::shared_ptr<Subscribing>& subscribing);
-  [[nodiscard]] bool is_beyond(const Source& source, Handle handle);
-  void check_end(SourceId id, const std::shared_ptr<Subscribing>& subscribing);
-  void draw_back(Source& source, Handle handle, Offset end);
-
   void start_lag(Source& source, Handle handle, Offset next, bool blocked);
   void join_tail(Source& source, Handle handle);
-  void end_lag(Source& source, Handle handle);
   void kick_sweep(Source& source);
-  void start_sweep(Source& source);
   void kick_sweeps(Handle handle);
   void sweep(SourceId id);
   void on_swept(SourceId id, const Result<stream::ReadAnswer>& answer);
   void advance(Source& source, Offset reached);
-  void skip_lost(SourceId id, Task again);
-  void skip_to(Source& source, Handle handle, Offset start);
-  void count_lost(const Source& source, std::int64_t offsets);
+  void reach(Source& source, Offset next);
+  void skip_lost(Partition partition);
 
   runtime::Loop& loop_;
   stream::Stream& stream_;

@@ -81,8 +81,11 @@ void Distributor::trace_position(std::string_view event, const Source& source,
     line.add("stream", source.stream)
         .add("partition", source.partition.index)
         .add("offset", next.value);
-    if (subscriber.lag)
-      line.add("reason", subscriber.lag->blocked ? "takes_no_more" : "retained_first");
+    if (!subscriber.lag) return;
+    if (subscriber.lag->blocked)
+      line.add("reason", "takes_no_more");
+    else
+      line.add("reason", subscriber.lag->snapshots.empty() ? "starts_earlier" : "retained_first");
   });
 }
 

@@ -1,13 +1,12 @@
 #include "hub/hub.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/logger.h"
 #include "hub/directory.h"
 #include "hub/distributor.h"
 #include "hub/publish_pipeline.h"
-#include "hub/record_fetch.h"
+#include "hub/replays.h"
 #include "hub/router.h"
 #include "hub/shares.h"
 #include "topic/topic.h"
@@ -49,8 +48,7 @@ class Hub::Impl final : public stream::CatalogueSink {
                 {.loop = loop, .stream = stream, .router = router_, .distributor = distributor_},
                 metrics,
                 [&group](ShardId other) -> Shares& { return group.hub(other).impl_->shares_; }),
-        fetches_(loop, stream, router_,
-                 [this](Handle asker) { return distributor_.sink_of(asker) != nullptr; }) {
+        replays_(stream, router_, distributor_) {
     stream.watch_catalogue(*this);
     if (!stream.catalogue().find(options_.default_stream)) make_default_stream();
   }
@@ -80,7 +78,7 @@ class Hub::Impl final : public stream::CatalogueSink {
   Distributor distributor_;
   Directory directory_;
   Shares shares_;
-  RecordFetch fetches_;
+  Replays replays_;
 };
 
 Hub::Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream,
@@ -119,6 +117,7 @@ Handle Hub::add_subscriber(SubscriberSink& sink, std::uint64_t session) {
 
 void Hub::remove_subscriber(Handle subscriber) {
   impl_->shares_.remove(subscriber);
+  impl_->replays_.remove(subscriber);
   impl_->distributor_.remove(subscriber);
 }
 
@@ -129,60 +128,42 @@ void Hub::subscribe(Handle subscriber, const std::string& filter, const Subscrib
   impl_->distributor_.subscribe(subscriber, filter, options, std::move(done));
 }
 
+void Hub::replay(Handle subscriber, const std::string& text, const SubscribeOptions& options,
+                 const StartPoint& from, Done<void> done) {
+  impl_->replays_.subscribe(subscriber, text, options, from, std::move(done));
+}
+
+std::string Hub::topics_of_replay(std::string_view text) const {
+  const auto replay = topic::parse_replay(text);
+  return impl_->router_.filter_of(replay->stream, replay->filter);
+}
+
 bool Hub::unsubscribe(Handle subscriber, std::string_view filter) {
-  return topic::is_shared(filter) ? impl_->shares_.unsubscribe(subscriber, filter)
-                                  : impl_->distributor_.unsubscribe(subscriber, filter);
+  if (topic::is_shared(filter)) return impl_->shares_.unsubscribe(subscriber, filter);
+  if (topic::is_replay(filter)) return impl_->replays_.unsubscribe(subscriber, filter);
+  return impl_->distributor_.unsubscribe(subscriber, filter);
 }
 
 bool Hub::has_filter(Handle subscriber, std::string_view filter) const {
-  return topic::is_shared(filter) ? impl_->shares_.has(subscriber, filter)
-                                  : impl_->distributor_.has_filter(subscriber, filter);
+  if (topic::is_shared(filter)) return impl_->shares_.has(subscriber, filter);
+  if (topic::is_replay(filter)) return impl_->replays_.has(subscriber, filter);
+  return impl_->distributor_.has_filter(subscriber, filter);
 }
 
 void Hub::resume(Handle subscriber) {
   impl_->distributor_.resume(subscriber);
   impl_->shares_.resume(subscriber);
+  impl_->replays_.resume(subscriber);
 }
 
 void Hub::settle(Handle membership, std::span<const std::uint64_t> tickets) {
   impl_->shares_.settle(membership, tickets);
 }
 
-std::vector<Position> Hub::positions(Handle subscriber) const {
-  return impl_->distributor_.positions(subscriber);
-}
-
-std::vector<Position> Hub::tails(std::string_view filter) const {
-  return impl_->distributor_.tails(filter);
-}
-
-Handle Hub::restore(SubscriberSink& sink, std::uint64_t session, std::vector<StoredFilter> filters,
-                    std::vector<Position> next, Done<void> done) {
-  const auto shared = std::ranges::stable_partition(
-      filters, [](const StoredFilter& filter) { return !topic::is_shared(filter.text); });
-  const std::vector<StoredFilter> shares(shared.begin(), shared.end());
-  filters.erase(shared.begin(), shared.end());
-  // One answer for all: the last of the shares, or the tails, runs it.
-  const auto open = std::make_shared<std::size_t>(1 + shares.size());
-  const auto finish = std::make_shared<Done<void>>(std::move(done));
-  const auto part_done = [open, finish](const Result<void>&) {
-    if (--*open == 0) (*finish)({});
-  };
-  const Handle handle =
-      impl_->distributor_.restore(sink, session, std::move(filters), std::move(next), part_done);
-  for (const StoredFilter& share : shares)
-    impl_->shares_.subscribe(handle, share.text, share.options, part_done);
-  return handle;
-}
-
-void Hub::fetch(Handle subscriber, std::vector<Position> positions, FetchSink& sink,
-                Done<std::size_t> done) {
-  impl_->fetches_.start(subscriber, std::move(positions), sink, std::move(done));
-}
-
 SubscriberState Hub::describe(Handle subscriber) const {
   SubscriberState state = impl_->distributor_.describe(subscriber);
   impl_->shares_.describe(subscriber, state);
+  impl_->replays_.describe(subscriber, state);
   return state;
 }
 

@@ -51,7 +51,7 @@ Result<Route> Router::find_route(std::string_view topic) const {
 }
 
 std::string Router::prefix_of(const stream::StreamInfo& stream) const {
-  return is_default(stream) ? std::string() : stream.name + '/';
+  return is_default(stream.name) ? std::string() : stream.name + '/';
 }
 
 Result<Partition> Router::partition_of(std::string_view topic) {
@@ -59,31 +59,17 @@ Result<Partition> Router::partition_of(std::string_view topic) {
   return found.partition;
 }
 
-bool Router::is_default(const stream::StreamInfo& stream) const {
-  return stream.name == default_stream_;
+std::string Router::filter_of(std::string_view stream, std::string_view keys) const {
+  if (is_default(stream)) return std::string(keys);
+  return std::string(stream).append("/").append(keys);
 }
 
 bool Router::covers(std::string_view filter, const stream::StreamInfo& stream) const {
   if (stream.config.internal) return false;
-  if (is_default(stream)) return true;
+  if (is_default(stream.name)) return true;
   const std::string_view level = first_level(filter);
   if (level == "+" || level == "#") return stream.config.wildcard;
   return level == stream.name && level.size() < filter.size();
-}
-
-std::vector<const stream::StreamInfo*> Router::covered_by(std::string_view filter) const {
-  std::vector<const stream::StreamInfo*> streams;
-  const auto add_if_covered = [&](const stream::StreamInfo* stream) {
-    if (stream && covers(filter, *stream)) streams.push_back(stream);
-  };
-  const std::string_view level = first_level(filter);
-  if (level == "+" || level == "#") {
-    for (const auto& [name, stream] : catalogue_.all()) add_if_covered(&stream);
-  } else {
-    add_if_covered(catalogue_.find(default_stream_));
-    if (level != default_stream_) add_if_covered(catalogue_.find(level));
-  }
-  return streams;
 }
 
 }  // namespace sluice::hub

@@ -37,10 +37,10 @@ class Router final : public latest::Topics {
   // What stands before the key in the topics of a stream: "" or "<name>/".
   [[nodiscard]] std::string prefix_of(const stream::StreamInfo& stream) const override;
   [[nodiscard]] Result<Partition> partition_of(std::string_view topic) override;
-  [[nodiscard]] bool is_default(const stream::StreamInfo& stream) const;
+  [[nodiscard]] bool is_default(std::string_view stream) const { return stream == default_stream_; }
+  // The filter of the topics whose keys in a stream match `keys`.
+  [[nodiscard]] std::string filter_of(std::string_view stream, std::string_view keys) const;
   [[nodiscard]] bool covers(std::string_view filter, const stream::StreamInfo& stream) const;
-  // All that a filter covers; valid until the catalogue changes.
-  [[nodiscard]] std::vector<const stream::StreamInfo*> covered_by(std::string_view filter) const;
 
  private:
   struct Cached {

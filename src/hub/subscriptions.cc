@@ -88,12 +88,17 @@ std::unique_ptr<const Matched> Subscriptions::compute(const Scope& scope, Bytes 
     return std::make_unique<const Matched>(Matched{.deliverable = false, .targets = {}, .ids = {}});
   found_.clear();
   tree_.match(topic_, found_);
-  if (!scope.wildcards)
-    std::erase_if(found_, [&](const Reference& reference) {
-      const char first = subscribers_.at(reference.subscriber).filters[reference.filter].text[0];
-      return first == '+' || first == '#';
-    });
+  std::erase_if(found_, [&](const Reference& reference) {
+    return !is_for(subscribers_.at(reference.subscriber).filters[reference.filter], scope);
+  });
   return merge(found_);
+}
+
+bool Subscriptions::is_for(const Filter& filter, const Scope& scope) {
+  const bool begins_with_wildcard = filter.text[0] == '+' || filter.text[0] == '#';
+  if (begins_with_wildcard && !scope.wildcards) return false;
+  return filter.options.streams == Streams::all ||
+         (filter.options.streams == Streams::plain) == scope.prefix.empty();
 }
 
 const Matched& Subscriptions::match_since(std::uint32_t index, std::string_view topic,

@@ -57,19 +57,15 @@ struct Lag {
     Offset stop = no_stop;  // not beyond it, until a snapshot is through
     [[nodiscard]] bool stopped() const { return next >= stop; }
   };
-  std::vector<At> at;               // sorted
+  std::vector<At> at;
   bool blocked = false;             // until resume()
-  bool held = false;                // restored, until resume(): it gets nothing from tails either
   std::vector<Snapshot> snapshots;  // the first one runs
 
   [[nodiscard]] At* find(Partition partition) {
-    const auto place = std::ranges::lower_bound(at, partition, {}, &At::partition);
-    return place != at.end() && place->partition == partition ? &*place : nullptr;
+    for (At& place : at)
+      if (place.partition == partition) return &place;
+    return nullptr;
   }
-  void add(Partition partition, Offset next) {
-    at.insert(std::ranges::upper_bound(at, partition, {}, &At::partition), {partition, next});
-  }
-  [[nodiscard]] bool is_over() const { return at.empty() && snapshots.empty() && !held; }
 };
 
 struct Subscriber {
@@ -78,7 +74,6 @@ struct Subscriber {
   std::vector<Filter> filters;
   std::unique_ptr<Lag> lag;  // none: at the tail everywhere
 
-  [[nodiscard]] bool is_held() const { return lag && lag->held; }
   // Some filters do not count for all that is still to be read.
   [[nodiscard]] bool has_new_filters() const {
     return std::ranges::any_of(filters, [](const Filter& filter) { return !filter.since.empty(); });
@@ -156,6 +151,7 @@ class Subscriptions {
     std::unique_ptr<const Matched> matched;  // none: empty
   };
   std::unique_ptr<const Matched> compute(const Scope& scope, Bytes key);
+  [[nodiscard]] static bool is_for(const Filter& filter, const Scope& scope);
   std::unique_ptr<const Matched> merge(std::vector<Reference>& references);
 
   Slots<Subscriber> subscribers_;

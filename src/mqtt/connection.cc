@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/assert.h"
+#include "base/start_point.h"
 #include "mqtt/decode.h"
 #include "net/foreign.h"
 
@@ -413,12 +414,32 @@ Result<void> Connection::publish(std::uint64_t sequence, const hub::Message& mes
 
 void Connection::subscribe(std::uint32_t index, std::string_view filter,
                            const hub::SubscribeOptions& options) {
+  context_.hub.subscribe(subscriber(), std::string(filter), options, answer_subscribe(index));
+}
+
+void Connection::replay(std::uint32_t index, std::string_view filter,
+                        const hub::SubscribeOptions& options, std::string_view from) {
+  const auto start = parse_start_point(from, context_.loop.wall_ms());
+  if (!start)
+    return session_.on_subscribed(index,
+                                  fail(Errc::out_of_range, "stream-offset {}", start.error().text));
+  context_.hub.replay(subscriber(), std::string(filter), options, *start, answer_subscribe(index));
+}
+
+std::string Connection::topics_of_replay(std::string_view filter) {
+  return context_.hub.topics_of_replay(filter);
+}
+
+hub::Handle Connection::subscriber() {
   if (!subscriber_.valid()) subscriber_ = context_.hub.add_subscriber(*this, session_.id());
-  context_.hub.subscribe(subscriber_, std::string(filter), options,
-                         when_alive([index](Connection& connection, const Result<void>& result) {
-                           connection.session_.on_subscribed(index, result);
-                           connection.after_event();
-                         }));
+  return subscriber_;
+}
+
+Done<void> Connection::answer_subscribe(std::uint32_t index) {
+  return when_alive([index](Connection& connection, const Result<void>& result) {
+    connection.session_.on_subscribed(index, result);
+    connection.after_event();
+  });
 }
 
 bool Connection::unsubscribe(std::string_view filter) {

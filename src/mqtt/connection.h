@@ -75,6 +75,9 @@ class Connection final : public runtime::SocketHandler,
   Result<void> publish(std::uint64_t sequence, const hub::Message& message) override;
   void subscribe(std::uint32_t index, std::string_view filter,
                  const hub::SubscribeOptions& options) override;
+  void replay(std::uint32_t index, std::string_view filter, const hub::SubscribeOptions& options,
+              std::string_view from) override;
+  std::string topics_of_replay(std::string_view filter) override;
   bool unsubscribe(std::string_view filter) override;
   bool has_filter(std::string_view filter) override;
   void settle(const hub::Ticket& ticket) override;
@@ -97,6 +100,8 @@ class Connection final : public runtime::SocketHandler,
   void resume_reading();
 
   std::size_t take_records(const hub::DeliveryBatch& batch);
+  hub::Handle subscriber();
+  Done<void> answer_subscribe(std::uint32_t index);
   Buffer& output();
   [[nodiscard]] std::size_t unsent() const { return out_ ? out_->size() - sent_ : 0; }
   void flush();

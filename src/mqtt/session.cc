@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/utf8.h"
 #include "mqtt/decode.h"
 #include "mqtt/property.h"
 #include "mqtt/session_state.h"
@@ -12,10 +13,19 @@ namespace sluice::mqtt {
 
 namespace {
 
-Refusal refusal_of(const Error& error) {
-  if (error.code == Errc::invalid)
-    return {Reason::topic_filter_invalid, "the hub does not take this filter"};
-  return {Reason::implementation_specific, "the hub could not subscribe; the hub's log says why"};
+// The user property of SUBSCRIBE that says where replays begin.
+constexpr std::string_view start_property = "stream-offset";
+
+Reason reason_of(const Error& error) {
+  const bool is_filter = error.code == Errc::invalid || error.code == Errc::not_found;
+  return is_filter ? Reason::topic_filter_invalid : Reason::implementation_specific;
+}
+
+// What a client is told: of errors that are its own all, of others that there was one.
+std::string_view text_of(const Error& error) {
+  if (error.code == Errc::not_found || error.code == Errc::out_of_range) return error.text;
+  if (error.code == Errc::invalid) return "the hub does not take this filter";
+  return "the hub could not subscribe; the hub's log says why";
 }
 
 }  // namespace
@@ -104,22 +114,29 @@ Session::Step Session::on_connected_packet(const Frame& frame) {
 void Session::on_subscribe(const Subscribe& packet) {
   if (packet.count > context_.limits.filters_max)
     return refuse({Reason::quota_exceeded, "too many filters in one SUBSCRIBE"});
-  std::uint32_t id = 0;
-  for_each_property(packet.properties, [&](const Property& property) {
-    if (property.id == PropertyId::subscription_id) id = property.number;
-  });
+  const SubscribeProperties properties(packet.properties);
   // One more than there are filters, so that answers within the calls don't finish it early.
   pending_subscribe_ =
       std::make_unique<PendingSubscribe>(packet.packet_id, packet.count + 1, Buffer(packet.count));
   waits_ |= wait_subscribe;
   std::uint32_t index = 0;
-  for_each_subscription(
-      packet, [&](const Subscription& subscription) { subscribe_one(index++, subscription, id); });
+  for_each_subscription(packet, [&](const Subscription& subscription) {
+    subscribe_one(index++, subscription, properties);
+  });
   if (--pending_subscribe_->waiting == 0) send_suback();
 }
 
+Session::SubscribeProperties::SubscribeProperties(PropertyBlock properties) {
+  for_each_property(properties, [&](const Property& property) {
+    if (property.id == PropertyId::subscription_id) id = property.number;
+    if (property.id != PropertyId::user_property || property.text != start_property) return;
+    start = property.value;
+    ++starts;
+  });
+}
+
 void Session::subscribe_one(std::uint32_t index, const Subscription& subscription,
-                            std::uint32_t id) {
+                            const SubscribeProperties& properties) {
   // Retain handling (3.8.3.1); what 3.1.1 does has the same code, 0.
   const bool send_retained =
       subscription.retain_handling == 0 ||
@@ -129,15 +146,24 @@ void Session::subscribe_one(std::uint32_t index, const Subscription& subscriptio
       .no_local = subscription.no_local || bridge_,
       .retain_as_published = subscription.retain_as_published || bridge_,
       .send_retained = send_retained,
-      .id = id,
+      .id = properties.id,
       .window = window_of(subscription.qos)};
   pending_subscribe_->codes[index] = std::byte{options.qos};
-  if (auto valid = check_filter(subscription.filter); !valid) {
-    refuse_filter(index, valid.error());
-    --pending_subscribe_->waiting;
-    return;
-  }
-  host_.subscribe(index, subscription.filter, options);
+  const std::uint16_t had = filters_;
+  const auto valid = check_filter(subscription.filter);
+  pending_subscribe_->took_place.push_back(filters_ > had);
+  if (valid) return ask_to_subscribe(index, subscription.filter, options, properties);
+  refuse_filter(index, valid.error().reason, valid.error().text);
+  --pending_subscribe_->waiting;
+}
+
+void Session::ask_to_subscribe(std::uint32_t index, std::string_view filter,
+                               const hub::SubscribeOptions& options,
+                               const SubscribeProperties& properties) {
+  if (!topic::is_replay(filter)) return host_.subscribe(index, filter, options);
+  if (properties.starts > 1)
+    return on_subscribed(index, fail(Errc::out_of_range, "{} is there twice", start_property));
+  host_.replay(index, filter, options, properties.start);
 }
 
 // Of a shared subscription no more may stand open than the client may get without acknowledging.
@@ -146,15 +172,19 @@ std::uint32_t Session::window_of(std::uint8_t qos) {
 }
 
 Decoded<void> Session::check_filter(std::string_view filter) {
+  const bool is_replay = topic::is_replay(filter);
   const auto shared = topic::parse_shared(filter);
-  const std::string_view plain = shared && *shared ? (*shared)->filter : filter;
-  if (!shared || !topic::validate_filter(plain))
+  if (!shared || (is_replay && !topic::parse_replay(filter)))
+    return refusal(Reason::topic_filter_invalid, "a filter is not well-formed");
+  const std::string replayed = is_replay ? host_.topics_of_replay(filter) : std::string();
+  const std::string_view plain = is_replay ? replayed : *shared ? (*shared)->filter : filter;
+  if (!topic::validate_filter(plain))
     return refusal(Reason::topic_filter_invalid, "a filter is not well-formed");
   if (*shared && plain.starts_with("$SYS/"))
     return refusal(Reason::topic_filter_invalid, "topics under $SYS can't be shared");
   if (std::ranges::count(plain, '/') >= context_.limits.filter_levels_max)
     return refusal(Reason::topic_filter_invalid, "a filter has too many levels");
-  if (!unrestricted_ && !may_subscribe(filter))
+  if (!unrestricted_ && !may_subscribe(plain))
     return refusal(Reason::not_authorized, "subscribing to a filter is not permitted");
   if (!take_place(filter)) return refusal(Reason::quota_exceeded, "there are too many filters");
   return {};
@@ -166,10 +196,11 @@ bool Session::may_subscribe(std::string_view filter) {
 }
 
 // SUBACK has one reason string for all its filters: it is about the first that is refused.
-void Session::refuse_filter(std::uint32_t index, const Refusal& why) {
-  pending_subscribe_->codes[index] =
-      static_cast<std::byte>(is_v5() ? why.reason : Reason::unspecified);
-  if (!pending_subscribe_->trouble) pending_subscribe_->trouble = why.text;
+void Session::refuse_filter(std::uint32_t index, Reason reason, std::string_view text) {
+  pending_subscribe_->codes[index] = static_cast<std::byte>(is_v5() ? reason : Reason::unspecified);
+  constexpr std::size_t shown_max = 400;  // of what may hold the client's own words
+  if (pending_subscribe_->trouble.empty())
+    pending_subscribe_->trouble = beginning_of(text, shown_max);
 }
 
 // A filter that is there already is replaced, and takes no further place.
@@ -182,17 +213,20 @@ bool Session::take_place(std::string_view filter) {
 
 void Session::on_subscribed(std::uint32_t index, const Result<void>& result) {
   if (state_ != State::connected) return;
-  if (!result) refuse_filter(index, refusal_of(result.error()));
+  if (!result) {
+    refuse_filter(index, reason_of(result.error()), text_of(result.error()));
+    if (pending_subscribe_->took_place[index]) --filters_;
+  }
   if (--pending_subscribe_->waiting == 0) send_suback();
 }
 
 void Session::send_suback() {
-  const auto& [packet_id, waiting, codes, trouble] = *pending_subscribe_;
+  const auto& [packet_id, waiting, codes, trouble, took_place] = *pending_subscribe_;
   Buffer& out = answer();
   const std::size_t start = out.size();
   encode_suback(out, version_,
                 {.packet_id = packet_id,
-                 .properties = trouble ? problem(trouble, codes.size()) : PropertyBlock{},
+                 .properties = trouble.empty() ? PropertyBlock{} : problem(trouble, codes.size()),
                  .codes = codes});
   pending_subscribe_.reset();
   waits_ &= static_cast<std::uint8_t>(~wait_subscribe);

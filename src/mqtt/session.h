@@ -43,7 +43,12 @@ class SessionHost {
                                const hub::Message& message) = 0;  // -> on_published
   virtual void subscribe(std::uint32_t index, std::string_view filter,
                          const hub::SubscribeOptions& options) = 0;  // -> on_subscribed
-  virtual bool unsubscribe(std::string_view filter) = 0;             // false: there was none
+  // As hub::Hub::replay; `from` in the notation of parse_start_point().
+  virtual void replay(std::uint32_t index, std::string_view filter,
+                      const hub::SubscribeOptions& options,
+                      std::string_view from) = 0;                     // -> on_subscribed
+  virtual std::string topics_of_replay(std::string_view filter) = 0;  // as hub::Hub has it
+  virtual bool unsubscribe(std::string_view filter) = 0;              // false: there was none
   virtual bool has_filter(std::string_view filter) = 0;
   virtual void settle(const hub::Ticket& ticket) = 0;  // as hub::Hub::settle
   // A publish that has a reason not to be stored, whatever its client is told.
@@ -155,8 +160,9 @@ class Session {
   static constexpr std::uint8_t wait_rate = 16;
 
   struct Authentication;
-  struct Inbound;           // what only some publishers need: QoS 2, topic aliases
-  struct PendingSubscribe;  // a SUBSCRIBE of which not all filters have been answered
+  struct Inbound;              // what only some publishers need: QoS 2, topic aliases
+  struct PendingSubscribe;     // a SUBSCRIBE of which not all filters have been answered
+  struct SubscribeProperties;  // of a SUBSCRIBE
 
   void on_first_packet(const Frame& frame);
   Decoded<void> on_connect(const Connect& connect);
@@ -212,12 +218,16 @@ class Session {
   void refuse_packet(PacketType type, std::uint16_t packet_id, const Refusal& why);
 
   void on_subscribe(const Subscribe& packet);
-  void subscribe_one(std::uint32_t index, const Subscription& subscription, std::uint32_t id);
+  void subscribe_one(std::uint32_t index, const Subscription& subscription,
+                     const SubscribeProperties& properties);
+  void ask_to_subscribe(std::uint32_t index, std::string_view filter,
+                        const hub::SubscribeOptions& options,
+                        const SubscribeProperties& properties);
   [[nodiscard]] std::uint32_t window_of(std::uint8_t qos);
   Decoded<void> check_filter(std::string_view filter);
   // What the hub says of itself is also for those who administer it.
   bool may_subscribe(std::string_view filter);
-  void refuse_filter(std::uint32_t index, const Refusal& why);
+  void refuse_filter(std::uint32_t index, Reason reason, std::string_view text);
   // Keeps count of the connection's filters; false: one more would be too many.
   bool take_place(std::string_view filter);
   void send_suback();

@@ -70,6 +70,14 @@ struct FakeHost final : SessionHost {
     subscribed.push_back({std::string(filter), options});
     if (!has_filter(filter)) filters.emplace_back(filter);
   }
+  void replay(std::uint32_t index, std::string_view filter, const hub::SubscribeOptions& options,
+              std::string_view from) override {
+    starts.emplace_back(from);
+    subscribe(index, filter, options);
+  }
+  std::string topics_of_replay(std::string_view filter) override {
+    return std::string(filter.substr(std::string_view("$stream/").size()));
+  }
   bool has_filter(std::string_view filter) override {
     return std::ranges::find(filters, filter) != filters.end();
   }
@@ -101,6 +109,7 @@ struct FakeHost final : SessionHost {
   std::vector<std::uint32_t> asked;  // indexes of filters whose on_subscribed is due
   std::vector<Subscribed> subscribed;
   std::vector<std::string> filters;
+  std::vector<std::string> starts;  // of replays
   std::vector<std::uint64_t> settled;
   std::size_t rate_left = 0;  // bytes that may still be published, where there are rates
   int rate_waits = 0;
@@ -202,12 +211,14 @@ class SessionRig {
                     .retain = retain,
                     .properties = {}});
   }
-  void subscribe(const std::vector<Subscription>& subscriptions, std::uint16_t id = 1) {
+  void subscribe(const std::vector<Subscription>& subscriptions, std::uint16_t id = 1,
+                 PropertyBlock with = {}) {
     Buffer filters;
     for (const Subscription& subscription : subscriptions)
       append_subscription(filters, subscription);
     Buffer wire;
-    encode_subscribe(wire, version_, {.packet_id = id, .properties = {}, .filters = filters});
+    encode_subscribe(wire, version_,
+                     {.packet_id = id, .properties = with, .filters = filters});
     send(wire);
   }
   void unsubscribe(std::string_view filter, std::uint16_t id = 1) {

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "access/sasl.h"
 #include "mqtt/received_ids.h"
@@ -30,7 +32,17 @@ struct Session::PendingSubscribe {
   std::uint16_t packet_id;
   std::uint32_t waiting;
   Buffer codes;
-  const char* trouble = nullptr;  // of the first filter that is refused
+  std::string trouble{};           // of the first filter that is refused; empty: of none
+  std::vector<bool> took_place{};  // the filter was not there before: see Session::take_place
+};
+
+// What a SUBSCRIBE says of all its filters.
+struct Session::SubscribeProperties {
+  explicit SubscribeProperties(PropertyBlock properties);
+
+  std::uint32_t id = 0;                // subscription identifier; 0: none
+  std::string_view start{"earliest"};  // of replays
+  std::uint32_t starts = 0;            // how often it is given
 };
 
 }  // namespace sluice::mqtt

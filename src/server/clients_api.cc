@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 #include "base/logger.h"
-#include "cli/start_point.h"
+#include "base/start_point.h"
 #include "runtime/ask.h"
 
 namespace sluice::server {
@@ -30,7 +30,7 @@ JsonObject summary_json(const ClientState& client) {
       .add("peer", client.peer)
       .add("listener", client.listener)
       .add("transport", net::to_string(client.transport))
-      .add("connected_since", cli::format_time(client.connected_ms))
+      .add("connected_since", format_time(client.connected_ms))
       .add("clean_start", client.clean_start)
       .add("keep_alive_s", client.keep_alive_s)
       .add("subscription_count", client.subscription_count)

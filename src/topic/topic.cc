@@ -6,15 +6,9 @@ namespace sluice::topic {
 namespace {
 
 constexpr std::string_view shared_prefix = "$share/";
+constexpr std::string_view replay_prefix = "$stream/";
 
-// The beginning of a text that is valid UTF-8, for an error message.
-std::string_view shown(std::string_view text) {
-  constexpr std::size_t shown_max = 80;
-  if (text.size() <= shown_max) return text;
-  std::size_t size = shown_max;
-  while ((static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
-  return text.substr(0, size);
-}
+std::string_view shown(std::string_view text) { return beginning_of(text, 80); }
 
 Result<void> validate_text(std::string_view what, std::string_view text) {
   if (text.empty()) return fail(Errc::invalid, "{} is empty", what);
@@ -94,6 +88,21 @@ Result<std::optional<SharedFilter>> parse_shared(std::string_view text) {
   }
   SLUICE_TRY(validate_filter(shared.filter));
   return shared;
+}
+
+bool is_replay(std::string_view text) { return text.starts_with(replay_prefix); }
+
+Result<ReplayFilter> parse_replay(std::string_view text) {
+  SLUICE_TRY(validate_text("topic filter", text));
+  const std::string_view rest = text.substr(replay_prefix.size());
+  const std::size_t slash = rest.find('/');
+  const ReplayFilter replay{rest.substr(0, slash),
+                            slash == rest.npos ? "#" : rest.substr(slash + 1)};
+  if (replay.stream.empty() || has_wildcard(replay.stream)) {
+    return fail(Errc::invalid, "subscription \"{}\" has no valid name of a stream", shown(text));
+  }
+  SLUICE_TRY(validate_filter(replay.filter));
+  return replay;
 }
 
 bool matches(std::string_view filter, std::string_view topic) {

@@ -32,6 +32,19 @@ struct SharedFilter {
 // `text` does not begin with "$share/". The views are into `text`. Errors as above.
 Result<std::optional<SharedFilter>> parse_shared(std::string_view text);
 
+// Whether `text` begins as the subscription to a replay does, "$stream/"; it need not be a valid
+// one.
+bool is_replay(std::string_view text);
+
+struct ReplayFilter {
+  std::string_view stream;
+  std::string_view filter;  // of keys: what follows the stream in its topics; "#" for all
+};
+
+// The parts of "$stream/<stream>[/<filter>]"; the filter is checked, of the stream only that it may
+// be a name. Errors as of validate_filter().
+Result<ReplayFilter> parse_replay(std::string_view text);
+
 // Whether a valid filter covers a valid topic name. A filter that begins with a wildcard does not
 // cover topics that begin with '$' ([MQTT-4.7.2-1]); "a/#" covers "a".
 bool matches(std::string_view filter, std::string_view topic);

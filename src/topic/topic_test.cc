@@ -83,6 +83,26 @@ TEST(SharedFilter, NeedsAGroupNameAndAFilter) {
   EXPECT_EQ(parse_shared("$share/\xff/a"sv).error().code, Errc::malformed);
 }
 
+TEST(ReplayFilter, IsAStreamAndAFilterOfItsKeys) {
+  const auto replay = parse_replay("$stream/sensors/a/+/#").value();
+  EXPECT_EQ(replay.stream, "sensors");
+  EXPECT_EQ(replay.filter, "a/+/#");
+  EXPECT_EQ(parse_replay("$stream/sensors").value().filter, "#");
+  EXPECT_TRUE(is_replay("$stream/"));
+  for (const auto filter : {"$stream"sv, "$streams/a"sv, "/$stream/a"sv})
+    EXPECT_FALSE(is_replay(filter)) << filter;
+}
+
+TEST(ReplayFilter, NeedsANameAndAFilterThatIsOne) {
+  for (const auto text : {"$stream/"sv, "$stream//a"sv, "$stream/+/a"sv, "$stream/#"sv,
+                          "$stream/a/"sv, "$stream/a/#/b"sv, "$stream/a/b+"sv}) {
+    const auto replay = parse_replay(text);
+    ASSERT_FALSE(replay) << text;
+    EXPECT_EQ(replay.error().code, Errc::invalid) << text;
+  }
+  EXPECT_EQ(parse_replay("$stream/a/\xff"sv).error().code, Errc::malformed);
+}
+
 TEST(Matches, FollowsTheExamplesOfTheStandard) {
   struct Row {
     std::string_view filter;

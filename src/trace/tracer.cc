@@ -59,6 +59,8 @@ Result<Query> checked(Query query) {
   if (query.by == Query::By::topic) {
     if (query.value.starts_with("$share/"))
       return fail(Errc::invalid, "a topic is traced for all: leave out $share and the group");
+    if (topic::is_replay(query.value))
+      return fail(Errc::invalid, "a topic is traced for all: name those that the replay gives");
     if (auto valid = topic::validate_filter(query.value); !valid)
       return std::unexpected(valid.error().context("topic"));
   }

@@ -215,6 +215,18 @@ def test_kcat_logs_in(users_hub, mechanism):
     assert "open" in {topic["topic"] for topic in json.loads(done.stdout)["topics"]}
 
 
+def test_a_replay_gives_nobody_more_than_a_subscription_would(users_hub):
+    with MqttClient(users_hub, login=BOB) as bob, MqttClient(users_hub, login=ANN) as ann:
+        for topic in ("open/replayed", "open/secret/replayed"):
+            ann.publish(topic, topic)
+        for stream_filter in ("mqtt", "mqtt/#", "mqtt/open/#", "open", "open/secret/replayed", "closed", "closed/replayed"):
+            assert bob.replay(f"$stream/{stream_filter}", "earliest")[0] == NOT_AUTHORIZED, stream_filter
+        for client, stream_filter in [(bob, "open/replayed"), (ann, "open/+"), (ann, "open/secret/replayed")]:
+            assert client.replay(f"$stream/{stream_filter}", "earliest") == (1, None)
+        assert bob.receive().topic == "open/replayed"
+        assert {ann.receive().topic for _ in range(2)} == {"open/replayed", "open/secret/replayed"}
+
+
 def test_a_kafka_client_without_a_login_is_closed_with_a_line_in_the_log(users_hub):
     done = subprocess.run(
         ["kcat", "-b", users_hub.kafka, "-L", "-m", "2"], capture_output=True, text=True, timeout=DEADLINE_S

@@ -47,8 +47,10 @@ def describe(hub, name):
     return {key: entry.value for key, entry in settings.items()}
 
 
-def produce(hub, topic, records, **config):
-    """Produces (key, value) or (key, value, headers), one after the other; returns (partition, offset) of each."""
+def produce(hub, topic, records, timestamp_ms=0, **config):
+    """Produces (key, value) or (key, value, headers), one after the other; returns (partition, offset) of each.
+
+    timestamp_ms: of all of them; 0: now."""
     settings = {key.replace("__", "."): value for key, value in config.items()}
     producer = Producer({"bootstrap.servers": hub.kafka, "linger.ms": 5, **QUIET, **settings})
     placed = [None] * len(records)
@@ -60,7 +62,14 @@ def produce(hub, topic, records, **config):
         return report
 
     for index, (key, value, *headers) in enumerate(records):
-        producer.produce(topic, value, key, headers=headers[0] if headers else None, on_delivery=delivered(index))
+        producer.produce(
+            topic,
+            value,
+            key,
+            headers=headers[0] if headers else None,
+            timestamp=timestamp_ms,
+            on_delivery=delivered(index),
+        )
     assert producer.flush(DEADLINE_S) == 0, "not all records were answered"
     errors = [place for place in placed if not isinstance(place, tuple)]
     if errors:

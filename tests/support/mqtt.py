@@ -56,7 +56,7 @@ class MqttClient:
         self._subacks = queue.Queue()
         self._published = queue.Queue()
         self.client.on_connect = lambda _c, _u, flags, reason, props: self._connacks.put((flags, reason, props))
-        self.client.on_subscribe = lambda _c, _u, _mid, reasons, _p: self._subacks.put(reasons)
+        self.client.on_subscribe = self._on_subscribe
         self.client.on_unsubscribe = lambda _c, _u, _mid, reasons, _p: self._subacks.put(reasons)
         self.client.on_publish = lambda _c, _u, mid, reason, _p: self._published.put((mid, reason))
         self.client.on_message = lambda _c, _u, message: self.messages.put(message)
@@ -79,6 +79,10 @@ class MqttClient:
     def __exit__(self, *_):
         self.close()
 
+    def _on_subscribe(self, _client, _data, _mid, reasons, suback_properties):
+        self.suback_properties = suback_properties
+        self._subacks.put(reasons)
+
     def close(self):
         self.client.disconnect()
         self.client.loop_stop()
@@ -99,6 +103,12 @@ class MqttClient:
     def subscribe_with_id(self, topic_filter, identifier, qos=0):
         self.client.subscribe(topic_filter, qos, properties=properties("SUBSCRIBE", SubscriptionIdentifier=identifier))
         return self._subacks.get(timeout=DEADLINE_S)[0].value
+
+    def replay(self, stream_filter, start, qos=1):
+        """Subscribes to "$stream/..." from a place; the reason code of the SUBACK and its reason string, if there is one."""
+        self.client.subscribe(stream_filter, qos, properties=properties("SUBSCRIBE", UserProperty=("stream-offset", start)))
+        code = self._subacks.get(timeout=DEADLINE_S)[0].value
+        return code, getattr(self.suback_properties, "ReasonString", None)
 
     def unsubscribe(self, topic_filter):
         self.client.unsubscribe(topic_filter)
