@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <latch>
 
+#include "runtime/ask.h"
 #include "runtime/shard.h"
 #include "sim/world.h"
 
@@ -165,6 +167,32 @@ TEST_F(MailboxesOfTwo, AMessageOfALateTurnHookIsDelivered) {
   world_.run_until_idle();
   EXPECT_TRUE(delivered);
   world_.loop(0).remove_turn_hook(hook);
+}
+
+TEST(OrderedAsks, KeepTheirOrderWhileTheyWaitForRoom) {
+  constexpr int count = 50;
+  sim::SimWorld world(1, 2);
+  Mailboxes mailboxes({&world.loop(0), &world.loop(1)}, 3);
+  OrderedAsks asks(mailboxes, ShardId{0});
+  std::vector<int> asked;
+  int answered = 0;
+  const auto ask = [&](int number) {
+    asks.ask(
+        ShardId{1},
+        [&asked, number](Task reply) {
+          asked.push_back(number);
+          reply();
+        },
+        [&answered] { ++answered; });
+  };
+  // Some while others wait, so that one that came later might find room.
+  for (int turn = 0; turn < count / 5; ++turn)
+    world.loop(0).run_after(std::chrono::microseconds(10 * turn), [&ask, turn] {
+      for (int i = 0; i < 5; ++i) ask(5 * turn + i);
+    });
+  ASSERT_TRUE(world.run_until([&] { return answered == count; }));
+  EXPECT_EQ(asked.size(), static_cast<std::size_t>(count));
+  EXPECT_TRUE(std::ranges::is_sorted(asked));
 }
 
 }  // namespace

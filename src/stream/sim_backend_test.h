@@ -34,6 +34,7 @@ class SimBackend final : public TestBackend {
     return static_cast<std::uint32_t>(world->loops());
   }
   Stream& stream(ShardId shard) override { return backend->stream(shard); }
+  runtime::Mailboxes& mailboxes() { return *mailboxes_; }
   void post(ShardId shard, Task task) override { world->loop(shard.value).post(std::move(task)); }
   bool run_until(std::move_only_function<bool()> done) override {
     return world->run_until(std::move(done));

@@ -1,0 +1,140 @@
+#include "sessions/rows.h"
+
+#include <utility>
+
+#include "base/logger.h"
+
+namespace sluice::sessions {
+namespace {
+
+constexpr Logger logger("sessions");
+
+}  // namespace
+
+Rows::Rows(table::Table& table, Metrics& metrics)
+    : table_(table),
+      unreadable_(metrics.counter("sluice_sessions_unreadable_rows_total",
+                                  "Rows of stored sessions that could not be read")) {}
+
+void Rows::put(std::uint32_t slot, std::string key, std::optional<Buffer> value, Done<void> done) {
+  Slot& of = slots_[slot];
+  ++of.put;
+  table_.put(slot, std::move(key), std::move(value),
+             [this, &of, done = std::move(done)](Result<void> result) mutable {
+               on_answer(of, result || result.error().code != Errc::busy);
+               done(std::move(result));
+             });
+}
+
+void Rows::put_behind(std::uint32_t slot, std::string key, std::optional<Buffer> value) {
+  table_.put_behind(slot, std::move(key), std::move(value));
+}
+
+bool Rows::empty(std::uint32_t slot) const {
+  return table_.empty(slot) && slots_[slot].put == slots_[slot].answered;
+}
+
+// A table answers the puts of a slot in their order, but says at once that it is busy.
+void Rows::on_answer(Slot& slot, bool was_taken) {
+  if (!was_taken) {
+    --slot.put;
+    return;
+  }
+  ++slot.answered;
+  while (!slot.waiting.empty() && slot.waiting.front().first <= slot.answered) {
+    Task task = std::move(slot.waiting.front().second);
+    slot.waiting.pop_front();
+    task();
+  }
+}
+
+void Rows::when_settled(std::uint32_t slot, Task task) {
+  Slot& of = slots_[slot];
+  if (of.answered == of.put) return task();
+  of.waiting.emplace_back(of.put, std::move(task));
+}
+
+void Rows::load_meta(const std::string& client_id, Done<std::optional<Meta>> done) {
+  table_.get(slot_of_client(client_id), meta_key(client_id),
+             [this, client_id, done = std::move(done)](Result<std::optional<Buffer>> row) mutable {
+               if (!row) return done(std::unexpected(std::move(row.error())));
+               if (!*row) return done(std::nullopt);
+               auto meta = decode_meta(**row);
+               if (meta) return done(std::move(*meta));
+               note_unreadable(client_id, meta.error());
+               done(std::nullopt);
+             });
+}
+
+void Rows::load_progress(const std::string& client_id, Uid uid, Done<Progress> done) {
+  table_.get(
+      slot_of_client(client_id), progress_key(client_id),
+      [this, client_id, uid, done = std::move(done)](Result<std::optional<Buffer>> row) mutable {
+        if (!row) return done(std::unexpected(std::move(row.error())));
+        if (!*row) return done(Progress{});
+        auto progress = decode_progress(**row);
+        if (!progress) note_unreadable(client_id, progress.error());
+        done(progress && progress->uid == uid ? std::move(progress->value) : Progress{});
+      });
+}
+
+struct Rows::FilterScan {
+  std::string client_id;
+  Uid uid;
+  std::vector<Filter> found;
+  std::vector<std::string> stale;  // keys of rows that go, all at once
+  std::string from;
+  std::string until;
+  Done<std::vector<Filter>> done;
+};
+
+void Rows::load_filters(const std::string& client_id, Uid uid, Done<std::vector<Filter>> done) {
+  KeyRange range = filters_of(client_id);
+  scan_filters(std::make_shared<FilterScan>(FilterScan{
+      client_id, uid, {}, {}, std::move(range.from), std::move(range.until), std::move(done)}));
+}
+
+void Rows::scan_filters(std::shared_ptr<FilterScan> scan) {
+  const std::uint32_t slot = slot_of_client(scan->client_id);
+  table_.scan(slot, {.from = scan->from, .until = scan->until},
+              [this, slot, scan](Result<table::Portion> portion) {
+                if (!portion) return scan->done(std::unexpected(std::move(portion.error())));
+                for (const table::Row& row : portion->rows) {
+                  auto filter = decode_filter(filter_in_key(scan->client_id, row.key), row.value);
+                  if (filter && filter->uid == scan->uid) {
+                    scan->found.push_back(std::move(filter->value));
+                    continue;
+                  }
+                  if (!filter) note_unreadable(scan->client_id, filter.error());
+                  scan->stale.push_back(row.key);
+                }
+                if (portion->next) {
+                  scan->from = std::move(*portion->next);
+                  return scan_filters(scan);
+                }
+                for (std::string& key : scan->stale) put_behind(slot, std::move(key), std::nullopt);
+                scan->done(std::move(scan->found));
+              });
+}
+
+// The filters go in the same turn, so with one batch.
+void Rows::erase(const std::string& client_id, std::optional<Buffer> meta, Done<void> done) {
+  constexpr Uid none = 0;
+  load_filters(client_id, none,
+               [this, client_id, meta = std::move(meta),
+                done = std::move(done)](const Result<std::vector<Filter>>& found) mutable {
+                 if (!found) return done(std::unexpected(found.error()));
+                 const std::uint32_t slot = slot_of_client(client_id);
+                 const Together together(2, std::move(done));
+                 put(slot, progress_key(client_id), std::nullopt, together.answer());
+                 put(slot, meta_key(client_id), std::move(meta), together.answer());
+               });
+}
+
+void Rows::note_unreadable(std::string_view client_id, const Error& error) {
+  unreadable_.add();
+  logger.error("a row of a stored session can't be read; it counts as not there",
+               {{"client_id", client_id}, {"error", error.text}});
+}
+
+}  // namespace sluice::sessions
