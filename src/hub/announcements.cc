@@ -40,9 +40,11 @@ void Announcements::announce(AnnouncementRef announcement) {
     const log::Record& record = block.records()[index];
     for (const Target& target :
          subscriptions_.match(scope, block.key(record), record.key_hash).targets) {
+      const Subscriber& subscriber = subscriptions_.at(target.subscriber);
+      if (subscriber.is_held()) continue;
       const Delivery delivery{index, 1, &target.grant};
-      subscriptions_.at(target.subscriber)
-          .sink->on_records({.prefix = {}, .block = current_->block, .deliveries = {&delivery, 1}});
+      subscriber.sink->on_records(
+          {.prefix = {}, .block = current_->block, .deliveries = {&delivery, 1}});
     }
   }
   subscriptions_.forget();
@@ -51,7 +53,7 @@ void Announcements::announce(AnnouncementRef announcement) {
 void Announcements::send_current(Handle handle, const std::string& text) {
   Subscriber* const subscriber = subscriptions_.find(handle);
   const Filter* const filter = subscriber ? subscriber->find(text) : nullptr;
-  if (!current_ || !filter) return;
+  if (!current_ || !filter || subscriber->is_held()) return;
   const std::uint32_t id = filter->options.id;
   const Grant grant{.qos = filter->options.qos,
                     .retain_as_published = filter->options.retain_as_published,

@@ -123,6 +123,7 @@ class TestSubscriber final : public SubscriberSink {
   void settle_all() {
     for (std::size_t i = 0; i < got.size(); ++i) settle(i);
   }
+  [[nodiscard]] Handle handle() const { return handle_; }
   [[nodiscard]] std::vector<std::string> payloads() const {
     std::vector<std::string> all;
     for (const Got& one : got) all.push_back(one.payload);

@@ -57,7 +57,9 @@ Handle Distributor::add(SubscriberSink& sink, std::uint64_t session) {
 
 Handle Distributor::add_beside(Handle handle) {
   const Subscriber& subscriber = *subscriptions_.find(handle);
-  return add(*subscriber.sink, subscriber.session);
+  const Handle beside = add(*subscriber.sink, subscriber.session);
+  if (is_held(handle)) hold(beside);
+  return beside;
 }
 
 void Distributor::remove(Handle handle) {
@@ -79,18 +81,22 @@ void Distributor::subscribe(Handle handle, const std::string& text, const Subscr
   Subscriber* subscriber = subscriptions_.find(handle);
   SLUICE_ASSERT(subscriber);
   const bool is_new = !subscriber->find(text);
-  Filter& filter = subscriptions_.set_filter(handle, text, options);
-  auto subscribing = std::make_shared<Subscribing>(Subscribing{
-      .tails = 1, .handle = handle, .starts = std::move(starts), .done = std::move(done)});
+  if (is_new && options.partitions_max > 0 &&
+      count_covered(*subscriber, text) > options.partitions_max)
+    return done(fail(Errc::too_large, "with the filter '{}' more than {} partitions are covered",
+                     text, options.partitions_max));
+  const Filter& filter = subscriptions_.set_filter(handle, text, options);
+  auto subscribing = std::make_shared<Subscribing>(Subscribing{.tails = 1,
+                                                               .handle = handle,
+                                                               .new_filter = is_new ? text : "",
+                                                               .starts = std::move(starts),
+                                                               .done = std::move(done)});
   if (options.send_retained) subscribing->snapshot = snapshots_.add(handle, text);
   const auto only = partition_of(text);
-  for (const auto& [name, stream] : stream_.catalogue().all()) {
-    if (!covers(filter, stream)) continue;
-    const bool wants_retained = options.send_retained && latest_.may_have(stream);
-    for (std::uint32_t i = 0; i < stream.config.partitions; ++i) {
-      Source& source = cover({stream.id, i}, stream, is_new ? 1 : 0);
-      if (is_new && subscriber->lag && subscriber->lag->find(source.partition))
-        filter.since.push_back({source.partition, source.next});
+  for (const auto* stream : covered_by(filter)) {
+    const bool wants_retained = options.send_retained && latest_.may_have(*stream);
+    for (std::uint32_t i = 0; i < stream->config.partitions; ++i) {
+      Source& source = cover({stream->id, i}, *stream, is_new ? 1 : 0);
       const bool has_place = wants_retained && (!only || *only == source.partition);
       if (source.tailing) {
         begin(source, {subscribing, has_place});
@@ -110,6 +116,33 @@ bool Distributor::covers(const Filter& filter, const stream::StreamInfo& stream)
   if (filter.text.empty() || !router_.covers(filter.text, stream)) return false;
   return filter.options.streams == Streams::all ||
          (filter.options.streams == Streams::plain) == router_.is_default(stream.name);
+}
+
+std::vector<const stream::StreamInfo*> Distributor::covered_by(const Filter& filter) const {
+  auto streams = router_.covered_by(filter.text);
+  std::erase_if(streams, [&](const auto* stream) { return !covers(filter, *stream); });
+  return streams;
+}
+
+// The tail of a partition is known that a subscribe() or restore() waits for.
+void Distributor::begin(Source& source, const Waiting& waiting) {
+  const auto& [subscribing, has_place] = waiting;
+  if (!subscribing->new_filter.empty())
+    set_since(source, subscribing->handle, subscribing->new_filter);
+  if (has_place) add_place(source, *subscribing);
+  const std::uint32_t partition = source.partition.index;
+  if (partition < subscribing->starts.size())
+    start_lag(source, subscribing->handle, subscribing->starts[partition], false);
+  if (subscribing->restores && is_beyond(source, subscribing->handle))
+    check_end(source.id(), subscribing);
+}
+
+// What is still to be read of the partition is older than the filter.
+void Distributor::set_since(Source& source, Handle handle, std::string_view text) {
+  Subscriber* subscriber = subscriptions_.find(handle);
+  Filter* filter = subscriber ? subscriber->find(text) : nullptr;
+  if (filter && subscriber->lag && subscriber->lag->find(source.partition))
+    filter->since.push_back({source.partition, source.next});
 }
 
 // The one partition that has the messages a filter covers, if it names a topic.
@@ -141,8 +174,7 @@ bool Distributor::unsubscribe(Handle handle, std::string_view text) {
   const Filter filter{.text = found->text, .options = found->options, .since = {}};
   subscriptions_.erase_filter(handle, text);
   snapshots_.remove(handle, text);
-  for (const auto& [name, stream] : stream_.catalogue().all())
-    if (covers(filter, stream)) uncover(stream);
+  for (const auto* stream : covered_by(filter)) uncover(*stream);
   filters_.set(static_cast<std::int64_t>(subscriptions_.filter_count()));
   return true;
 }
@@ -150,6 +182,11 @@ bool Distributor::unsubscribe(Handle handle, std::string_view text) {
 bool Distributor::has_filter(Handle handle, std::string_view text) {
   Subscriber* subscriber = subscriptions_.find(handle);
   return subscriber && subscriber->find(text);
+}
+
+bool Distributor::is_held(Handle handle) {
+  const Subscriber* subscriber = subscriptions_.find(handle);
+  return subscriber && subscriber->is_held();
 }
 
 SubscriberSink* Distributor::sink_of(Handle handle) {
@@ -160,8 +197,10 @@ SubscriberSink* Distributor::sink_of(Handle handle) {
 void Distributor::resume(Handle handle) {
   Subscriber* subscriber = subscriptions_.find(handle);
   if (!subscriber || !subscriber->lag || !subscriber->lag->blocked) return;
-  subscriber->lag->blocked = false;
-  if (!subscriber->lag->snapshots.empty()) snapshots_.wake(handle);
+  Lag& lag = *subscriber->lag;
+  lag.blocked = lag.held = false;
+  if (lag.is_over()) return subscriber->lag.reset();
+  if (!lag.snapshots.empty()) snapshots_.wake(handle);
   kick_sweeps(handle);
 }
 
@@ -277,6 +316,7 @@ void Distributor::on_tail(SourceId id, Result<Offset> next, bool from_start) {
     source->tailing = true;
     source->next = *next;
     if (from_start) start_lags_from_start(*source);
+    kick_sweep(*source);
   } else if (next && source->behind) {
     catch_up(id);
   }
@@ -302,7 +342,8 @@ void Distributor::start_lags_from_start(Source& source) {
     const bool is_covered = std::ranges::any_of(
         subscriber.filters, [&](const Filter& filter) { return covers(filter, *stream); });
     const bool has_snapshots = subscriber.lag && !subscriber.lag->snapshots.empty();
-    if (is_covered && (source.next > Offset{0} || has_snapshots))
+    const bool has_place = subscriber.lag && subscriber.lag->find(source.partition);
+    if (is_covered && !has_place && (source.next > Offset{0} || has_snapshots))
       start_lag(source, subscriptions_.handle(index), Offset{0}, false);
   });
 }
@@ -332,8 +373,9 @@ void Distributor::on_caught_up(SourceId id, const Result<stream::ReadAnswer>& an
   Source* source = find_same(id);
   if (!source) return;
   if (!answer) {
-    if (answer.error().code == Errc::out_of_range) skip_lost(id.partition);
-    loop_.run_after(retry_delay, [this, id] { catch_up(id); });
+    const auto again = [this, id] { catch_up(id); };
+    if (answer.error().code == Errc::out_of_range) return skip_lost(id, again);
+    loop_.run_after(retry_delay, again);
     return;
   }
   for (const auto& block : answer->blocks) {
@@ -372,8 +414,7 @@ void Distributor::collect(Source& source, const log::Block& block, Readers reade
 
 const Matched& Distributor::match(const Source& source, const log::Block& block,
                                   const log::Record& record) {
-  const Subscriptions::Scope scope{source.prefix, source.partition.stream.value, source.wildcards};
-  return subscriptions_.match(scope, block.key(record), record.key_hash);
+  return subscriptions_.match(source.scope(), block.key(record), record.key_hash);
 }
 
 // Records of one topic that follow each other.
@@ -426,8 +467,8 @@ const Target* Distributor::narrow(const Source& source, const log::Block& block,
   const Target* wanted = &target;
   if (readers == Readers::lagging && subscriber.has_new_filters()) {
     const std::string topic = source.prefix + std::string(as_text(block.key(record)));
-    const Matched& narrowed =
-        subscriptions_.match_since(target.subscriber, topic, source.partition, offset);
+    const Matched& narrowed = subscriptions_.match_since(target.subscriber, source.scope(), topic,
+                                                         source.partition, offset);
     if (narrowed.targets.empty()) return nullptr;
     wanted = &narrowed.targets.front();
   }
@@ -460,8 +501,9 @@ void Distributor::deliver(Source& source, const stream::BlockRef& block) {
     auto& [handle, deliveries] = offered_[i];
     offered_at_[handle.index] = 0;
     if (Subscriber* subscriber = subscriptions_.find(handle)) {
-      const std::size_t taken = subscriber->sink->on_records(
-          {.prefix = prefix, .block = block, .deliveries = deliveries, .partition = partition});
+      const DeliveryBatch batch{
+          .prefix = prefix, .block = block, .deliveries = deliveries, .partition = partition};
+      const std::size_t taken = subscriber->is_held() ? 0 : subscriber->sink->on_records(batch);
       Source* still = find(partition);
       if (taken < count_records(deliveries) && still)
         start_lag(*still, handle, offset_of(*block, block->records()[record_at(deliveries, taken)]),

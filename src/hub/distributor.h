@@ -49,6 +49,13 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   bool unsubscribe(Handle handle, std::string_view filter);
   [[nodiscard]] bool has_filter(Handle handle, std::string_view filter);
   void resume(Handle handle);
+  // As those of Hub, without shared filters.
+  [[nodiscard]] std::vector<Position> positions(Handle handle);
+  [[nodiscard]] std::vector<Position> tails(std::string_view filter);
+  Handle restore(SubscriberSink& sink, std::uint64_t session, std::vector<StoredFilter> filters,
+                 std::vector<Position> next, Done<void> done);
+  // Restored, and not resumed yet.
+  [[nodiscard]] bool is_held(Handle handle);
   [[nodiscard]] SubscriberSink* sink_of(Handle handle);  // null: it is gone
   [[nodiscard]] SubscriberState describe(Handle handle);
   [[nodiscard]] std::size_t count_matching(Partition partition, const log::Block& block,
@@ -62,12 +69,14 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void on_stream_changed(const stream::StreamInfo& before, const stream::StreamInfo& now) override;
 
  private:
-  // A subscribe() that waits for tails.
+  // A subscribe() or restore() that waits for tails.
   struct Subscribing {
     std::uint32_t tails = 0;
     Handle handle;
-    std::uint64_t snapshot = 0;  // of the retained messages; 0: none
-    std::vector<Offset> starts;  // by partition, if it begins before the tail
+    std::uint64_t snapshot = 0;    // of the retained messages; 0: none
+    std::string new_filter{};      // that does not count for what lies before the tails
+    std::vector<Offset> starts{};  // by partition, if it begins before the tail
+    bool restores = false;         // may be beyond the tails
     Done<void> done;
   };
   struct Waiting {
@@ -81,6 +90,9 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   };
   struct Source {
     [[nodiscard]] SourceId id() const { return {partition, life}; }
+    [[nodiscard]] Subscriptions::Scope scope() const {
+      return {prefix, partition.stream.value, wildcards};
+    }
 
     Partition partition;
     std::uint64_t life = 0;
@@ -111,7 +123,9 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void drop_source(Source& source);
   [[nodiscard]] std::optional<Partition> partition_of(const std::string& filter);
   [[nodiscard]] bool covers(const Filter& filter, const stream::StreamInfo& stream) const;
+  [[nodiscard]] std::vector<const stream::StreamInfo*> covered_by(const Filter& filter) const;
   void begin(Source& source, const Waiting& waiting);
+  void set_since(Source& source, Handle handle, std::string_view filter);
   void add_place(Source& source, const Subscribing& subscribing);
   void finish_tail(Subscribing& subscribing);
   void start_tail(Source& source, bool from_start);
@@ -146,15 +160,33 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void trace_position(std::string_view event, const Source& source, const Subscriber& subscriber,
                       Offset next);
 
+  // Of restored subscribers, and those to be (distributor_restore.cc).
+  [[nodiscard]] std::vector<const stream::StreamInfo*> streams_of(const Subscriber& subscriber,
+                                                                  std::string_view one_more = {});
+  [[nodiscard]] std::size_t count_covered(const Subscriber& subscriber, std::string_view one_more);
+  [[nodiscard]] std::vector<Partition> restore_filters(Handle handle,
+                                                       const std::vector<StoredFilter>& filters);
+  void restore_place(Handle handle, const std::vector<StoredFilter>& filters, Source& source,
+                     std::optional<Offset> next);
+  void hold(Handle handle);
+  void wait_for_tail(Partition partition, const std::shared_ptr<Subscribing>& subscribing);
+  [[nodiscard]] bool is_beyond(const Source& source, Handle handle);
+  void check_end(SourceId id, const std::shared_ptr<Subscribing>& subscribing);
+  void draw_back(Source& source, Handle handle, Offset end);
+
   void start_lag(Source& source, Handle handle, Offset next, bool blocked);
   void join_tail(Source& source, Handle handle);
+  void end_lag(Source& source, Handle handle);
   void kick_sweep(Source& source);
+  void start_sweep(Source& source);
   void kick_sweeps(Handle handle);
   void sweep(SourceId id);
   void on_swept(SourceId id, const Result<stream::ReadAnswer>& answer);
   void advance(Source& source, Offset reached);
   void reach(Source& source, Offset next);
-  void skip_lost(Partition partition);
+  void skip_lost(SourceId id, Task again);
+  void skip_to(Source& source, Handle handle, Offset start);
+  void count_lost(const Source& source, std::int64_t offsets);
 
   runtime::Loop& loop_;
   stream::Stream& stream_;

@@ -15,15 +15,6 @@ constexpr runtime::Duration retry_delay = std::chrono::seconds(1);
 
 }  // namespace
 
-// The tail of a partition is known that a subscribe() waits for.
-void Distributor::begin(Source& source, const Waiting& waiting) {
-  const auto& [subscribing, has_place] = waiting;
-  if (has_place) add_place(source, *subscribing);
-  const std::uint32_t partition = source.partition.index;
-  if (partition < subscribing->starts.size())
-    start_lag(source, subscribing->handle, subscribing->starts[partition], false);
-}
-
 // Everything below `next` was handed out at the tail.
 void Distributor::reach(Source& source, Offset next) {
   source.next = std::max(source.next, next);
@@ -42,15 +33,20 @@ void Distributor::start_lag(Source& source, Handle handle, Offset next, bool blo
   if (Lag::At* at = lag.find(source.partition)) {
     at->next = next;
   } else {
-    lag.at.push_back({source.partition, next});
+    lag.add(source.partition, next);
     source.lagging.push_back(handle);
     snapshots_.renew_stops(handle);
   }
-  kick_sweep(source);
+  if (!lag.blocked && !lag.find(source.partition)->stopped()) start_sweep(source);
 }
 
 void Distributor::join_tail(Source& source, Handle handle) {
   std::erase(source.lagging, handle);
+  end_lag(source, handle);
+}
+
+// What is left of a subscriber that is in `source.lagging` no more.
+void Distributor::end_lag(Source& source, Handle handle) {
   Subscriber* subscriber = subscriptions_.find(handle);
   if (!subscriber || !subscriber->lag) return;
   if (tracer_.active()) trace_position("joined_tail", source, *subscriber, source.next);
@@ -59,25 +55,29 @@ void Distributor::join_tail(Source& source, Handle handle) {
   for (Filter& filter : subscriber->filters)
     std::erase_if(filter.since,
                   [&](const Filter::Since& since) { return since.partition == source.partition; });
-  if (subscriber->lag->at.empty() && subscriber->lag->snapshots.empty()) subscriber->lag.reset();
+  if (subscriber->lag->is_over()) subscriber->lag.reset();
 }
 
+// Of one who can take more.
 void Distributor::kick_sweeps(Handle handle) {
   const Subscriber* subscriber = subscriptions_.find(handle);
-  if (!subscriber || !subscriber->lag) return;
+  if (!subscriber || !subscriber->lag || subscriber->lag->blocked) return;
   for (const Lag::At& at : subscriber->lag->at)
-    if (Source* source = find(at.partition)) kick_sweep(*source);
+    if (Source* source = find(at.partition); source && !at.stopped()) start_sweep(*source);
 }
 
 void Distributor::kick_sweep(Source& source) {
-  if (source.sweeping || !source.tailing) return;
+  if (source.sweeping) return;
   const bool anybody = std::ranges::any_of(source.lagging, [&](Handle handle) {
     const Subscriber* subscriber = subscriptions_.find(handle);
     return subscriber && !subscriber->lag->blocked &&
            !subscriber->lag->find(source.partition)->stopped();
   });
-  if (!anybody) return;
-  source.sweeping = true;
+  if (anybody) start_sweep(source);
+}
+
+void Distributor::start_sweep(Source& source) {
+  if (!source.tailing || std::exchange(source.sweeping, true)) return;
   loop_.post([this, id = source.id()] { sweep(id); });
 }
 
@@ -86,21 +86,24 @@ void Distributor::sweep(SourceId id) {
   if (!source) return;
   Offset from = source->next;
   bool anybody = false;
-  for (const Handle handle : std::vector(source->lagging)) {
+  // Whoever is there again leaves the list: all of them in one go, for they may be many.
+  std::erase_if(source->lagging, [&](Handle handle) {
     Subscriber* subscriber = subscriptions_.find(handle);
     SLUICE_ASSERT(subscriber && subscriber->lag);
     const Lag::At& at = *subscriber->lag->find(id.partition);
-    if (subscriber->lag->blocked || at.stopped()) continue;
-    const Offset next = at.next;
-    if (next > source->next) {
-      source->ahead = std::min(source->ahead, next);  // looked at again then: reach()
-    } else if (next == source->next) {
-      join_tail(*source, handle);
+    if (subscriber->lag->blocked || at.stopped()) return false;
+    if (at.next == source->next) {
+      end_lag(*source, handle);
+      return true;
+    }
+    if (at.next > source->next) {
+      source->ahead = std::min(source->ahead, at.next);  // looked at again then: reach()
     } else {
-      from = std::min(from, next);
+      from = std::min(from, at.next);
       anybody = true;
     }
-  }
+    return false;
+  });
   source->sweeping = anybody;
   if (!anybody) return;
   source->swept = from;
@@ -112,8 +115,9 @@ void Distributor::on_swept(SourceId id, const Result<stream::ReadAnswer>& answer
   Source* source = find_same(id);
   if (!source) return;
   if (!answer) {
-    if (answer.error().code == Errc::out_of_range) skip_lost(id.partition);
-    loop_.run_after(retry_delay, [this, id] { sweep(id); });
+    const auto again = [this, id] { sweep(id); };
+    if (answer.error().code == Errc::out_of_range) return skip_lost(id, again);
+    loop_.run_after(retry_delay, again);
     return;
   }
   for (const auto& block : answer->blocks) {
@@ -143,27 +147,46 @@ void Distributor::advance(Source& source, Offset reached) {
 }
 
 // Retention has overtaken somebody: counted, said, and on from the start of the log.
-void Distributor::skip_lost(Partition partition) {
-  stream_.bounds(partition, [this, partition](Result<stream::Bounds> bounds) {
-    Source* source = find(partition);
-    if (!source || !bounds) return;
-    const auto skip = [&](Offset& next) {
-      if (next >= bounds->start) return;
-      lost_.add(static_cast<std::uint64_t>(bounds->start - next));
-      if (log_limit_.allow(loop_.wall_ms()))
-        logger.warn("a subscriber was overtaken by retention",
-                    {{"stream", source->stream}, {"lost_offsets", bounds->start - next}});
-      next = bounds->start;
-    };
-    if (source->behind) skip(source->next);
-    for (const Handle handle : source->lagging)
-      if (Subscriber* subscriber = subscriptions_.find(handle)) {
-        Offset& next = subscriber->lag->find(partition)->next;
-        if (tracer_.active() && next < bounds->start)
-          trace_position("lost_to_retention", *source, *subscriber, bounds->start);
-        skip(next);
-      }
-  });
+void Distributor::skip_lost(SourceId id, Task again) {
+  stream_.bounds(
+      id.partition, [this, id, again = std::move(again)](Result<stream::Bounds> bounds) mutable {
+        Source* source = find_same(id);
+        if (!source) return;
+        const Offset start = bounds ? bounds->start : Offset{0};
+        bool moved = source->behind && source->next < start;
+        if (moved) {
+          count_lost(*source, start - source->next);
+          reach(*source, start);
+        }
+        // A sink may end its subscriber, and with it the source.
+        for (const Handle handle : std::vector(source->lagging)) {
+          if (source = find_same(id); !source) return;
+          const Subscriber* subscriber = subscriptions_.find(handle);
+          const Lag::At* at =
+              subscriber && subscriber->lag ? subscriber->lag->find(id.partition) : nullptr;
+          if (!at || at->next >= start) continue;
+          moved = true;
+          skip_to(*source, handle, start);
+        }
+        if (moved) return loop_.post(std::move(again));
+        loop_.run_after(retry_delay, std::move(again));
+      });
+}
+
+void Distributor::skip_to(Source& source, Handle handle, Offset start) {
+  const Subscriber& subscriber = *subscriptions_.find(handle);
+  Offset& next = subscriber.lag->find(source.partition)->next;
+  const std::int64_t lost = start - std::exchange(next, start);
+  if (tracer_.active()) trace_position("lost_to_retention", source, subscriber, start);
+  count_lost(source, lost);
+  subscriber.sink->on_lost(static_cast<std::uint64_t>(lost));
+}
+
+void Distributor::count_lost(const Source& source, std::int64_t offsets) {
+  lost_.add(static_cast<std::uint64_t>(offsets));
+  if (log_limit_.allow(loop_.wall_ms()))
+    logger.warn("a subscriber was overtaken by retention",
+                {{"stream", source.stream}, {"lost_offsets", offsets}});
 }
 
 }  // namespace sluice::hub

@@ -1,11 +1,13 @@
 #include "hub/hub.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/logger.h"
 #include "hub/directory.h"
 #include "hub/distributor.h"
 #include "hub/publish_pipeline.h"
+#include "hub/record_fetch.h"
 #include "hub/replays.h"
 #include "hub/router.h"
 #include "hub/shares.h"
@@ -48,7 +50,9 @@ class Hub::Impl final : public stream::CatalogueSink {
                 {.loop = loop, .stream = stream, .router = router_, .distributor = distributor_},
                 metrics,
                 [&group](ShardId other) -> Shares& { return group.hub(other).impl_->shares_; }),
-        replays_(stream, router_, distributor_) {
+        replays_(stream, router_, distributor_),
+        fetches_(loop, stream, router_,
+                 [this](Handle asker) { return distributor_.sink_of(asker) != nullptr; }) {
     stream.watch_catalogue(*this);
     if (!stream.catalogue().find(options_.default_stream)) make_default_stream();
   }
@@ -79,6 +83,7 @@ class Hub::Impl final : public stream::CatalogueSink {
   Directory directory_;
   Shares shares_;
   Replays replays_;
+  RecordFetch fetches_;
 };
 
 Hub::Hub(Group& group, ShardId shard, runtime::Loop& loop, stream::Stream& stream,
@@ -158,6 +163,38 @@ void Hub::resume(Handle subscriber) {
 
 void Hub::settle(Handle membership, std::span<const std::uint64_t> tickets) {
   impl_->shares_.settle(membership, tickets);
+}
+
+std::vector<Position> Hub::positions(Handle subscriber) const {
+  return impl_->distributor_.positions(subscriber);
+}
+
+std::vector<Position> Hub::tails(std::string_view filter) const {
+  return impl_->distributor_.tails(filter);
+}
+
+Handle Hub::restore(SubscriberSink& sink, std::uint64_t session, std::vector<StoredFilter> filters,
+                    std::vector<Position> next, Done<void> done) {
+  const auto shared = std::ranges::stable_partition(
+      filters, [](const StoredFilter& filter) { return !topic::is_shared(filter.text); });
+  const std::vector<StoredFilter> shares(shared.begin(), shared.end());
+  filters.erase(shared.begin(), shared.end());
+  // One answer for all: the last of the shares, or the tails, runs it.
+  const auto open = std::make_shared<std::size_t>(1 + shares.size());
+  const auto finish = std::make_shared<Done<void>>(std::move(done));
+  const auto part_done = [open, finish](const Result<void>&) {
+    if (--*open == 0) (*finish)({});
+  };
+  const Handle handle =
+      impl_->distributor_.restore(sink, session, std::move(filters), std::move(next), part_done);
+  for (const StoredFilter& share : shares)
+    impl_->shares_.subscribe(handle, share.text, share.options, part_done);
+  return handle;
+}
+
+void Hub::fetch(Handle subscriber, std::vector<Position> positions, FetchSink& sink,
+                Done<std::size_t> done) {
+  impl_->fetches_.start(subscriber, std::move(positions), sink, std::move(done));
 }
 
 SubscriberState Hub::describe(Handle subscriber) const {

@@ -85,6 +85,9 @@ class SubscriberSink {
   // Origin::shared they are the subscriber's part of what a shared subscription gives: each that is
   // taken stands open until Hub::settle(); what is not taken goes to other members.
   virtual std::size_t on_records(const DeliveryBatch& batch) = 0;
+  // Retention has overtaken it in some partition that it reads from the log: so many offsets were
+  // skipped, whether they held anything for it or not. Not of shared subscriptions.
+  virtual void on_lost(std::uint64_t /*offsets*/) {}
   // Who it is, for traces; nobody: it is not to be told of.
   [[nodiscard]] virtual trace::Who who() const { return {}; }
 
@@ -107,6 +110,35 @@ struct SubscribeOptions {
   Streams streams = Streams::all;
   std::uint32_t id = 0;         // MQTT 5 subscription identifier; 0: none
   std::uint32_t window = 1024;  // of a shared subscription: how many records may stand open
+  // How many partitions all filters of the subscriber may cover, but shared ones; 0: any number.
+  std::uint32_t partitions_max = 0;
+};
+
+// A filter of a subscriber that is to be restored.
+struct StoredFilter {
+  std::string text;
+  SubscribeOptions options;
+  std::vector<Position> since;  // tails() when it was added: it matches nothing before
+};
+
+// A record that was read again.
+struct FetchedRecord {
+  Position position;
+  std::string_view prefix;  // the topic is this followed by the record's key
+  const log::BlockRef& block;
+  std::uint32_t record;  // index into block.records()
+};
+
+// Whom Hub::fetch() gives records to.
+class FetchSink {
+ public:
+  // False: it was not taken; the fetch ends here.
+  virtual bool on_fetched(const FetchedRecord& record) = 0;
+  // It is not there any more: retention or compaction took it, or its stream was removed.
+  virtual void on_gone(Position position) = 0;
+
+ protected:
+  ~FetchSink() = default;
 };
 
 // What there is to say of one subscriber.
@@ -195,6 +227,8 @@ class Hub final : public runtime::TurnHook {
   // A filter "$share/<name>/<filter>" makes the subscriber a member of that group (MQTT 5, section
   // 4.8.2), beside its other filters: it gets a part of the group's messages, and none twice
   // because of them; no retained ones, and `no_local` means nothing.
+  //
+  // Errors: too_large (options.partitions_max): nothing has changed.
   void subscribe(Handle subscriber, const std::string& filter, const SubscribeOptions& options,
                  Done<void> done);
   // Adds or replaces a replay, "$stream/<stream>[/<filter>]": the records of that stream from
@@ -218,6 +252,30 @@ class Hub final : public runtime::TurnHook {
   // subscription counts as one, where it has its home.
   [[nodiscard]] std::size_t count_matching(Partition partition, const log::Block& block,
                                            std::uint32_t record) const;
+
+  // --- subscribers that outlive their connections
+  // Where a subscriber is, for restore(): of each partition that its filters cover (but shared
+  // ones) the offset that it is to be offered next. All below was taken, or did not match. A
+  // partition whose tail is not known yet is left out. Within on_records(), of whichever
+  // subscriber, the block that is handed out counts as not taken by anybody.
+  [[nodiscard]] std::vector<Position> positions(Handle subscriber) const;
+  // Where the tails of the partitions are that a filter covers, as far as this shard knows: in
+  // `done` of subscribe() all of them.
+  [[nodiscard]] std::vector<Position> tails(std::string_view filter) const;
+  // A subscriber as it was: its filters stand, and it goes on at `next` in each partition that they
+  // cover. A partition that is not named there was covered later: it begins at the lowest `since`
+  // that names it, or, made since, at its start. So does one of a stream that was made anew. An
+  // offset beyond what the log still has means its end. Shared filters make it a new member.
+  //
+  // It gets nothing at all before resume(), and misses nothing that is published from now on.
+  // `done` runs when all tails are known.
+  Handle restore(SubscriberSink& sink, std::uint64_t session, std::vector<StoredFilter> filters,
+                 std::vector<Position> next, Done<void> done);
+  // Reads the records at these places again and hands them to `sink` one by one, in this order;
+  // then `done` gets how many of the places were dealt with. Never within the call, and nothing is
+  // called once the subscriber has been removed. What can't be read now is tried again.
+  void fetch(Handle subscriber, std::vector<Position> positions, FetchSink& sink,
+             Done<std::size_t> done);
 
   // The traces that are on; faces tell what they see.
   [[nodiscard]] trace::Tracer& tracer() const { return tracer_; }

@@ -176,6 +176,23 @@ TEST(Hub, AFilterAddedWhileLaggingMatchesNothingOlder) {
   EXPECT_EQ(slow.payloads(), (Strings{"old a", "old a", "new b"}));
 }
 
+TEST(Hub, WhileAFilterIsTooNewTheOthersCountOnlyForTheStreamsTheyCover) {
+  SimHub sim(11);
+  sim.create("k", {.wildcard = false});
+  TestPublisher publisher(sim, 7);
+  TestSubscriber slow(*sim.hubs[0]);
+  slow.subscribe(sim.world, "#", {.qos = 2});
+  slow.subscribe(sim.world, "k/1", {.qos = 1});
+  slow.stop();
+  ASSERT_TRUE(publisher.publish("k/1", "x"));
+  sim.world.run_until_idle();
+  slow.subscribe(sim.world, "k/+", {.qos = 0});
+  slow.take(10);
+  sim.world.run_until_idle();
+  ASSERT_EQ(slow.got.size(), 1u);
+  EXPECT_EQ(slow.got[0].qos, 1) << "'#' does not cover the stream";
+}
+
 TEST(Hub, PublishersAreHeldBackAndToldWhenThereIsRoom) {
   log::Options roomy = SimHub::small_log();
   roomy.journal_size = 2 << 20;

@@ -72,4 +72,19 @@ bool Router::covers(std::string_view filter, const stream::StreamInfo& stream) c
   return level == stream.name && level.size() < filter.size();
 }
 
+std::vector<const stream::StreamInfo*> Router::covered_by(std::string_view filter) const {
+  std::vector<const stream::StreamInfo*> streams;
+  const auto add_if_covered = [&](const stream::StreamInfo* stream) {
+    if (stream && covers(filter, *stream)) streams.push_back(stream);
+  };
+  const std::string_view level = first_level(filter);
+  if (level == "+" || level == "#") {
+    for (const auto& [name, stream] : catalogue_.all()) add_if_covered(&stream);
+  } else {
+    add_if_covered(catalogue_.find(default_stream_));
+    if (level != default_stream_) add_if_covered(catalogue_.find(level));
+  }
+  return streams;
+}
+
 }  // namespace sluice::hub

@@ -41,6 +41,8 @@ class Router final : public latest::Topics {
   // The filter of the topics whose keys in a stream match `keys`.
   [[nodiscard]] std::string filter_of(std::string_view stream, std::string_view keys) const;
   [[nodiscard]] bool covers(std::string_view filter, const stream::StreamInfo& stream) const;
+  // All that a filter covers; valid until the catalogue changes.
+  [[nodiscard]] std::vector<const stream::StreamInfo*> covered_by(std::string_view filter) const;
 
  private:
   struct Cached {

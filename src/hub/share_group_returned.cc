@@ -3,6 +3,7 @@
 #include <limits>
 #include <utility>
 
+#include "hub/find_record.h"
 #include "hub/share_group.h"
 
 namespace sluice::hub {
@@ -12,16 +13,6 @@ namespace {
 constexpr Offset end_of_all{std::numeric_limits<std::int64_t>::max()};
 constexpr std::size_t read_size = 256 << 10;
 constexpr runtime::Duration retry_delay = std::chrono::seconds(1);
-
-// The record at `offset`; nothing if compaction has removed it.
-std::optional<std::uint32_t> find_record(const log::Block& block, Offset offset) {
-  const auto records = block.records();
-  const auto found = std::ranges::lower_bound(
-      records, offset - block.from(), {},
-      [](const log::Record& record) { return std::int64_t{record.offset_delta}; });
-  if (found == records.end() || found->offset_delta != offset - block.from()) return std::nullopt;
-  return static_cast<std::uint32_t>(found - records.begin());
-}
 
 }  // namespace
 

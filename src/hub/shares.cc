@@ -183,6 +183,7 @@ std::uint32_t Shares::take_part(const SharePortion& portion, const SharePortion:
 std::uint32_t Shares::hand_over(Handle handle, const SharePortion& portion,
                                 const SharePortion::Part& part) {
   const Membership& membership = *memberships_.find(handle);
+  if (distributor_.is_held(membership.subscriber)) return 0;
   const SubscribeOptions options = membership.options;
   const std::span ids(&options.id, options.id == 0 ? 0 : 1);
   const Grant grant{

@@ -74,7 +74,7 @@ void Snapshots::end(Handle handle, std::uint64_t id) {
   std::erase_if(lag.snapshots, [&](const Snapshot& snapshot) { return snapshot.id == id; });
   renew_stops(handle);
   if (!lag.snapshots.empty()) wake(handle);
-  if (lag.at.empty() && lag.snapshots.empty())
+  if (lag.is_over())
     subscriber->lag.reset();
   else
     released_(handle);

@@ -101,13 +101,15 @@ bool Subscriptions::is_for(const Filter& filter, const Scope& scope) {
          (filter.options.streams == Streams::plain) == scope.prefix.empty();
 }
 
-const Matched& Subscriptions::match_since(std::uint32_t index, std::string_view topic,
-                                          Partition partition, Offset offset) {
+const Matched& Subscriptions::match_since(std::uint32_t index, const Scope& scope,
+                                          std::string_view topic, Partition partition,
+                                          Offset offset) {
   found_.clear();
   const std::vector<Filter>& filters = subscribers_.at(index).filters;
   for (std::uint32_t i = 0; i < filters.size(); ++i) {
     const Filter& filter = filters[i];
-    if (filter.text.empty() || !topic::matches(filter.text, topic)) continue;
+    if (filter.text.empty() || !is_for(filter, scope)) continue;
+    if (!topic::matches(filter.text, topic)) continue;
     const bool newer = std::ranges::any_of(filter.since, [&](const Filter::Since& since) {
       return since.partition == partition && offset < since.offset;
     });

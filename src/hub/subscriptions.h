@@ -57,15 +57,19 @@ struct Lag {
     Offset stop = no_stop;  // not beyond it, until a snapshot is through
     [[nodiscard]] bool stopped() const { return next >= stop; }
   };
-  std::vector<At> at;
+  std::vector<At> at;               // sorted
   bool blocked = false;             // until resume()
+  bool held = false;                // restored, until resume(): it gets nothing from tails either
   std::vector<Snapshot> snapshots;  // the first one runs
 
   [[nodiscard]] At* find(Partition partition) {
-    for (At& place : at)
-      if (place.partition == partition) return &place;
-    return nullptr;
+    const auto place = std::ranges::lower_bound(at, partition, {}, &At::partition);
+    return place != at.end() && place->partition == partition ? &*place : nullptr;
   }
+  void add(Partition partition, Offset next) {
+    at.insert(std::ranges::upper_bound(at, partition, {}, &At::partition), {partition, next});
+  }
+  [[nodiscard]] bool is_over() const { return at.empty() && snapshots.empty() && !held; }
 };
 
 struct Subscriber {
@@ -74,6 +78,7 @@ struct Subscriber {
   std::vector<Filter> filters;
   std::unique_ptr<Lag> lag;  // none: at the tail everywhere
 
+  [[nodiscard]] bool is_held() const { return lag && lag->held; }
   // Some filters do not count for all that is still to be read.
   [[nodiscard]] bool has_new_filters() const {
     return std::ranges::any_of(filters, [](const Filter& filter) { return !filter.since.empty(); });
@@ -132,8 +137,8 @@ class Subscriptions {
   const Matched& match(const Scope& scope, Bytes key, std::uint32_t key_hash);
   // The same for one subscriber, without filters that are newer than `offset`; no target if none is
   // left.
-  const Matched& match_since(std::uint32_t subscriber, std::string_view topic, Partition partition,
-                             Offset offset);
+  const Matched& match_since(std::uint32_t subscriber, const Scope& scope, std::string_view topic,
+                             Partition partition, Offset offset);
   void forget() { retired_.clear(); }
   // What is kept per topic is not right any more: a stream is covered by other filters.
   void clear_cache();

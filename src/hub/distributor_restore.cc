@@ -1,0 +1,189 @@
+// Subscribers that outlive their connections: where they are, and how they come back.
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "hub/distributor.h"
+
+namespace sluice::hub {
+
+namespace {
+
+constexpr Logger logger("hub");
+constexpr runtime::Duration retry_delay = std::chrono::seconds(1);
+
+std::optional<Offset> find_in(const std::vector<Position>& sorted, Partition partition) {
+  const auto found = std::ranges::lower_bound(sorted, partition, {}, &Position::partition);
+  if (found == sorted.end() || found->partition != partition) return std::nullopt;
+  return found->offset;
+}
+
+}  // namespace
+
+// --- where a subscriber is
+
+// What its filters cover, and one more if it is not empty; sorted, each stream once.
+std::vector<const stream::StreamInfo*> Distributor::streams_of(const Subscriber& subscriber,
+                                                               std::string_view one_more) {
+  std::vector<const stream::StreamInfo*> streams;
+  if (!one_more.empty()) streams = router_.covered_by(one_more);
+  for (const Filter& filter : subscriber.filters)
+    for (const auto* stream : covered_by(filter)) streams.push_back(stream);
+  std::ranges::sort(streams, {}, &stream::StreamInfo::id);
+  const auto rest = std::ranges::unique(streams);
+  streams.erase(rest.begin(), rest.end());
+  return streams;
+}
+
+std::size_t Distributor::count_covered(const Subscriber& subscriber, std::string_view one_more) {
+  std::size_t count = 0;
+  for (const auto* stream : streams_of(subscriber, one_more)) count += stream->config.partitions;
+  return count;
+}
+
+std::vector<Position> Distributor::positions(Handle handle) {
+  std::vector<Position> all;
+  const Subscriber* subscriber = subscriptions_.find(handle);
+  if (!subscriber) return all;
+  for (const auto* stream : streams_of(*subscriber))
+    for (std::uint32_t i = 0; i < stream->config.partitions; ++i) {
+      const Partition partition{stream->id, i};
+      const Lag::At* at = subscriber->lag ? subscriber->lag->find(partition) : nullptr;
+      const Source* source = find(partition);
+      if (at)
+        all.push_back({partition, at->next});
+      else if (source && source->tailing)
+        all.push_back({partition, source->next});
+    }
+  return all;
+}
+
+std::vector<Position> Distributor::tails(std::string_view filter) {
+  std::vector<Position> all;
+  for (const auto* stream : router_.covered_by(filter))
+    for (std::uint32_t i = 0; i < stream->config.partitions; ++i)
+      if (const Source* source = find({stream->id, i}); source && source->tailing)
+        all.push_back({source->partition, source->next});
+  return all;
+}
+
+// --- how it comes back
+
+Handle Distributor::restore(SubscriberSink& sink, std::uint64_t session,
+                            std::vector<StoredFilter> filters, std::vector<Position> next,
+                            Done<void> done) {
+  const Handle handle = add(sink, session);
+  hold(handle);
+  std::ranges::sort(next);
+  for (StoredFilter& filter : filters) std::ranges::sort(filter.since);
+
+  const std::vector<Partition> partitions = restore_filters(handle, filters);
+  for (const Partition partition : partitions)
+    restore_place(handle, filters, *find(partition), find_in(next, partition));
+  auto subscribing = std::make_shared<Subscribing>(
+      Subscribing{.tails = 1, .handle = handle, .restores = true, .done = std::move(done)});
+  for (const Partition partition : partitions) wait_for_tail(partition, subscribing);
+  finish_tail(*subscribing);
+  return handle;
+}
+
+// It gets nothing before resume().
+void Distributor::hold(Handle handle) {
+  Subscriber& subscriber = *subscriptions_.find(handle);
+  subscriber.lag = std::make_unique<Lag>();
+  subscriber.lag->blocked = subscriber.lag->held = true;
+}
+
+// Returns what they cover, in order.
+std::vector<Partition> Distributor::restore_filters(Handle handle,
+                                                    const std::vector<StoredFilter>& filters) {
+  std::vector<Partition> partitions;
+  for (const StoredFilter& filter : filters) {
+    SLUICE_ASSERT(!subscriptions_.find(handle)->find(filter.text));
+    subscriptions_.set_filter(handle, filter.text, filter.options);
+    for (const auto* stream : router_.covered_by(filter.text))
+      for (std::uint32_t i = 0; i < stream->config.partitions; ++i)
+        partitions.push_back(cover({stream->id, i}, *stream, 1).partition);
+  }
+  filters_.set(static_cast<std::int64_t>(subscriptions_.filter_count()));
+  std::ranges::sort(partitions);
+  const auto rest = std::ranges::unique(partitions);
+  partitions.erase(rest.begin(), rest.end());
+  return partitions;
+}
+
+void Distributor::restore_place(Handle handle, const std::vector<StoredFilter>& filters,
+                                Source& source, std::optional<Offset> next) {
+  if (!next)
+    for (const StoredFilter& filter : filters)
+      if (const auto since = find_in(filter.since, source.partition))
+        next = next ? std::min(*next, *since) : *since;
+  const Offset start = next.value_or(Offset{0});
+  Subscriber& subscriber = *subscriptions_.find(handle);
+  subscriber.lag->add(source.partition, start);
+  source.lagging.push_back(handle);
+  for (const StoredFilter& filter : filters)
+    if (const auto since = find_in(filter.since, source.partition); since && *since > start)
+      subscriber.find(filter.text)->since.push_back({source.partition, *since});
+}
+
+void Distributor::wait_for_tail(Partition partition,
+                                const std::shared_ptr<Subscribing>& subscribing) {
+  Source* source = find(partition);
+  if (!source) return;
+  if (source->tailing) return begin(*source, {subscribing, false});
+  ++subscribing->tails;
+  source->waiting.push_back({subscribing, false});
+  start_tail(*source, false);
+}
+
+// Its place, or that of a filter, may lie beyond the end of the log; or only beyond what has come
+// to this shard.
+bool Distributor::is_beyond(const Source& source, Handle handle) {
+  const Subscriber* subscriber = subscriptions_.find(handle);
+  const Lag::At* at =
+      subscriber && subscriber->lag ? subscriber->lag->find(source.partition) : nullptr;
+  if (!at) return false;
+  return at->next > source.next ||
+         std::ranges::any_of(subscriber->filters, [&](const Filter& filter) {
+           return std::ranges::any_of(filter.since, [&](const Filter::Since& since) {
+             return since.partition == source.partition && since.offset > source.next;
+           });
+         });
+}
+
+void Distributor::check_end(SourceId id, const std::shared_ptr<Subscribing>& subscribing) {
+  ++subscribing->tails;
+  stream_.bounds(id.partition, [this, id, subscribing](const Result<stream::Bounds>& bounds) {
+    if (!bounds && bounds.error().code == Errc::busy) {
+      loop_.run_after(retry_delay, [this, id, subscribing] {
+        check_end(id, subscribing);
+        finish_tail(*subscribing);
+      });
+      return;
+    }
+    Source* source = find_same(id);
+    if (source && bounds) draw_back(*source, subscribing->handle, bounds->visible_end);
+    finish_tail(*subscribing);
+  });
+}
+
+// The log has lost its end, or it is another one: what comes from now on counts.
+void Distributor::draw_back(Source& source, Handle handle, Offset end) {
+  Subscriber* subscriber = subscriptions_.find(handle);
+  Lag::At* at = subscriber && subscriber->lag ? subscriber->lag->find(source.partition) : nullptr;
+  if (!at) return;
+  for (Filter& filter : subscriber->filters)
+    for (Filter::Since& since : filter.since)
+      if (since.partition == source.partition) since.offset = std::min(since.offset, end);
+  if (at->next <= end) return;
+  if (log_limit_.allow(loop_.wall_ms()))
+    logger.warn("a subscriber had come further than the log goes, and goes on at its end",
+                {{"stream", source.stream},
+                 {"partition", source.partition.index},
+                 {"offsets", at->next - end}});
+  at->next = end;
+  if (!subscriber->lag->blocked) start_sweep(source);
+}
+
+}  // namespace sluice::hub

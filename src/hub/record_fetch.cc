@@ -1,0 +1,100 @@
+#include "hub/record_fetch.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "hub/find_record.h"
+
+namespace sluice::hub {
+
+namespace {
+
+constexpr Offset end_of_all{std::numeric_limits<std::int64_t>::max()};
+constexpr std::size_t read_size = 64 << 10;
+constexpr runtime::Duration retry_delay = std::chrono::seconds(1);
+
+}  // namespace
+
+void RecordFetch::start(Handle asker, std::vector<Position> positions, FetchSink& sink,
+                        Done<std::size_t> done) {
+  go_on_later(std::make_shared<Fetch>(Fetch{asker, std::move(positions), &sink, std::move(done)}));
+}
+
+// In a turn of its own, so that neither calls nor work pile up where the log answers at once.
+void RecordFetch::go_on_later(const FetchRef& fetch) {
+  loop_.post([this, fetch] { go_on(fetch); });
+}
+
+void RecordFetch::go_on(const FetchRef& fetch) {
+  if (!is_there_(fetch->asker)) return;
+  while (fetch->next < fetch->positions.size()) {
+    const Position position = fetch->positions[fetch->next];
+    if (!fetch->knows(position)) return read(fetch, position);
+    const bool taken = hand_over(*fetch, position);
+    if (!is_there_(fetch->asker)) return;
+    if (!taken) break;
+    ++fetch->next;
+  }
+  fetch->done(fetch->next);
+}
+
+bool RecordFetch::hand_over(const Fetch& fetch, Position position) {
+  const auto after = std::ranges::upper_bound(fetch.blocks, position.offset, {}, &log::Block::from);
+  if (after != fetch.blocks.begin()) {
+    const stream::BlockRef& block = *std::prev(after);
+    if (const auto record = find_record(*block, position.offset))
+      return fetch.sink->on_fetched({position, fetch.prefix, block, *record});
+  }
+  fetch.sink->on_gone(position);
+  return true;
+}
+
+void RecordFetch::read(const FetchRef& fetch, Position position) {
+  fetch->partition = position.partition;
+  fetch->from = {};
+  fetch->until = end_of_all;
+  fetch->blocks.clear();
+  const auto* stream = stream_.catalogue().find(position.partition.stream);
+  if (!stream) return go_on_later(fetch);
+  fetch->prefix = router_.prefix_of(*stream);
+  stream_.read(position.partition, position.offset, read_size, stream::Want::records,
+               [this, fetch, position](Result<stream::ReadAnswer> answer) {
+                 on_read(fetch, position, std::move(answer));
+               });
+}
+
+void RecordFetch::on_read(const FetchRef& fetch, Position position,
+                          Result<stream::ReadAnswer> answer) {
+  if (answer) {
+    fetch->blocks = std::move(answer->blocks);
+    fetch->from = fetch->blocks.empty() ? position.offset
+                                        : std::min(position.offset, fetch->blocks.front()->from());
+    fetch->until = std::max(answer->next, position.offset + 1);  // or it lies at the end
+    return go_on_later(fetch);
+  }
+  if (answer.error().code == Errc::not_found) return go_on_later(fetch);
+  fetch->until = fetch->from;
+  if (answer.error().code == Errc::out_of_range) return find_bounds(fetch, position);
+  retry(fetch);
+}
+
+// Retention has taken it, or the log has lost its end.
+void RecordFetch::find_bounds(const FetchRef& fetch, Position position) {
+  stream_.bounds(position.partition, [this, fetch, position](Result<stream::Bounds> bounds) {
+    if (!bounds) return retry(fetch);
+    if (position.offset < bounds->start) {
+      fetch->until = bounds->start;
+    } else if (position.offset >= bounds->visible_end) {
+      fetch->from = bounds->visible_end;
+      fetch->until = end_of_all;
+    }
+    go_on_later(fetch);
+  });
+}
+
+void RecordFetch::retry(const FetchRef& fetch) {
+  loop_.run_after(retry_delay, [this, fetch] { go_on(fetch); });
+}
+
+}  // namespace sluice::hub

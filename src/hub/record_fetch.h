@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/task.h"
+#include "hub/handle.h"
+#include "hub/hub.h"
+#include "hub/router.h"
+#include "runtime/loop.h"
+#include "stream/stream.h"
+
+namespace sluice::hub {
+
+// Reads records again by their places in the log (Hub::fetch).
+//
+// Shard: that of the asker, a subscriber; with it its fetches end, without a word.
+// Bound: a fetch keeps one answer of the log: 64 KiB, or one larger block.
+// Failure: what the log can't read now is tried again, each second.
+class RecordFetch {
+ public:
+  RecordFetch(runtime::Loop& loop, stream::Stream& stream, const Router& router,
+              std::function<bool(Handle)> is_there)
+      : loop_(loop), stream_(stream), router_(router), is_there_(std::move(is_there)) {}
+
+  void start(Handle asker, std::vector<Position> positions, FetchSink& sink,
+             Done<std::size_t> done);
+
+ private:
+  struct Fetch {
+    Handle asker;
+    std::vector<Position> positions;
+    FetchSink* sink;
+    Done<std::size_t> done;
+    std::size_t next = 0;  // of positions
+    // What is known of the log: all that is there of this partition from `from` up to `until`.
+    Partition partition{};
+    Offset from{}, until{};
+    std::vector<stream::BlockRef> blocks{};
+    std::string prefix{};  // of its topics
+
+    [[nodiscard]] bool knows(Position position) const {
+      return position.partition == partition && position.offset >= from && position.offset < until;
+    }
+  };
+  using FetchRef = std::shared_ptr<Fetch>;
+
+  void go_on_later(const FetchRef& fetch);
+  void go_on(const FetchRef& fetch);
+  [[nodiscard]] static bool hand_over(const Fetch& fetch, Position position);
+  void read(const FetchRef& fetch, Position position);
+  void on_read(const FetchRef& fetch, Position position, Result<stream::ReadAnswer> answer);
+  void find_bounds(const FetchRef& fetch, Position position);
+  void retry(const FetchRef& fetch);
+
+  runtime::Loop& loop_;
+  stream::Stream& stream_;
+  const Router& router_;
+  const std::function<bool(Handle)> is_there_;
+};
+
+}  // namespace sluice::hub

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "hub/hub.h"
+#include "hub/sim_hub_test.h"
+
+namespace sluice::hub {
+
+// What outlives a StoredSubscriber, as a front end keeps it.
+struct Saved {
+  std::vector<StoredFilter> filters;
+  std::vector<Position> next;
+};
+
+// A subscriber that can be saved, and restored on any shard. It notes what it gets, and where that
+// lies.
+class StoredSubscriber final : public SubscriberSink {
+ public:
+  explicit StoredSubscriber(Hub& hub, std::uint64_t session = 0)
+      : hub_(hub), handle_(hub.add_subscriber(*this, session)), resumed_(true) {}
+  StoredSubscriber(Hub& hub, const Saved& saved, std::uint64_t session = 0)
+      : hub_(hub),
+        filters_(saved.filters),
+        handle_(hub.restore(*this, session, saved.filters, saved.next,
+                            [this](const Result<void>&) { restored = true; })) {}
+  ~StoredSubscriber() { hub_.remove_subscriber(handle_); }
+  StoredSubscriber(const StoredSubscriber&) = delete;
+  StoredSubscriber& operator=(const StoredSubscriber&) = delete;
+
+  void subscribe(sim::SimWorld& world, const std::string& text, SubscribeOptions options = {}) {
+    bool done = false;
+    const bool is_new = !hub_.has_filter(handle_, text);
+    hub_.subscribe(handle_, text, options, [&](const Result<void>& result) {
+      ASSERT_TRUE(result);
+      if (is_new) filters_.push_back({text, options, hub_.tails(text)});
+      done = true;
+    });
+    ASSERT_TRUE(world.run_until([&] { return done; }));
+  }
+  void unsubscribe(const std::string& text) {
+    hub_.unsubscribe(handle_, text);
+    std::erase_if(filters_, [&](const StoredFilter& filter) { return filter.text == text; });
+  }
+  // Takes that many more, then no more until the next call.
+  void take(std::size_t more) {
+    resumed_ = true;
+    room_ = more;
+    hub_.resume(handle_);
+  }
+  void take_all() { take(1'000'000); }
+  [[nodiscard]] Saved save() const { return {filters_, hub_.positions(handle_)}; }
+  [[nodiscard]] const std::vector<StoredFilter>& filters() const { return filters_; }
+  [[nodiscard]] Handle handle() const { return handle_; }
+
+  std::size_t on_records(const DeliveryBatch& batch) override {
+    EXPECT_TRUE(resumed_) << "nothing comes before resume()";
+    if (look) look(batch);
+    std::size_t taken = 0;
+    for (const auto& [first, count, grant] : batch.deliveries) {
+      for (std::uint32_t i = first; i < first + count; ++i, ++taken, --room_) {
+        if (room_ == 0) return taken;
+        const log::Block& block = *batch.block;
+        const log::Record& record = block.records()[i];
+        got.push_back({{batch.partition, block.from() + record.offset_delta},
+                       std::string(batch.prefix) + std::string(as_text(block.key(record))),
+                       std::string(as_text(block.value(record)))});
+        if (note) note(got.back());
+      }
+    }
+    return taken;
+  }
+  void on_lost(std::uint64_t offsets) override {
+    lost += offsets;
+    if (const auto call = lost_too) call();  // which may end this
+  }
+
+  struct Got {
+    Position position;
+    std::string topic, payload;
+  };
+  [[nodiscard]] std::vector<std::string> payloads() const {
+    std::vector<std::string> all;
+    for (const Got& one : got) all.push_back(one.payload);
+    return all;
+  }
+  std::vector<Got> got;
+  std::uint64_t lost = 0;
+  bool restored = false;
+  std::function<void(const DeliveryBatch&)> look;  // before anything is taken
+  std::function<void(const Got&)> note;
+  std::function<void()> lost_too;
+
+ private:
+  Hub& hub_;
+  std::vector<StoredFilter> filters_;
+  Handle handle_;
+  bool resumed_ = false;
+  std::size_t room_ = 1'000'000;
+};
+
+}  // namespace sluice::hub
