@@ -153,7 +153,10 @@ void Evidence::ask_one(const std::shared_ptr<Walk>& walk, Partition partition) {
       place_.loop->run_after(retry_delay, [this, walk, partition] { ask_one(walk, partition); });
       return;
     }
-    if (bounds) walk->on_bounds(partition, *bounds);
+    if (bounds)
+      walk->on_bounds(partition, *bounds);
+    else if (bounds.error().code != Errc::not_found)
+      walk->next = walk->partitions.size();  // nor can the others be asked for
     --walk->asked;
     step(walk);
   });

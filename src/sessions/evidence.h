@@ -59,8 +59,8 @@ class Evidence {
   void load_slot(std::uint32_t slot, std::string from, Done<void> done);
   void load_row(std::uint32_t slot, const table::Row& row);
   [[nodiscard]] std::vector<Partition> partitions() const;
-  // Tells of all partitions, a few at a time, then `done`. Those that can't be asked for just now
-  // are left out, or waited for if it insists.
+  // Tells of all partitions, a few at a time, then `done`. When one can't be asked for just
+  // now the rest is left out, or waited for if it insists.
   void ask_bounds(bool insists, OnBounds on_bounds, Task done);
   void step(const std::shared_ptr<Walk>& walk);
   void ask_one(const std::shared_ptr<Walk>& walk, Partition partition);

@@ -149,5 +149,29 @@ TEST(Evidence, MovesOnOnlyWhenAllIsSaved) {
   EXPECT_EQ(machine.resume("dev").progress.open, PacketIds{20});
 }
 
+TEST(Evidence, MovesOnOnlyWhenWhatWasSavedGotThere) {
+  Machine machine(11);
+  const Uid uid = machine.connect(stored("dev")).uid;
+  machine.run_for(8s);  // the first pass of the sweep is through
+  machine.publish({uid, 20, 1});
+  // What the front end saves in the round is more than the log takes.
+  Progress progress{.received = 1, .open = {20}};
+  for (std::uint16_t i = 0; i < 30'000; ++i) {
+    progress.open.push_back(1);
+    progress.open.push_back(40'000);
+  }
+  int refused = 0;
+  machine.flush = [&](std::uint32_t shard, Task done) {
+    if (shard == 0)
+      machine.on(0).save("dev", uid, progress,
+                         [&](const Result<void>& saved) { refused += saved ? 0 : 1; });
+    done();
+  };
+  machine.run_for(15s);
+  EXPECT_GT(refused, 0);
+  machine.restart_after_crash();
+  EXPECT_EQ(machine.resume("dev").progress.open, PacketIds{20});
+}
+
 }  // namespace
 }  // namespace sluice::sessions

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/logger.h"
+#include "sessions/listing.h"
 
 namespace sluice::sessions {
 namespace {
@@ -290,6 +290,62 @@ void Home::remove_expired(const std::string& client_id, Done<void> done) {
     }
     done(std::move(result));
   });
+}
+
+// --- for administrators
+
+void Home::show(const std::string& client_id, Done<std::optional<Details>> done) {
+  enter(client_id, [this, client_id,
+                    done = std::move(done)](Result<std::optional<Meta>> found) mutable {
+    auto leave = [this, client_id,
+                  done = std::move(done)](Result<std::optional<Details>> result) mutable {
+      done(std::move(result));
+      lanes_.leave(client_id);
+    };
+    if (!found) return leave(std::unexpected(std::move(found.error())));
+    if (!*found) return leave(std::nullopt);
+    const Uid uid = (*found)->uid;
+    const auto details = std::make_shared<Details>(Details{summary_of(client_id, **found)});
+    rows_.load_progress(
+        client_id, uid,
+        [this, client_id, uid, details,
+         leave = std::move(leave)](Result<Progress> progress) mutable {
+          if (!progress) return leave(std::unexpected(std::move(progress.error())));
+          details->progress = std::move(*progress);
+          rows_.load_filters(
+              client_id, uid,
+              [details, leave = std::move(leave)](Result<std::vector<Filter>> filters) mutable {
+                if (!filters) return leave(std::unexpected(std::move(filters.error())));
+                details->filters = std::move(*filters);
+                leave(std::move(*details));
+              });
+        });
+  });
+}
+
+void Home::remove(const std::string& client_id, Done<bool> done) {
+  enter(client_id,
+        [this, client_id, done = std::move(done)](Result<std::optional<Meta>> found) mutable {
+          auto leave = [this, client_id, done = std::move(done)](Result<bool> result) mutable {
+            done(std::move(result));
+            lanes_.leave(client_id);
+          };
+          if (!found) return leave(std::unexpected(std::move(found.error())));
+          if (!*found) return leave(false);
+          Meta& meta = **found;
+          if (meta.connected && !is_foreign(meta))
+            return leave(fail(Errc::exists, "client '{}' is connected", client_id));
+          std::optional<Will> will;  // the session ends, so it is due
+          if (is_foreign(meta)) will = std::move(meta.will);
+          rows_.erase(client_id, std::nullopt,
+                      [this, client_id, uid = meta.uid, will = std::move(will),
+                       leave = std::move(leave)](const Result<void>& erased) mutable {
+                        if (!erased) return leave(std::unexpected(erased.error()));
+                        stored_.add(-1);
+                        give_will(client_id, uid, std::move(will), place_.loop->wall_ms());
+                        leave(true);
+                      });
+        });
 }
 
 }  // namespace sluice::sessions

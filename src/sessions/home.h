@@ -49,6 +49,8 @@ class Home {
   // Sees to what an earlier process has left, after set_seen(); or removes the session if it is
   // expired. Errors: those of Table::get.
   void look(const std::string& client_id, Done<void> done);
+  void show(const std::string& client_id, Done<std::optional<Details>> done);
+  void remove(const std::string& client_id, Done<bool> done);
   void set_stored(std::int64_t sessions) { stored_.set(sessions); }  // they were counted
 
   [[nodiscard]] Rows& rows() { return rows_; }

@@ -6,6 +6,7 @@
 #include "runtime/ask.h"
 #include "sessions/evidence.h"
 #include "sessions/home.h"
+#include "sessions/listing.h"
 #include "sessions/rounds.h"
 #include "sessions/sweep.h"
 
@@ -14,28 +15,42 @@ namespace {
 
 constexpr std::string_view table_name = "__sessions";
 
+Error stopped_error() { return {Errc::closed, "sessions are stored no more: the hub is stopping"}; }
+
 // Calls on their way, so that somebody can wait for those made so far. One who waits at a time.
 class CallCount {
  public:
   [[nodiscard]] std::size_t begin() {
-    ++open_[now_];
+    ++parts_[now_].open;
     return now_;
   }
-  void end(std::size_t part) {
-    --open_[part];
-    if (part != now_ && open_[part] == 0 && waiting_) std::exchange(waiting_, nullptr)();
+  // `error`: null if there was none.
+  void end(std::size_t part, const Error* error) {
+    Part& of = parts_[part];
+    if (of.first && error) of.first = std::unexpected(*error);
+    if (--of.open == 0 && part != now_) answer(of);
   }
-  // Precondition: nobody waits.
-  void when_ended(Task task) {
-    const std::size_t part = std::exchange(now_, 1 - now_);
-    if (open_[part] == 0) return task();
-    waiting_ = std::move(task);
+  // With the first error of those that have ended since the last time. Precondition: nobody waits.
+  void when_ended(Done<void> done) {
+    Part& of = parts_[std::exchange(now_, 1 - now_)];
+    of.waiting = std::move(done);
+    if (of.open == 0) answer(of);
   }
 
  private:
-  std::array<std::size_t, 2> open_{};
-  std::size_t now_ = 0;  // where calls are counted that begin
-  Task waiting_;
+  struct Part {
+    std::size_t open = 0;
+    Result<void> first{};
+    Done<void> waiting{};
+  };
+
+  static void answer(Part& part) {
+    if (part.waiting)
+      std::exchange(part.waiting, nullptr)(std::exchange(part.first, Result<void>{}));
+  }
+
+  std::array<Part, 2> parts_{};
+  std::size_t now_ = 0;  // of those that begin
 };
 
 // Keeps the answers to all shards until the last one has come.
@@ -267,9 +282,11 @@ void Sessions::Impl::on_all(const Work& work, Done<void> done) {
 }
 
 // What this shard's connections have done so far is durable, wherever their sessions are at home.
+// Where something could not be put, positions stay for this time.
 void Sessions::Impl::save_all_here(Done<void> done) {
   flush_([this, done = std::move(done)]() mutable {
-    calls_.when_ended([this, done = std::move(done)]() mutable {
+    calls_.when_ended([this, done = std::move(done)](Result<void> ended) mutable {
+      if (!ended) return done(std::move(ended));
       on_all([](Impl& there, Done<void> flushed) { there.flush_table(std::move(flushed)); },
              std::move(done));
     });
@@ -297,7 +314,7 @@ void Sessions::Impl::call(const std::string& client_id,
       home,
       [&there = on(home), work = std::move(work), answer](Task reply) mutable {
         if (there.stopped_) {
-          *answer = fail(Errc::closed, "sessions are stored no more: the hub is stopping");
+          *answer = std::unexpected(stopped_error());
           return reply();
         }
         work(there.home_, [answer, reply = std::move(reply)](Result<T> result) mutable {
@@ -306,7 +323,7 @@ void Sessions::Impl::call(const std::string& client_id,
         });
       },
       [this, part = calls_.begin(), answer, done = std::move(done)]() mutable {
-        calls_.end(part);
+        calls_.end(part, *answer ? nullptr : &answer->error());
         done(std::move(*answer));
       });
 }
@@ -387,6 +404,44 @@ void Sessions::erase_will(const std::string& client_id, Uid uid) {
         done({});
       },
       [](const Result<void>&) {});
+}
+
+// --- for administrators
+
+void Sessions::list(Query query, Done<Page> done) {
+  const auto pages = std::make_shared<std::vector<Page>>(impl_->group_.size());
+  const std::size_t limit = query.limit;
+  impl_->on_all(
+      [pages, query = std::move(query)](Impl& there, Done<void> listed) {
+        if (there.stopped_) return listed(std::unexpected(stopped_error()));
+        auto found = [pages, shard = there.place_.shard.value,
+                      listed = std::move(listed)](const Result<Page>& page) mutable {
+          if (!page) return listed(std::unexpected(page.error()));
+          (*pages)[shard] = *page;
+          listed({});
+        };
+        std::make_shared<Listing>(there.place_, query, std::move(found))->start();
+      },
+      [pages, limit, done = std::move(done)](Result<void> listed) mutable {
+        if (!listed) return done(std::unexpected(std::move(listed.error())));
+        done(merge_pages(std::move(*pages), limit));
+      });
+}
+
+void Sessions::show(const std::string& client_id, Done<std::optional<Details>> done) {
+  impl_->call<std::optional<Details>>(
+      client_id,
+      [client_id](Home& home, Done<std::optional<Details>> shown) {
+        home.show(client_id, std::move(shown));
+      },
+      std::move(done));
+}
+
+void Sessions::remove(const std::string& client_id, Done<bool> done) {
+  impl_->call<bool>(
+      client_id,
+      [client_id](Home& home, Done<bool> removed) { home.remove(client_id, std::move(removed)); },
+      std::move(done));
 }
 
 }  // namespace sluice::sessions

@@ -34,6 +34,34 @@ struct Opened {
   Progress progress{};
 };
 
+// For administrators: a session without what is in its other rows.
+struct Summary {
+  std::string client_id{};
+  Uid uid = 0;
+  bool connected = false;
+  bool crashed = false;  // as of Meta
+  Left left{};           // gone_at is 0 while connected
+  bool has_will = false;
+  friend bool operator==(const Summary&, const Summary&) = default;
+};
+
+struct Query {
+  std::string after{};     // only ids that follow this one, byte by byte; empty: all
+  std::string contains{};  // only ids that contain it
+  std::size_t limit = 100;
+};
+
+struct Page {
+  std::vector<Summary> sessions{};  // the lowest ids, in order; at most the limit
+  bool has_more = false;
+};
+
+struct Details {
+  Summary summary{};
+  std::vector<Filter> filters{};
+  Progress progress{};  // as it was saved
+};
+
 class Sessions;
 
 // The sessions of all shards, for what they must ask each other. Complete before the loops run.
@@ -102,6 +130,14 @@ class Sessions {
   // The will that waited was published; some time later it is gone from the row, too. Nothing if
   // the client is back.
   void erase_will(const std::string& client_id, Uid uid);
+
+  // For administrators; sessions are read a portion at a time, so who comes and goes meanwhile may
+  // be missed.
+  void list(Query query, Done<Page> done);
+  void show(const std::string& client_id, Done<std::optional<Details>> done);  // nothing: not there
+  // Ends the session of a client that is not connected. False: there is none. Errors, besides those
+  // above: exists while the client is connected.
+  void remove(const std::string& client_id, Done<bool> done);
 
  private:
   class Impl;
