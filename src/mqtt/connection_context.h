@@ -17,6 +17,10 @@
 #include "mqtt/wills.h"
 #include "runtime/loop.h"
 
+namespace sluice::sessions {
+class Sessions;
+}
+
 namespace sluice::mqtt {
 
 class Connection;
@@ -56,6 +60,7 @@ struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
   TimerWheel wheel;
   Wills wills;
   LogLimit log_limit;
+  sessions::Sessions* sessions = nullptr;  // none: no session outlives its connection
   // By a connection's index: where the first answer lies in its output that a trace has not seen.
   std::unordered_map<std::uint32_t, std::size_t> traced_answers;
   std::size_t without_place = 0;  // connections that wait for their CONNECT to be refused

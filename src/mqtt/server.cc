@@ -16,12 +16,13 @@ constexpr std::size_t without_place_max = 64;
 }  // namespace
 
 Server::Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metrics& metrics,
-               Options options)
+               Options options, sessions::Sessions* sessions)
     : loop_(loop),
       context_(std::make_shared<ConnectionContext>(loop, hub, access, metrics, options)),
       random_(options.seed != 0 ? Random(options.seed) : Random::from_os()),
       listeners_(loop, metrics,
                  {.protocol = "mqtt", .origins = {std::move(options.websocket_origins)}}) {
+  context_->sessions = sessions;
   loop_.add_turn_hook(*this, runtime::TurnPhase::send);
 }
 

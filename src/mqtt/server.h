@@ -16,6 +16,10 @@
 #include "net/listeners.h"
 #include "runtime/loop.h"
 
+namespace sluice::sessions {
+class Sessions;
+}
+
 namespace sluice::mqtt {
 
 struct ConnectionContext;
@@ -26,11 +30,12 @@ class Clients;
 //
 // Shard:  all calls on the loop's thread. Create it after the hub, whose turn hook is to run first:
 //         what was received in a turn is handed to the log before sockets are flushed. Destroy it
-//         before the hub.
+//         before the hub and the sessions.
 class Server final : public runtime::TurnHook {
  public:
+  // `sessions` outlives it; none: no session outlives its connection.
   Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metrics& metrics,
-         Options options);
+         Options options, sessions::Sessions* sessions = nullptr);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

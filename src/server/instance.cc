@@ -82,6 +82,7 @@ Instance::~Instance() {
     unit->groups.reset();
     unit->mqtt.reset();
     unit->hub.reset();
+    unit->sessions.reset();
     unit->latest.reset();
   }
 }
@@ -102,6 +103,7 @@ Result<void> Instance::build() {
   SLUICE_TRY_ASSIGN(const auto users, load_users(config_));
   tables_ = std::make_shared<table::RocksStore>(config_.server.data_dir + "/tables");
   latest_group_ = std::make_unique<latest::Group>(*mailboxes_);
+  sessions_group_ = std::make_unique<sessions::Group>(*mailboxes_);
   group_ = std::make_unique<hub::Group>(*mailboxes_);
   coordinators_ = std::make_unique<kafka::Coordinators>(*mailboxes_);
   mqtt_connections_ =
@@ -115,11 +117,14 @@ Result<void> Instance::build() {
         access::UsersOptions{.allow_anonymous = config_.access.allow_anonymous});
     unit.latest = std::make_unique<latest::Latest>(*latest_group_, table_context(ShardId{i}));
     latest_group_->add(*unit.latest);
+    unit.sessions = std::make_unique<sessions::Sessions>(
+        *sessions_group_, table_context(ShardId{i}), Random::from_os());
+    sessions_group_->add(*unit.sessions);
     unit.hub = std::make_unique<hub::Hub>(*group_, ShardId{i}, unit.loop, stream, *unit.latest,
                                           unit.metrics, hub_options(config_));
     group_->add(*unit.hub);
     unit.mqtt = std::make_unique<mqtt::Server>(unit.loop, *unit.hub, *unit.access, unit.metrics,
-                                               mqtt_options(config_));
+                                               mqtt_options(config_), unit.sessions.get());
     if (config_.stream.backend == "embedded") build_kafka(ShardId{i}, cluster_id);
   }
   build_sys_topics();
@@ -348,15 +353,19 @@ bool Instance::wait_for_default_streams() {
   return !terminate_;
 }
 
-// So that retained messages are there for the first who asks.
+// So that retained messages and sessions are there for the first who asks.
 Result<bool> Instance::open_hubs() {
+  const auto on_opened = [this](const Result<void>& opened) {
+    notify([this, opened] {
+      ++hubs_open_;
+      if (hubs_opened_) hubs_opened_ = opened;
+    });
+  };
   for (const auto& unit : units_)
-    unit->loop.post_from_outside([this, &unit] {
-      unit->hub->open([this](const Result<void>& opened) {
-        notify([this, opened] {
-          ++hubs_open_;
-          if (hubs_opened_) hubs_opened_ = opened;
-        });
+    unit->loop.post_from_outside([on_opened, &unit] {
+      unit->hub->open([on_opened, &unit](const Result<void>& opened) {
+        if (!opened) return on_opened(opened);
+        unit->sessions->open(on_opened);
       });
     });
   std::unique_lock lock(mutex_);
@@ -406,6 +415,7 @@ Result<void> Instance::stop_tables() {
     });
     if (auto done = stopped.get_future().get(); !done) outcome = std::move(done);
   };
+  for (std::size_t i = 0; i < units_.size(); ++i) stop_one(i, *units_[i]->sessions);
   for (std::size_t i = 0; i < units_.size(); ++i) {
     stop_one(i, *units_[i]->latest);
     if (units_[i]->groups) stop_one(i, *units_[i]->groups);
@@ -416,7 +426,8 @@ Result<void> Instance::stop_tables() {
 void Instance::collect_readiness(std::move_only_function<void(Reasons)> done) {
   if (phase_ == Phase::starting || phase_ == Phase::opening) {
     Reasons reasons{"starting"};
-    if (phase_ == Phase::opening) reasons.emplace_back("retained messages are being read");
+    if (phase_ == Phase::opening)
+      reasons.emplace_back("retained messages and sessions are being read");
     const stream::Health health = backend_->health({});  // the admin port is on shard 0
     if (!health.writable) reasons.push_back(health.reason);
     return done(std::move(reasons));

@@ -26,6 +26,7 @@
 #include "server/reloader.h"
 #include "server/sys_topics.h"
 #include "server/trace_api.h"
+#include "sessions/sessions.h"
 #include "stream/backend.h"
 #include "table/rocks_store.h"
 
@@ -61,6 +62,7 @@ class Instance {
     Metrics metrics;
     std::unique_ptr<access::Users> access;
     std::unique_ptr<latest::Latest> latest;
+    std::unique_ptr<sessions::Sessions> sessions;
     std::unique_ptr<hub::Hub> hub;
     std::unique_ptr<mqtt::Server> mqtt;
     // None on a Kafka cluster:
@@ -130,6 +132,7 @@ class Instance {
   std::unique_ptr<stream::Backend> backend_;
   std::shared_ptr<table::Store> tables_;
   std::unique_ptr<latest::Group> latest_group_;
+  std::unique_ptr<sessions::Group> sessions_group_;
   std::unique_ptr<hub::Group> group_;
   std::unique_ptr<kafka::Coordinators> coordinators_;
   std::vector<std::unique_ptr<DefaultStreamWatch>> watches_;
