@@ -60,6 +60,8 @@ class BatchScanner {
     [[nodiscard]] Offset from() const { return {header.base_offset}; }
     [[nodiscard]] Offset until() const { return from() + header.last_offset_delta + 1; }
   };
+  // Goes on at a position further on where a batch begins.
+  void seek(std::uint64_t at) { range_.at = at; }
   // Nothing at the end; then ended_in_damage() says whether the last bytes were no batch.
   Result<std::optional<Found>> next();
   [[nodiscard]] bool ended_in_damage() const { return damage_; }

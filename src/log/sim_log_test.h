@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/metrics.h"
 #include "log/batch_layout.h"
 #include "log/compression.h"
@@ -34,9 +35,11 @@ inline std::shared_ptr<Block> make_block(const TestBatch& batch) {
   BatchBuilder builder;
   for (std::size_t i = 0; i < batch.values.size(); ++i) {
     const bool keyed = i < batch.keys.size();
-    builder.add(batch.timestamp, {.key = keyed ? as_bytes(batch.keys[i]) : Bytes(),
+    const Bytes key = keyed ? as_bytes(batch.keys[i]) : Bytes();
+    builder.add(batch.timestamp, {.key = key,
                                   .value = as_bytes(batch.values[i]),
                                   .headers = {},
+                                  .key_hash = static_cast<std::uint32_t>(hash64(key)),
                                   .null_key = !keyed,
                                   .null_value = batch.values[i] == TestBatch::null});
   }
