@@ -14,6 +14,8 @@ Log::Impl::Metered::Metered(Metrics& metrics)
           metrics.counter("sluice_log_appended_bytes_total", "Bytes of batches made durable")),
       corrupt_batches(metrics.counter("sluice_log_corrupt_batches_total",
                                       "Damaged stretches of segments met by readers")),
+      read_bytes(metrics.counter("sluice_log_read_bytes_total",
+                                 "Bytes of batches that readers were given from segments")),
       bytes(metrics.gauge("sluice_log_bytes", "Bytes in segment files")),
       disk_full(
           metrics.gauge("sluice_log_disk_full", "1 while appends are refused for want of room")),
@@ -31,6 +33,7 @@ Log::Impl::Impl(Context context, const Options& options, ShardId shard, Recovery
       store_(std::make_shared<SegmentStore>(
           disk_, SegmentStore::Config{.open_files_max = options.open_files_max,
                                       .direct_io = options.direct_io,
+                                      .key_index_memory = options.key_index_memory,
                                       .reads = {.size = options.read_cache_size,
                                                 .chunk_size = options.read_chunk_size}})),
       cache_(options.tail_cache_size),
@@ -52,7 +55,9 @@ Log::Impl::Impl(Context context, const Options& options, ShardId shard, Recovery
           }(),
           partitions_, journal_, write_behind_, *this),
       compactor_(loop_, disk_, helper_, store_, *context.metrics, options.segment_size,
-                 options.compaction_map_size, *this) {
+                 options.compaction_map_size, *this),
+      key_indexer_(loop_, disk_, helper_, store_, partitions_, *context.metrics,
+                   options.key_index_memory) {
   const std::uint32_t shards = recovered.state_->origin.shards;
   for (auto& [id, state] : recovered.state_->partitions) {
     if (Recovery::owner(id, shards) != shard) continue;
@@ -177,7 +182,8 @@ void Log::Impl::note_change() {
   });
 }
 
-void Log::Impl::on_segments_written(std::uint64_t bytes) {
+void Log::Impl::on_segments_written(std::uint64_t bytes, std::vector<SealedKeys> sealed) {
+  if (may_compact()) key_indexer_.take(std::move(sealed));
   metered_.bytes.add(static_cast<std::int64_t>(bytes));
   cache_.evict();
   metered_.cache_bytes.set(static_cast<std::int64_t>(cache_.bytes()));
@@ -282,7 +288,11 @@ bool Log::has_room() const { return impl_->has_room(); }
 void Log::on_room(Task callback) { impl_->on_room(std::move(callback)); }
 Result<Bounds> Log::bounds(Partition partition) const { return impl_->bounds(partition); }
 void Log::read(Partition partition, Offset from, std::size_t bytes_max, Done<ReadAnswer> done) {
-  impl_->read(partition, from, bytes_max, std::move(done));
+  impl_->read(partition, from, bytes_max, nullptr, std::move(done));
+}
+void Log::read(Partition partition, Offset from, std::size_t bytes_max, KeyHintRef hint,
+               Done<ReadAnswer> done) {
+  impl_->read(partition, from, bytes_max, std::move(hint), std::move(done));
 }
 void Log::find_time(Partition partition, WallMs when, Done<Found> done) {
   impl_->find_time(partition, when, std::move(done));

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "log/block.h"
+#include "log/key_hint.h"
 #include "runtime/loop.h"
 #include "runtime/worker.h"
 
@@ -37,6 +38,8 @@ struct Options {
   std::uint32_t open_files_max = 256;  // segment files held open
   std::int64_t producer_expiration_ms = 86'400'000;
   std::uint64_t compaction_map_size = 32ull << 20;  // memory of a compaction for keys, in bytes
+  std::uint64_t key_index_memory =
+      32ull << 20;  // for the keys of segments that are written; 0: no key indexes
 };
 
 struct PartitionOptions {
@@ -47,6 +50,7 @@ struct PartitionOptions {
   bool compact = false;               // the newest record of each key stays
   std::int64_t delete_retention_ms = 86'400'000;  // how long compaction keeps a null value
   std::int64_t min_compaction_lag_ms = 0;         // younger records are not compacted
+  bool key_index = true;  // segments that are full get a key index, see Log::read
 };
 
 struct Appended {
@@ -63,7 +67,7 @@ struct ReadAnswer {
   std::vector<BlockRef> blocks;  // in order; the first may begin before the wanted offset
   Offset next;  // where to read on: until() of the last block, or beyond holes that were skipped
   Bounds bounds;
-  std::uint64_t skipped = 0;  // offsets lost to damage in the range [from, next)
+  std::uint64_t skipped = 0;  // offsets lost to damage in [from, next); not known with a hint
 };
 
 // Told what becomes visible, on the log's shard. Within on_commit the high watermark is past the
@@ -127,6 +131,11 @@ class Log {
   // this call) where the tail cache has it, else from the disk later. Errors: not_found,
   // out_of_range (below the start or beyond the visible end), io, closed.
   void read(Partition partition, Offset from, std::size_t bytes_max, Done<ReadAnswer> done);
+  // The same, but batches of full segments in which a key index says that nothing is wanted may be
+  // left out; `next` lies beyond them. An index that is missing is made in the background. Null:
+  // all is wanted.
+  void read(Partition partition, Offset from, std::size_t bytes_max, KeyHintRef hint,
+            Done<ReadAnswer> done);
   // The first record with a timestamp >= `when`: its offset and timestamp; {visible_end, -1} if
   // none.
   struct Found {

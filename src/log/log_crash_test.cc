@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <deque>
+#include <iterator>
 #include <set>
 
 #include "base/logger.h"
@@ -302,6 +303,7 @@ class CrashRun {
   }
 
   void check_partition(Partition partition) {
+    const auto hinted = read_hinted(partition);
     const auto seen = machine_.read_all(partition, 1 + random_.below(3000));
     if (!seen) throw Violation{"read: " + seen.error().text};
     std::map<std::int64_t, std::string> found;
@@ -313,6 +315,7 @@ class CrashRun {
       check_order(partition, record, last);
       remember(partition, record);
     }
+    if (hinted) check_hinted(*hinted, *seen);
     const Offset start = machine_.log(partition).bounds(partition)->start;
     if (start < starts_[partition])
       throw Violation{fmt::format("partition {} starts at {} again", partition.index, start.value)};
@@ -329,6 +332,40 @@ class CrashRun {
         throw Violation{
             fmt::format("partition {} lost offset {}: {}", partition.index, offset, value)};
     }
+  }
+
+  // Some of what a partition holds, and what is read with a hint of it.
+  struct Hinted {
+    std::string key;
+    bool by_prefix = false;
+    std::set<std::int64_t> given{};  // offsets
+    [[nodiscard]] bool wants(const std::string& value) const {
+      return by_prefix ? key_of(value).starts_with(key) : key_of(value) == key;
+    }
+  };
+  std::optional<Hinted> read_hinted(Partition partition) {
+    const auto& visible = visible_[partition];
+    if (visible.empty()) return std::nullopt;
+    auto some = visible.begin();
+    std::advance(some, random_.below(visible.size()));
+    Hinted hinted{.key = key_of(some->second), .by_prefix = random_.one_in(2)};
+    if (hinted.by_prefix) hinted.key.pop_back();
+    const KeyHint hint = hinted.by_prefix ? KeyHint{{}, {hinted.key}} : KeyHint{{hinted.key}, {}};
+    const auto seen = machine_.read_all(partition, 1 + random_.below(3000),
+                                        std::make_shared<const KeyHint>(hint));
+    if (!seen) throw Violation{"read with a hint: " + seen.error().text};
+    for (const Seen& record : *seen) {
+      remember(partition, record);
+      hinted.given.insert(record.offset);
+    }
+    return hinted;
+  }
+  // Law: who reads with a hint is given all that it allows. `later` was read after that.
+  static void check_hinted(const Hinted& hinted, const std::vector<Seen>& later) {
+    for (const Seen& record : later)
+      if (hinted.wants(record.value) && !hinted.given.contains(record.offset))
+        throw Violation{
+            fmt::format("{} at {} is not found by its key", record.value, record.offset)};
   }
 
   // Laws: nothing is there that was not sent; each producer's records are in order, so none is

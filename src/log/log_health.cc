@@ -76,6 +76,7 @@ void Log::Impl::stop(Done<void> done) {
   stopped_ = std::move(done);
   loop_.cancel(checkpoint_timer_);
   compactor_.stop();
+  key_indexer_.stop();
   journal_.flush();
   continue_stop();
 }

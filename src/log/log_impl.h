@@ -10,6 +10,7 @@
 #include "log/compactor.h"
 #include "log/helper.h"
 #include "log/journal.h"
+#include "log/key_indexer.h"
 #include "log/log.h"
 #include "log/partition_log.h"
 #include "log/segment_store.h"
@@ -46,7 +47,8 @@ class Log::Impl final : public runtime::TurnHook,
   [[nodiscard]] bool has_room() const;
   void on_room(Task callback);
   [[nodiscard]] Result<Bounds> bounds(Partition partition) const;
-  void read(Partition partition, Offset from, std::size_t bytes_max, Done<ReadAnswer> done);
+  void read(Partition partition, Offset from, std::size_t bytes_max, KeyHintRef hint,
+            Done<ReadAnswer> done);
   void find_time(Partition partition, WallMs when, Done<Found> done);
   void find_max_time(Partition partition, Done<Found> done);
   void apply_retention();
@@ -63,6 +65,7 @@ class Log::Impl final : public runtime::TurnHook,
     Histogram& append_seconds;
     Counter& appended_bytes;
     Counter& corrupt_batches;
+    Counter& read_bytes;
     Gauge& bytes;
     Gauge& disk_full;
     Gauge& cache_bytes;
@@ -72,6 +75,7 @@ class Log::Impl final : public runtime::TurnHook,
     std::shared_ptr<PartitionLog> partition;
     Offset from;
     std::size_t bytes_max;
+    KeyHintRef hint;
     Done<ReadAnswer> done;
     std::uint64_t skipped = 0;
   };
@@ -80,7 +84,7 @@ class Log::Impl final : public runtime::TurnHook,
   void on_journal_done(std::vector<JournalAppend> appends) override;
   void on_journal_failed(const Error& error, std::vector<JournalAppend> appends) override;
   void on_journal_wants_checkpoint() override;
-  void on_segments_written(std::uint64_t bytes) override;
+  void on_segments_written(std::uint64_t bytes, std::vector<SealedKeys> sealed) override;
   void on_segments_failed(const Error& error) override;
   void on_checkpoint(const Checkpoint::Position& position) override;
   void on_checkpoint_failed(const Error& error, bool in_sync) override;
@@ -130,6 +134,7 @@ class Log::Impl final : public runtime::TurnHook,
   WriteBehind write_behind_;
   Checkpointer checkpointer_;
   Compactor compactor_;
+  KeyIndexer key_indexer_;
 
   std::optional<Error> failure_;    // read-only since
   std::optional<Error> disk_full_;  // for now

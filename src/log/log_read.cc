@@ -10,6 +10,7 @@ constexpr Logger logger("log");
 // Segments given to one disk job: enough to get past small ones, few enough not to copy a long
 // list.
 constexpr std::size_t segments_per_read = 8;
+constexpr std::size_t segments_per_hinted_read = 32;
 
 std::size_t segment_of(const std::vector<Segment>& segments, Offset offset) {
   const auto after =
@@ -20,7 +21,8 @@ std::size_t segment_of(const std::vector<Segment>& segments, Offset offset) {
 
 }  // namespace
 
-void Log::Impl::read(Partition id, Offset from, std::size_t bytes_max, Done<ReadAnswer> done) {
+void Log::Impl::read(Partition id, Offset from, std::size_t bytes_max, KeyHintRef hint,
+                     Done<ReadAnswer> done) {
   auto partition = find(id);
   if (!partition)
     return done(fail(Errc::not_found, "no partition {} of stream {:x}", id.index, id.stream.value));
@@ -28,7 +30,7 @@ void Log::Impl::read(Partition id, Offset from, std::size_t bytes_max, Done<Read
     return done(fail(Errc::out_of_range, "offset {} is not in [{}, {}]", from.value,
                      partition->state.start.value, partition->visible_end.value));
   }
-  continue_read({std::move(partition), from, bytes_max, std::move(done)});
+  continue_read({std::move(partition), from, bytes_max, std::move(hint), std::move(done)});
 }
 
 void Log::Impl::continue_read(PendingRead read) {
@@ -77,10 +79,11 @@ void Log::Impl::read_disk(PendingRead read) {
     return read.done(fail(Errc::busy, "{} reads wait for the disk", disk_reads_));
   ++disk_reads_;
   const auto& segments = read.partition->state.segments;
-  auto range = range_of(*read.partition, segment_of(segments, read.from), segments_per_read);
+  auto range = range_of(*read.partition, segment_of(segments, read.from),
+                        read.hint ? segments_per_hinted_read : segments_per_read);
   auto job = [store = store_, range = std::move(range), from = read.from,
-              bytes_max = read.bytes_max] {
-    auto result = store->read(range, from, bytes_max);
+              bytes_max = read.bytes_max, hint = read.hint] {
+    auto result = store->read(range, from, bytes_max, hint);
     if (result && result->blocks.empty()) result->next = std::max(result->next, range.until);
     return result;
   };
@@ -104,10 +107,12 @@ void Log::Impl::on_disk_read(PendingRead read, Result<SegmentRead> result) {
                                                {"suppressed", damage_log_.take_suppressed()}});
     }
   }
+  if (may_compact()) key_indexer_.want(read.partition, result->without_index);
   if (result->blocks.empty()) {
     read.from = std::max(result->next, partition.state.start);
     return continue_read(std::move(read));
   }
+  for (const BlockRef& block : result->blocks) metered_.read_bytes.add(block->bytes().size());
   read.done(ReadAnswer{.blocks = std::move(result->blocks),
                        .next = result->next,
                        .bounds = {partition.state.start, partition.visible_end},

@@ -28,8 +28,10 @@ std::vector<SegmentWrite> plan_writes(const PartitionState& state, std::span<con
       roll = false;
     }
     writes.back().blocks.push_back(block);
+    if (plan.key_index) writes.back().placed.push_back(block->indexed());
     size += more;
   }
+  for (SegmentWrite& write : writes) write.keyed = plan.key_index;
   if (plan.tidy) {
     auto& known = writes.front().known.emplace();
     for (const Segment& segment : state.segments) known.push_back(segment.id());

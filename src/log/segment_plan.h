@@ -11,6 +11,7 @@ namespace sluice::log {
 struct SegmentPlan {
   std::uint64_t segment_size = 0;  // a segment that would pass it is sealed and a new one begun
   bool roll = false;               // begin a new one in any case
+  bool key_index = false;          // full segments get one
   bool tidy = false;               // delete what a crash left over in the partition's directory
 };
 

@@ -12,6 +12,9 @@
 
 #include "base/disk.h"
 #include "log/block.h"
+#include "log/key_hint.h"
+#include "log/key_index_builder.h"
+#include "log/key_indexes.h"
 #include "log/read_cache.h"
 #include "log/segment_index.h"
 #include "log/state.h"
@@ -29,6 +32,10 @@ struct SegmentWrite {
   std::uint64_t at = 0;  // where in the file; 0 makes it
   std::vector<BlockRef> blocks;
   bool seals = false;  // the last write to this segment: its index goes to the disk as well
+  bool keyed = false;  // it gets a key index
+  // If so: of which blocks the records had been placed. Said by the shard, which may place others
+  // while they are written.
+  std::vector<bool> placed{};
   // Set in the first write of a run to a partition: files of other segments are left over from a
   // crash, and go.
   std::optional<std::vector<SegmentId>> known;
@@ -39,8 +46,9 @@ struct SegmentWrite {
 struct SegmentRead {
   std::vector<BlockRef> blocks;
   Offset next;
-  std::uint64_t skipped = 0;  // offsets lost to damage
+  std::uint64_t skipped = 0;  // offsets lost to damage, where all were to be read
   std::uint64_t damaged_places = 0;
+  std::vector<Segment> without_index{};  // read whole for want of a key index
 };
 
 // A stretch of a partition to read: neighbouring segments, and where their offsets end.
@@ -61,19 +69,37 @@ class SegmentStore {
   struct Config {
     std::uint32_t open_files_max = 1;  // segments; one that is read has two files
     bool direct_io = false;
+    std::uint64_t key_index_memory = 0;  // as KeyIndexes has it
     ReadCache::Config reads;
   };
   SegmentStore(Disk& disk, Config config)
-      : disk_(disk), config_(config), read_cache_(config.reads) {}
+      : disk_(disk),
+        config_(config),
+        read_cache_(config.reads),
+        key_indexes_(disk, config.key_index_memory) {}
 
   // May be repeated after a failure.
   Result<void> write(const SegmentWrite& write);
+  // What write() has gathered of the keys of segments that it sealed since the last call.
+  std::vector<SealedKeys> take_sealed() { return key_indexes_.take_sealed(); }
+  // Not synced: what a crash damages is made anew.
+  Result<void> write_key_index(Partition partition, SegmentId segment,
+                               const KeyIndexBuilder::File& content);
   // Makes everything written so far durable, names included.
   Result<void> sync();
 
   // Whole batches from the one that holds `from` on, until bytes_max is passed; or half of it,
-  // where more would be a further access to the disk. Damage is skipped.
-  Result<SegmentRead> read(const SegmentRange& range, Offset from, std::size_t bytes_max);
+  // where more would be a further access to the disk. Damage is skipped, and with a hint what the
+  // key indexes of sealed segments exclude.
+  Result<SegmentRead> read(const SegmentRange& range, Offset from, std::size_t bytes_max,
+                           const KeyHintRef& hint = nullptr);
+  // How much of an answer is wanted, and how far it is.
+  struct Portion {
+    std::size_t bytes_max = 0;
+    KeyHintRef hint;
+    std::size_t bytes = 0;
+    std::size_t jumps = 0;
+  };
   struct Found {
     Offset offset;
     WallMs timestamp = -1;
@@ -118,13 +144,17 @@ class SegmentStore {
   Result<void> write_index(OpenSegment& segment, std::uint64_t size);
   Result<void> complete_index(OpenSegment& segment, const Segment& known, Offset ceiling,
                               bool sealed);
-  Result<bool> read_segment(const SegmentRange& range, std::size_t i, std::size_t bytes_max,
-                            SegmentRead& out, std::size_t& bytes);
+  Result<bool> read_segment(const SegmentRange& range, std::size_t i, Portion& portion,
+                            SegmentRead& out);
+  std::shared_ptr<const Selection> select(Partition partition, const Segment& segment,
+                                          const KeyHintRef& hint, SegmentRead& out);
+  [[nodiscard]] bool is_writable(const SegmentKey& key) const;
   void close(const SegmentKey& key);
 
   Disk& disk_;
   Config config_;
   ReadCache read_cache_;
+  KeyIndexes key_indexes_;
   Open open_;  // the least recently used first
   std::unordered_map<SegmentKey, Open::iterator, KeyHash> by_key_;
   std::set<std::string> dirty_dirs_;

@@ -148,24 +148,28 @@ class LogMachine final : public CommitSink {
   // What the logs see in place of the disk.
   void set_view(Disk& view) { view_ = &view; }
   std::map<Partition, std::vector<Seen>>& committed() { return committed_; }
-  std::uint64_t corrupt_batches() {
-    return metrics_[0]->counter("sluice_log_corrupt_batches_total", "").value();
+  std::uint64_t corrupt_batches() { return count("sluice_log_corrupt_batches_total"); }
+  // A counter of the first shard.
+  std::uint64_t count(std::string_view counter, std::string_view labels = {}) {
+    return metrics_[0]->counter(counter, "", labels).value();
   }
 
   Result<Appended> append(Partition partition, const TestBatch& batch) {
     return await<Appended>(
         [&](auto done) { log(partition).append(partition, make_block(batch), std::move(done)); });
   }
-  Result<ReadAnswer> read(Partition partition, Offset from, std::size_t bytes_max = 1 << 20) {
+  Result<ReadAnswer> read(Partition partition, Offset from, std::size_t bytes_max = 1 << 20,
+                          const KeyHintRef& hint = nullptr) {
     return await<ReadAnswer>(
-        [&](auto done) { log(partition).read(partition, from, bytes_max, std::move(done)); });
+        [&](auto done) { log(partition).read(partition, from, bytes_max, hint, std::move(done)); });
   }
-  // All visible records.
-  Result<std::vector<Seen>> read_all(Partition partition, std::size_t bytes_max = 1 << 20) {
+  // All visible records; with a hint, what a reader is given for it.
+  Result<std::vector<Seen>> read_all(Partition partition, std::size_t bytes_max = 1 << 20,
+                                     const KeyHintRef& hint = nullptr) {
     std::vector<Seen> seen;
     SLUICE_TRY_ASSIGN(const Bounds bounds, log(partition).bounds(partition));
     for (Offset next = bounds.start; next < bounds.visible_end;) {
-      SLUICE_TRY_ASSIGN(const ReadAnswer answer, read(partition, next, bytes_max));
+      SLUICE_TRY_ASSIGN(const ReadAnswer answer, read(partition, next, bytes_max, hint));
       append_records(answer.blocks, seen);
       next = answer.next;
     }

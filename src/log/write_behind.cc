@@ -45,6 +45,7 @@ void WriteBehind::plan_partition(const std::shared_ptr<PartitionLog>& partition,
   const SegmentPlan how{
       .segment_size = own_size > 0 ? static_cast<std::uint64_t>(own_size) : segment_size_,
       .roll = std::exchange(partition->roll, false),
+      .key_index = partition->options.key_index,
       .tidy = !std::exchange(partition->tidied, true)};
   for (SegmentWrite& write : plan_writes(partition->state, blocks, how))
     plan.steps.push_back({partition, std::move(write)});
@@ -53,14 +54,17 @@ void WriteBehind::plan_partition(const std::shared_ptr<PartitionLog>& partition,
 void WriteBehind::submit(const std::shared_ptr<Plan>& plan) {
   writing_ = true;
   helper_.run(
-      [store = store_, plan]() -> Result<void> {
+      [store = store_, plan]() -> Result<std::vector<SealedKeys>> {
         for (const Step& step : plan->steps) SLUICE_TRY(store->write(step.write));
-        return {};
+        return store->take_sealed();
       },
-      [this, plan](const Result<void>& result) { on_written(plan, result); });
+      [this, plan](Result<std::vector<SealedKeys>> result) {
+        on_written(plan, std::move(result));
+      });
 }
 
-void WriteBehind::on_written(const std::shared_ptr<Plan>& plan, const Result<void>& result) {
+void WriteBehind::on_written(const std::shared_ptr<Plan>& plan,
+                             Result<std::vector<SealedKeys>> result) {
   writing_ = false;
   if (!result) {
     unwritten_bytes_ += plan->bytes;
@@ -73,7 +77,7 @@ void WriteBehind::on_written(const std::shared_ptr<Plan>& plan, const Result<voi
   }
   for (const Step& step : plan->steps) apply(step);
   for (Task& task : std::exchange(covered_, {})) task();
-  owner_.on_segments_written(plan->bytes);
+  owner_.on_segments_written(plan->bytes, std::move(*result));
   if (!waiting_.empty() || unwritten_bytes_ >= threshold) start();
 }
 

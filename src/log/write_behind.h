@@ -15,7 +15,8 @@ namespace sluice::log {
 // Who is told how the write-behind gets on: the log.
 class WriteBehindOwner {
  public:
-  virtual void on_segments_written(std::uint64_t bytes) = 0;
+  // `sealed`: what is known of the keys of segments that are full now.
+  virtual void on_segments_written(std::uint64_t bytes, std::vector<SealedKeys> sealed) = 0;
   // disk_full: the same is tried again on resume(). Anything else: never again.
   virtual void on_segments_failed(const Error& error) = 0;
 
@@ -64,7 +65,7 @@ class WriteBehind {
   void start();
   void plan_partition(const std::shared_ptr<PartitionLog>& partition, Plan& plan);
   void submit(const std::shared_ptr<Plan>& plan);
-  void on_written(const std::shared_ptr<Plan>& plan, const Result<void>& result);
+  void on_written(const std::shared_ptr<Plan>& plan, Result<std::vector<SealedKeys>> result);
   void apply(const Step& step);
 
   runtime::Loop& loop_;

@@ -130,6 +130,7 @@ struct Config {
     std::uint64_t tail_cache;
     std::uint64_t read_cache;
     std::uint64_t compaction_map;
+    std::uint64_t key_index_memory;
     Milliseconds checkpoint_interval;
     std::int64_t partitions;
   } log;

@@ -64,6 +64,7 @@ log::Options log_options(const Config& config) {
   log::Options options;
   options.direct_io = config.log.direct_io;
   options.compaction_map_size = config.log.compaction_map;
+  options.key_index_memory = config.log.key_index_memory;
   options.durability =
       config.log.durability == "disk" ? log::Durability::disk : log::Durability::os;
   options.segment_size = config.log.segment_size;

@@ -289,6 +289,13 @@ const std::array table{
            "than "
            "fit, compaction takes several passes.",
            [](Config& c) -> Field { return SizeField{&c.log.compaction_map, MiB, 16 * GiB}; }},
+    Option{
+        "log.key_index_memory", "32MiB",
+        "Memory of each shard for the keys of segments that are being written, of which each full "
+        "segment's index is made: who is far behind and wants few topics need not read the "
+        "others. With more keys than fit, indexes are made later and only where they are "
+        "missed. `0`: there are none.",
+        [](Config& c) -> Field { return SizeField{&c.log.key_index_memory, 0, 16 * GiB}; }},
     Option{"log.checkpoint_interval", "10s",
            "Longest time between two checkpoints; a start replays what came after the last.",
            [](Config& c) -> Field {
