@@ -211,7 +211,8 @@ void KafkaStream::resolve(Partition partition, stream::Start start, WallMs when,
 }
 
 void KafkaStream::read(Partition partition, Offset from, std::size_t bytes_max,
-                       stream::Want /*want*/, Done<stream::ReadAnswer> done) {
+                       stream::Want /*want*/, stream::KeyHintRef /*hint*/,
+                       Done<stream::ReadAnswer> done) {
   if (find(partition) == nullptr) return done(not_found());
   cluster_.readers->read(place_of(partition), from, bytes_max,
                          bring_home(partition, std::move(done)));

@@ -55,8 +55,9 @@ class KafkaStream final : public stream::Stream, public FollowTarget {
   void bounds(Partition partition, Done<stream::Bounds> done) override;
   void resolve(Partition partition, stream::Start start, WallMs when,
                Done<stream::Resolved> done) override;
+  using Stream::read;
   void read(Partition partition, Offset from, std::size_t bytes_max, stream::Want want,
-            Done<stream::ReadAnswer> done) override;
+            stream::KeyHintRef hint, Done<stream::ReadAnswer> done) override;
   void tail(Partition partition, stream::TailSink& sink, Done<Offset> done) override;
   void untail(Partition partition) override;
   void delete_records(Partition partition, Offset before, Done<Offset> done) override;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "stream/contract_test.h"
 
 namespace sluice::stream {
@@ -24,9 +25,11 @@ std::shared_ptr<Block> batch(const std::vector<std::string>& values, WallMs time
 std::shared_ptr<Block> keyed_batch(const std::vector<KeyValue>& records, WallMs timestamp) {
   log::BatchBuilder builder;
   for (const auto& [key, value] : records) {
-    builder.add(timestamp, {.key = as_bytes(key.value_or("")),
+    const std::string text = key.value_or("");
+    builder.add(timestamp, {.key = as_bytes(text),
                             .value = as_bytes(value.value_or("")),
                             .headers = {},
+                            .key_hash = static_cast<std::uint32_t>(hash64(as_bytes(text))),
                             .null_key = !key,
                             .null_value = !value});
   }

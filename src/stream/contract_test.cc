@@ -154,6 +154,52 @@ TEST_P(StreamContract, AReadFromTheMiddleBeginsWithTheBatchThatHoldsIt) {
   }
 }
 
+// The law of hints, whether the backend makes something of them or not.
+TEST_P(StreamContract, AReadWithAHintGivesAllThatIsWantedAndComesToTheEnd) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  const auto key_of = [](std::uint64_t i) { return "plant/" + std::to_string(i) + "/value"; };
+  std::vector<std::string> keys;
+  for (int i = 0; i < 250; ++i) {
+    std::vector<KeyValue> records;
+    for (std::uint64_t n = 1 + backend->random(3); n > 0; --n) {
+      keys.push_back(key_of(backend->random(30)));
+      records.push_back({keys.back(), std::to_string(keys.size()) + std::string(300, '.')});
+    }
+    ASSERT_TRUE(backend->run_until([&] { return backend->stream({}).has_room(partition); }));
+    const auto appended = await<Appended>(*backend, {}, [&](Stream& stream, Done<Appended> done) {
+      stream.append(partition, keyed_batch(records), std::move(done));
+    });
+    ASSERT_TRUE(appended) << appended.error().text;
+  }
+  for (const auto shard : all_shards(*backend)) {
+    const std::string key = key_of(backend->random(30));
+    const std::string prefix = "plant/" + std::to_string(backend->random(3));
+    const auto hint = std::make_shared<const KeyHint>(KeyHint{{key}, {prefix}});
+    std::vector<std::string> wanted;
+    for (const std::string& one : keys)
+      if (one == key || one.starts_with(prefix)) wanted.push_back(one);
+    std::vector<std::string> given;
+    const auto range = bounds(*backend, shard, partition).value();
+    for (Offset next = range.start; next < range.visible_end;) {
+      const auto answer =
+          await<ReadAnswer>(*backend, shard, [&](Stream& stream, Done<ReadAnswer> done) {
+            stream.read(partition, next, 2000, Want::records, hint, std::move(done));
+          });
+      ASSERT_TRUE(answer) << answer.error().text;
+      ASSERT_GT(answer->next, next);
+      for (const auto& block : answer->blocks)
+        for (const auto& record : block->records()) {
+          const std::string one(as_text(block->key(record)));
+          const bool is_new = block->from() + record.offset_delta >= next;
+          if (is_new && (one == key || one.starts_with(prefix))) given.push_back(one);
+        }
+      next = answer->next;
+    }
+    EXPECT_EQ(given, wanted);
+  }
+}
+
 TEST_P(StreamContract, AReadAtTheEndIsEmptyAndOutsideTheBoundsAnError) {
   const auto backend = GetParam().make();
   const auto partition = only_partition(create(*backend, "sensors"));

@@ -26,7 +26,8 @@ log::PartitionOptions options_of(const StreamConfig& config) {
           .segment_ms = config.segment_ms,
           .compact = config.compact,
           .delete_retention_ms = config.delete_retention_ms,
-          .min_compaction_lag_ms = config.min_compaction_lag_ms};
+          .min_compaction_lag_ms = config.min_compaction_lag_ms,
+          .key_index = !config.internal};
 }
 
 void resolve_here(log::Log& log, Partition partition, Start start, WallMs when,
@@ -45,9 +46,10 @@ void resolve_here(log::Log& log, Partition partition, Start start, WallMs when,
 }
 
 void read_here(EmbeddedStream& owner, Partition partition, Offset from, std::size_t bytes_max,
-               Want want, Done<ReadAnswer> done) {
-  if (want == Want::batches) return owner.log().read(partition, from, bytes_max, std::move(done));
-  owner.log().read(partition, from, bytes_max,
+               Want want, KeyHintRef hint, Done<ReadAnswer> done) {
+  if (want == Want::batches)
+    return owner.log().read(partition, from, bytes_max, std::move(hint), std::move(done));
+  owner.log().read(partition, from, bytes_max, std::move(hint),
                    [&owner, done = std::move(done)](Result<ReadAnswer> answer) mutable {
                      if (answer) {
                        // Blocks are made as changeable ones, and only their owner places records.
@@ -216,11 +218,12 @@ void EmbeddedStream::resolve(Partition partition, Start start, WallMs when, Done
 }
 
 void EmbeddedStream::read(Partition partition, Offset from, std::size_t bytes_max, Want want,
-                          Done<ReadAnswer> done) {
+                          KeyHintRef hint, Done<ReadAnswer> done) {
   ask<ReadAnswer>(
       owner_of(partition),
-      [partition, from, bytes_max, want](EmbeddedStream& owner, Done<ReadAnswer> answer) {
-        read_here(owner, partition, from, bytes_max, want, std::move(answer));
+      [partition, from, bytes_max, want, hint = std::move(hint)](EmbeddedStream& owner,
+                                                                 Done<ReadAnswer> answer) mutable {
+        read_here(owner, partition, from, bytes_max, want, std::move(hint), std::move(answer));
       },
       std::move(done));
 }

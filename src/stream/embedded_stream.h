@@ -33,7 +33,7 @@ class EmbeddedStream final : public Stream, public log::CommitSink {
                  const log::Options& options, log::Recovery& recovered);
 
   // --- Stream
-  [[nodiscard]] Caps caps() const override { return {}; }
+  [[nodiscard]] Caps caps() const override { return {.key_index = true}; }
   [[nodiscard]] const Catalogue& catalogue() const override { return catalogue_; }
   void watch_catalogue(CatalogueSink& sink) override { sinks_.push_back(&sink); }
   void create(std::string name, StreamConfig config, Done<StreamInfo> done) override;
@@ -45,7 +45,8 @@ class EmbeddedStream final : public Stream, public log::CommitSink {
   void on_room(Partition partition, Task callback) override;
   void bounds(Partition partition, Done<Bounds> done) override;
   void resolve(Partition partition, Start start, WallMs when, Done<Resolved> done) override;
-  void read(Partition partition, Offset from, std::size_t bytes_max, Want want,
+  using Stream::read;
+  void read(Partition partition, Offset from, std::size_t bytes_max, Want want, KeyHintRef hint,
             Done<ReadAnswer> done) override;
   void tail(Partition partition, TailSink& sink, Done<Offset> done) override;
   void untail(Partition partition) override { tails_.untail(partition); }

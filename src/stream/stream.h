@@ -6,12 +6,14 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "log/block.h"
+#include "log/key_hint.h"
 #include "log/log.h"
 
 namespace sluice::stream {
@@ -20,6 +22,8 @@ using log::Appended;
 using log::Block;
 using log::BlockRef;
 using log::Bounds;
+using log::KeyHint;
+using log::KeyHintRef;
 using log::ReadAnswer;
 
 // What a stream was created with. Settings carry the names that Kafka gives topic configurations
@@ -113,7 +117,7 @@ enum class WaitId : std::uint64_t { none = 0 };
 
 // For choosing a plan, never for correctness.
 struct Caps {
-  bool key_index = false;
+  bool key_index = false;  // reads leave out what a hint excludes
   bool zero_copy = false;
   bool atomic_append = false;
 };
@@ -164,8 +168,15 @@ class Stream {
   // goes on from bounds().start) or beyond the visible end. With Want::records the blocks are
   // indexed (Block::records(); empty where that failed); that is done by the partition's owner, so
   // that no two shards do it at once.
+  // With a hint the answer may leave out batches without a wanted record, and then `next` lies
+  // beyond them; the caller looks at what it gets as if there were none. No two hints of equal
+  // content: one is used for all reads that want the same.
   virtual void read(Partition partition, Offset from, std::size_t bytes_max, Want want,
-                    Done<ReadAnswer> done) = 0;
+                    KeyHintRef hint, Done<ReadAnswer> done) = 0;
+  void read(Partition partition, Offset from, std::size_t bytes_max, Want want,
+            Done<ReadAnswer> done) {
+    read(partition, from, bytes_max, want, nullptr, std::move(done));
+  }
 
   // Follows the end of a partition; at most one sink per shard and partition. The answer carries
   // the exact next offset: every record from there on comes through the sink, whatever is appended
