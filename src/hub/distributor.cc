@@ -254,8 +254,8 @@ bool Distributor::is_due(const Source& source, const Subscriber& subscriber, Off
                          Readers readers) {
   const Lag::At* lag = subscriber.lag ? subscriber.lag->find(source.partition) : nullptr;
   if (readers == Readers::at_tail) return !lag && offset >= source.next;
-  return lag && !subscriber.lag->blocked && lag->next >= source.swept && offset >= lag->next &&
-         offset < lag->stop;
+  return lag && lag->aboard && !subscriber.lag->blocked && lag->next >= source.swept &&
+         offset >= lag->next && offset < lag->stop;
 }
 
 // Whether narrow() would grant each of these records as it is; false when it is not plain.

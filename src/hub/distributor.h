@@ -11,6 +11,7 @@
 #include "base/logger.h"
 #include "base/metrics.h"
 #include "hub/announcements.h"
+#include "hub/cohort.h"
 #include "hub/router.h"
 #include "hub/snapshots.h"
 #include "hub/subscriptions.h"
@@ -110,6 +111,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
     bool warned = false;          // that it holds records without a topic
     Offset swept;                 // the sweep under way has handed out everything below
     Offset ahead = Lag::no_stop;  // somebody begins there, beyond `next`
+    Cohort cohort;                // that the sweep reads for
     std::vector<Handle> lagging;
     std::vector<Waiting> waiting;  // for `tailing`
   };
@@ -181,6 +183,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void start_sweep(Source& source);
   void kick_sweeps(Handle handle);
   void sweep(SourceId id);
+  void renew_hint(Source& source);
   void on_swept(SourceId id, const Result<stream::ReadAnswer>& answer);
   void advance(Source& source, Offset reached);
   void reach(Source& source, Offset next);

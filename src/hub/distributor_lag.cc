@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "hub/distributor.h"
+#include "hub/key_hints.h"
 
 namespace sluice::hub {
 
@@ -12,6 +13,8 @@ namespace {
 constexpr Logger logger("hub");
 constexpr std::size_t read_size = 256 << 10;  // of the log, per step of a sweep
 constexpr runtime::Duration retry_delay = std::chrono::seconds(1);
+// With more, those aboard want so much together that the whole log is read for them.
+constexpr std::size_t cohort_filters_max = 1024;
 
 }  // namespace
 
@@ -32,6 +35,7 @@ void Distributor::start_lag(Source& source, Handle handle, Offset next, bool blo
   if (tracer_.active()) trace_position("left_tail", source, *subscriber, next);
   if (Lag::At* at = lag.find(source.partition)) {
     at->next = next;
+    at->aboard = false;
   } else {
     lag.add(source.partition, next);
     source.lagging.push_back(handle);
@@ -85,12 +89,13 @@ void Distributor::sweep(SourceId id) {
   Source* source = find_same(id);
   if (!source) return;
   Offset from = source->next;
-  bool anybody = false;
+  source->cohort.begin(source->next);
   // Whoever is there again leaves the list: all of them in one go, for they may be many.
   std::erase_if(source->lagging, [&](Handle handle) {
     Subscriber* subscriber = subscriptions_.find(handle);
     SLUICE_ASSERT(subscriber && subscriber->lag);
-    const Lag::At& at = *subscriber->lag->find(id.partition);
+    Lag::At& at = *subscriber->lag->find(id.partition);
+    at.aboard = false;
     if (subscriber->lag->blocked || at.stopped()) return false;
     if (at.next == source->next) {
       end_lag(*source, handle);
@@ -100,15 +105,35 @@ void Distributor::sweep(SourceId id) {
       source->ahead = std::min(source->ahead, at.next);  // looked at again then: reach()
     } else {
       from = std::min(from, at.next);
-      anybody = true;
+      at.aboard = true;
+      source->cohort.add(handle);
     }
     return false;
   });
-  source->sweeping = anybody;
-  if (!anybody) return;
+  source->sweeping = !source->cohort.is_empty();
+  if (!source->sweeping) return;
   source->swept = from;
-  stream_.read(id.partition, from, read_size, stream::Want::records,
+  renew_hint(*source);
+  stream_.read(id.partition, from, read_size, stream::Want::records, source->cohort.hint,
                [this, id](Result<stream::ReadAnswer> answer) { on_swept(id, answer); });
+}
+
+void Distributor::renew_hint(Source& source) {
+  const std::uint64_t filters = subscriptions_.generation();
+  const std::uint64_t catalogue = stream_.catalogue().generation();
+  Cohort& cohort = source.cohort;
+  if (!cohort.is_new(filters, catalogue)) return;
+  cohort.hint = nullptr;
+  const auto* stream = stream_.catalogue().find(source.partition.stream);
+  if (!stream_.caps().key_index || !stream) return;
+  KeyHints hints(source.prefix);
+  std::size_t count = 0;
+  for (const Handle handle : cohort.members)
+    for (const Filter& filter : subscriptions_.find(handle)->filters) {
+      if (!covers(filter, *stream)) continue;
+      if (!hints.add(filter.text) || ++count > cohort_filters_max) return;
+    }
+  cohort.hint = hints.finish();
 }
 
 void Distributor::on_swept(SourceId id, const Result<stream::ReadAnswer>& answer) {
@@ -121,25 +146,25 @@ void Distributor::on_swept(SourceId id, const Result<stream::ReadAnswer>& answer
     return;
   }
   for (const auto& block : answer->blocks) {
-    if (block->from() >= source->next)
-      break;  // not handed out at the tail yet: it comes from there
+    if (block->from() >= source->cohort.end) break;  // the tail was there: it is read again
     hand_out(*source, block, Readers::lagging);
     if (source = find_same(id); !source) return;
     advance(*source, block->until());
   }
-  // Beyond what was read there are holes only, up to answer->next.
+  // Beyond what was read there is nothing that anybody aboard wants, up to answer->next.
   const bool nothing = answer->blocks.empty() && answer->next <= source->swept;
-  advance(*source, nothing ? source->next : std::min(answer->next, source->next));
+  const Offset end = source->cohort.end;
+  advance(*source, nothing ? end : std::min(answer->next, end));
   loop_.post([this, id] { sweep(id); });
 }
 
-// Everybody who took part in the sweep has what lies below `reached`.
+// Everybody who takes part in the sweep has what lies below `reached`.
 void Distributor::advance(Source& source, Offset reached) {
   for (const Handle handle : source.lagging) {
     Subscriber* subscriber = subscriptions_.find(handle);
     if (!subscriber || subscriber->lag->blocked) continue;
     Lag::At* at = subscriber->lag->find(source.partition);
-    if (at->next < source.swept || at->stopped()) continue;
+    if (!at->aboard || at->next < source.swept || at->stopped()) continue;
     at->next = std::max(at->next, std::min(reached, at->stop));
     if (at->stopped()) snapshots_.wake(handle);
   }

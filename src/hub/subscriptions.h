@@ -55,6 +55,7 @@ struct Lag {
     Partition partition;
     Offset next;
     Offset stop = no_stop;  // not beyond it, until a snapshot is through
+    bool aboard = false;    // takes part in the sweep under way: it was asked for with its filters
     [[nodiscard]] bool stopped() const { return next >= stop; }
   };
   std::vector<At> at;               // sorted
@@ -121,6 +122,7 @@ class Subscriptions {
     subscribers_.for_each(visit);
   }
   [[nodiscard]] std::size_t filter_count() const { return tree_.size(); }
+  [[nodiscard]] std::uint64_t generation() const { return tree_.generation(); }  // of the filters
 
   // Adds, or replaces the options of an equal filter, keeping its `since`. Returns it, valid until
   // the next change.

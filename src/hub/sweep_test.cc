@@ -1,0 +1,153 @@
+// Subscribers that lag far behind, and what is read of the log for them.
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/random.h"
+#include "hub/clients_test.h"
+
+namespace sluice::hub {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+// Segments that are full soon, and a cache that holds none of them.
+log::Options many_segments() {
+  log::Options options = SimHub::small_log();
+  options.segment_size = 8 << 10;
+  options.tail_cache_size = 2 << 10;
+  return options;
+}
+
+class Sweep : public ::testing::Test {
+ protected:
+  explicit Sweep(std::uint64_t seed = 1, std::uint32_t shards = 1)
+      : sim(seed, shards, many_segments()), publisher(sim, 7) {}
+
+  // In a batch of its own.
+  void publish(const std::string& topic, const std::string& payload) {
+    ASSERT_TRUE(publisher.publish(topic, payload));
+    ++published;
+    ASSERT_TRUE(sim.world.run_until([&] { return publisher.durable == published; }));
+  }
+  std::uint64_t count(std::string_view counter) {
+    std::vector<Metrics*> all;
+    for (Metrics& metrics : sim.metrics) all.push_back(&metrics);
+    return static_cast<std::uint64_t>(Metrics::total(all, counter));
+  }
+
+  SimHub sim;
+  TestPublisher publisher;
+  std::uint64_t published = 0;
+};
+
+TEST_F(Sweep, ANarrowFilterFarBehindTakesFewBytesOfTheLog) {
+  TestSubscriber narrow(*sim.hubs[0]);
+  narrow.subscribe(sim.world, "plant/7/#");
+  narrow.stop();
+  publish("plant/7/a", "first");
+  for (int i = 0; i < 2'000; ++i)
+    publish("plant/" + std::to_string(i % 200) + "/a", std::string(200, '.'));
+  const auto before = count("sluice_log_read_bytes_total");
+  narrow.take(1'000);
+  ASSERT_TRUE(sim.world.run_until([&] { return narrow.got.size() == 11; }));
+  sim.world.run_for(std::chrono::seconds(1));
+  EXPECT_EQ(narrow.got.size(), 11u);
+  EXPECT_LT(count("sluice_log_read_bytes_total") - before,
+            count("sluice_log_appended_bytes_total") / 10);
+  publish("plant/7/a", "live");
+  EXPECT_EQ(narrow.got.back().payload, "live") << "it is at the tail again";
+}
+
+TEST_F(Sweep, AFilterThatBeginsWithAWildcardTakesTheWholeLog) {
+  TestSubscriber wide(*sim.hubs[0]);
+  wide.subscribe(sim.world, "+/7/#");
+  wide.stop();
+  for (int i = 0; i < 500; ++i)
+    publish("plant/" + std::to_string(i % 100) + "/a", std::string(200, '.'));
+  const auto before = count("sluice_log_read_bytes_total");
+  wide.take(1'000);
+  ASSERT_TRUE(sim.world.run_until([&] { return wide.got.size() == 5; }));
+  sim.world.run_for(std::chrono::seconds(1));
+  EXPECT_GT(count("sluice_log_read_bytes_total") - before,
+            count("sluice_log_appended_bytes_total") / 2);
+}
+
+TEST_F(Sweep, WhoBoardsWhileASweepIsUnderWayMissesNothing) {
+  TestSubscriber one(*sim.hubs[0]);
+  TestSubscriber other(*sim.hubs[0]);
+  one.subscribe(sim.world, "a/1");
+  other.subscribe(sim.world, "a/2");
+  one.stop();
+  other.stop();
+  for (int i = 0; i < 400; ++i) publish("a/" + std::to_string(i % 50), std::string(200, '.'));
+  one.take(1'000);
+  // The first read is on its way, for one alone.
+  sim.world.run_for(std::chrono::nanoseconds(1));
+  other.take(1'000);
+  ASSERT_TRUE(sim.world.run_until([&] { return one.got.size() == 8 && other.got.size() == 8; }));
+}
+
+// By seed: subscribers of few topics each, that stop, go on and take further filters at random
+// moments. The law: each gets every message that one of its filters matched when it was published,
+// once, in order.
+class SweepBySeed : public Sweep, public ::testing::WithParamInterface<std::uint64_t> {
+ protected:
+  struct Member {
+    std::unique_ptr<TestSubscriber> subscriber;
+    std::map<std::string, std::size_t> filters;  // topics, and what was published before
+  };
+  SweepBySeed()
+      : Sweep(GetParam(), static_cast<std::uint32_t>(1 + GetParam() % 2)), random(GetParam()) {}
+
+  void subscribe(Member& member, const std::string& topic) {
+    if (member.filters.contains(topic)) return;
+    member.subscriber->subscribe(sim.world, random.one_in(3) ? topic + "/#" : topic);
+    member.filters[topic] = sent.size();
+  }
+  [[nodiscard]] Strings expected(const Member& member) const {
+    Strings payloads;
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+      const auto filter = member.filters.find(sent[i]);
+      if (filter != member.filters.end() && filter->second <= i)
+        payloads.push_back(std::to_string(i) + std::string(100, '.'));
+    }
+    return payloads;
+  }
+
+  Random random;
+  Strings sent;  // topics
+};
+
+TEST_P(SweepBySeed, EverybodyGetsAllThatItsFiltersMatchOnceAndInOrder) {
+  const auto topic = [&] { return "t/" + std::to_string(random.below(40)); };
+  std::vector<Member> members(5);
+  for (Member& member : members) {
+    member.subscriber = std::make_unique<TestSubscriber>(*sim.hubs[random.below(sim.hubs.size())]);
+    subscribe(member, topic());
+    member.subscriber->stop();
+  }
+  for (int step = 0; step < 500; ++step) {
+    sent.push_back(topic());
+    publish(sent.back(), std::to_string(sent.size() - 1) + std::string(100, '.'));
+    Member& member = members[random.below(members.size())];
+    if (random.one_in(20)) member.subscriber->take(random.below(4));
+    if (random.one_in(40)) subscribe(member, topic());
+    if (random.one_in(50)) member.subscriber->stop();
+    if (random.one_in(10)) sim.world.run_for(std::chrono::milliseconds(random.below(1500)));
+  }
+  for (Member& member : members) member.subscriber->take(10'000);
+  EXPECT_TRUE(sim.world.run_until([&] {
+    return std::ranges::all_of(members, [&](const Member& member) {
+      return member.subscriber->got.size() >= expected(member).size();
+    });
+  }));
+  sim.world.run_for(std::chrono::seconds(2));
+  for (const Member& member : members) EXPECT_EQ(member.subscriber->payloads(), expected(member));
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, SweepBySeed, ::testing::Range<std::uint64_t>(1, 31));
+
+}  // namespace
+}  // namespace sluice::hub
