@@ -219,7 +219,10 @@ std::vector<InFlight> read_in_flight(Reader& in, PositionReader& positions) {
   for (std::size_t left = read_count(in); left > 0 && in.ok(); --left) {
     const auto [position, state] = positions.read(state_bits);
     const std::uint16_t packet_id = read_packet_id(in, last);
-    if (state > static_cast<std::uint64_t>(SentState::released)) in.set_failed();
+    if (state > static_cast<std::uint64_t>(SentState::released)) {
+      in.set_failed();
+      break;
+    }
     all.push_back({packet_id, static_cast<SentState>(state), position});
   }
   return all;

@@ -94,7 +94,7 @@ void Rows::load_filters(const std::string& client_id, Uid uid, Done<std::vector<
       client_id, uid, {}, {}, std::move(range.from), std::move(range.until), std::move(done)}));
 }
 
-void Rows::scan_filters(std::shared_ptr<FilterScan> scan) {
+void Rows::scan_filters(const std::shared_ptr<FilterScan>& scan) {
   const std::uint32_t slot = slot_of_client(scan->client_id);
   table_.scan(slot, {.from = scan->from, .until = scan->until},
               [this, slot, scan](Result<table::Portion> portion) {

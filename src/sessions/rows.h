@@ -52,7 +52,7 @@ class Rows {
   struct FilterScan;
 
   void on_answer(Slot& slot, bool was_taken);
-  void scan_filters(std::shared_ptr<FilterScan> scan);
+  void scan_filters(const std::shared_ptr<FilterScan>& scan);
   void note_unreadable(std::string_view client_id, const Error& error);
 
   table::Table& table_;
