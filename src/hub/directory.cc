@@ -17,8 +17,8 @@ void Directory::claim(std::string client_id, std::uint64_t session, Claim claim,
   const ShardId home = home_of(client_id);
   ask(
       home,
-      [this, home, client_id = std::move(client_id), session, claim](Task reply) mutable {
-        on_shard_(home).grant(std::move(client_id), {shard_, session}, claim, std::move(reply));
+      [this, home, client_id = std::move(client_id), session, claim](Task reply) {
+        on_shard_(home).grant(client_id, {shard_, session}, claim, std::move(reply));
       },
       [this, session, done = std::move(done)]() mutable {
         if (evictions_.contains(session)) return done({});
@@ -38,7 +38,7 @@ void Directory::release(std::string_view client_id, std::uint64_t session) {
       [] {});
 }
 
-void Directory::grant(std::string client_id, Holder holder, Claim claim, Task granted) {
+void Directory::grant(const std::string& client_id, Holder holder, Claim claim, Task granted) {
   const auto [place, added] = holders_.try_emplace(client_id, holder);
   if (!added) end_older(client_id, std::exchange(place->second, holder), claim);
   // Also where the newest of them gave up: who is still leaving has yet to save its state.

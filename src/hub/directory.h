@@ -42,10 +42,10 @@ class Directory {
   };
 
   [[nodiscard]] ShardId home_of(std::string_view client_id) const;
-  void grant(std::string client_id, Holder holder, Claim claim, Task granted);  // at home
-  void end_older(const std::string& client_id, Holder older, Claim claim);      // at home
-  void on_ended(const std::string& client_id);                                  // at home
-  void forget(std::string_view client_id, std::uint64_t session);               // at home
+  void grant(const std::string& client_id, Holder holder, Claim claim, Task granted);  // at home
+  void end_older(const std::string& client_id, Holder older, Claim claim);             // at home
+  void on_ended(const std::string& client_id);                                         // at home
+  void forget(std::string_view client_id, std::uint64_t session);                      // at home
   void evict(std::uint64_t session, Claim newer, Task done);  // at the holder's shard
   void ask(ShardId to, runtime::Request request, Task done);
 

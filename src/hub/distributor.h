@@ -53,8 +53,9 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   // As those of Hub, without shared filters.
   [[nodiscard]] std::vector<Position> positions(Handle handle);
   [[nodiscard]] std::vector<Position> tails(std::string_view filter);
-  Handle restore(SubscriberSink& sink, std::uint64_t session, std::vector<StoredFilter> filters,
-                 std::vector<Position> next, Done<void> done);
+  // Of one that has just been added.
+  void restore(Handle handle, std::vector<StoredFilter> filters, std::vector<Position> next,
+               Done<void> done);
   // Restored, and not resumed yet.
   [[nodiscard]] bool is_held(Handle handle);
   [[nodiscard]] SubscriberSink* sink_of(Handle handle);  // null: it is gone

@@ -69,10 +69,8 @@ std::vector<Position> Distributor::tails(std::string_view filter) {
 
 // --- how it comes back
 
-Handle Distributor::restore(SubscriberSink& sink, std::uint64_t session,
-                            std::vector<StoredFilter> filters, std::vector<Position> next,
-                            Done<void> done) {
-  const Handle handle = add(sink, session);
+void Distributor::restore(Handle handle, std::vector<StoredFilter> filters,
+                          std::vector<Position> next, Done<void> done) {
   hold(handle);
   std::ranges::sort(next);
   for (StoredFilter& filter : filters) std::ranges::sort(filter.since);
@@ -84,7 +82,6 @@ Handle Distributor::restore(SubscriberSink& sink, std::uint64_t session,
       Subscribing{.tails = 1, .handle = handle, .restores = true, .done = std::move(done)});
   for (const Partition partition : partitions) wait_for_tail(partition, subscribing);
   finish_tail(*subscribing);
-  return handle;
 }
 
 // It gets nothing before resume().

@@ -1,6 +1,5 @@
 #include "hub/hub.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/logger.h"
@@ -173,22 +172,31 @@ std::vector<Position> Hub::tails(std::string_view filter) const {
   return impl_->distributor_.tails(filter);
 }
 
+std::vector<Position> Hub::replay_positions(Handle subscriber, std::string_view text) const {
+  return impl_->replays_.positions(subscriber, text);
+}
+
 Handle Hub::restore(SubscriberSink& sink, std::uint64_t session, std::vector<StoredFilter> filters,
                     std::vector<Position> next, Done<void> done) {
-  const auto shared = std::ranges::stable_partition(
-      filters, [](const StoredFilter& filter) { return !topic::is_shared(filter.text); });
-  const std::vector<StoredFilter> shares(shared.begin(), shared.end());
-  filters.erase(shared.begin(), shared.end());
-  // One answer for all: the last of the shares, or the tails, runs it.
-  const auto open = std::make_shared<std::size_t>(1 + shares.size());
-  const auto finish = std::make_shared<Done<void>>(std::move(done));
-  const auto part_done = [open, finish](const Result<void>&) {
-    if (--*open == 0) (*finish)({});
-  };
-  const Handle handle =
-      impl_->distributor_.restore(sink, session, std::move(filters), std::move(next), part_done);
-  for (const StoredFilter& share : shares)
-    impl_->shares_.subscribe(handle, share.text, share.options, part_done);
+  const Handle handle = add_subscriber(sink, session);
+  std::vector<StoredFilter> own;
+  std::vector<StoredFilter> beside;
+  for (StoredFilter& filter : filters) {
+    const bool is_own = !topic::is_shared(filter.text) && !topic::is_replay(filter.text);
+    (is_own ? own : beside).push_back(std::move(filter));
+  }
+  // One answer for all, with the last of them.
+  const auto open = std::make_shared<std::size_t>(1 + beside.size());
+  const auto part_done =
+      [open, all = std::make_shared<Done<void>>(std::move(done))](const Result<void>&) {
+        if (--*open == 0) (*all)({});
+      };
+  impl_->distributor_.restore(handle, std::move(own), std::move(next), part_done);
+  for (const StoredFilter& filter : beside)
+    if (topic::is_shared(filter.text))
+      impl_->shares_.subscribe(handle, filter.text, filter.options, part_done);
+    else
+      impl_->replays_.restore(handle, filter, part_done);
   return handle;
 }
 

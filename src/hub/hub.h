@@ -118,7 +118,8 @@ struct SubscribeOptions {
 struct StoredFilter {
   std::string text;
   SubscribeOptions options;
-  std::vector<Position> since;  // tails() when it was added: it matches nothing before
+  // tails() when it was added: it matches nothing before. Of a replay where it goes on.
+  std::vector<Position> since;
 };
 
 // A record that was read again.
@@ -259,6 +260,9 @@ class Hub final : public runtime::TurnHook {
   // partition whose tail is not known yet is left out. Within on_records(), of whichever
   // subscriber, the block that is handed out counts as not taken by anybody.
   [[nodiscard]] std::vector<Position> positions(Handle subscriber) const;
+  // The same of one of its replays ("$stream/..."); empty until its start is known.
+  [[nodiscard]] std::vector<Position> replay_positions(Handle subscriber,
+                                                       std::string_view text) const;
   // Where the tails of the partitions are that a filter covers, as far as this shard knows: in
   // `done` of subscribe() all of them.
   [[nodiscard]] std::vector<Position> tails(std::string_view filter) const;

@@ -56,12 +56,29 @@ void Replays::begin(Handle subscriber, Replay& replay, std::vector<Offset> start
                     Done<void> done) {
   if (replay.cursor.valid()) distributor_.remove(replay.cursor);
   replay.cursor = distributor_.add_beside(subscriber);
-  SubscribeOptions options = replay.options;
+  const StoredFilter filter = own_filter(replay);
+  distributor_.subscribe(replay.cursor, filter.text, filter.options, std::move(done),
+                         std::move(starts));
+}
+
+StoredFilter Replays::own_filter(const Replay& replay) const {
   const auto wanted = topic::parse_replay(replay.text);
+  SubscribeOptions options = replay.options;
   options.streams = router_.is_default(wanted->stream) ? Streams::plain : Streams::named;
   options.send_retained = false;
-  distributor_.subscribe(replay.cursor, router_.filter_of(wanted->stream, wanted->filter), options,
-                         std::move(done), std::move(starts));
+  return {router_.filter_of(wanted->stream, wanted->filter), options, {}};
+}
+
+void Replays::restore(Handle subscriber, const StoredFilter& filter, Done<void> done) {
+  Replay& replay = find_or_add(subscriber, filter.text);
+  replay.options = filter.options;
+  replay.cursor = distributor_.add_beside(subscriber);
+  distributor_.restore(replay.cursor, {own_filter(replay)}, filter.since, std::move(done));
+}
+
+std::vector<Position> Replays::positions(Handle subscriber, std::string_view text) {
+  const Replay* replay = find(subscriber, text);
+  return replay ? distributor_.positions(replay->cursor) : std::vector<Position>{};
 }
 
 bool Replays::unsubscribe(Handle subscriber, std::string_view text) {

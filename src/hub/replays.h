@@ -31,6 +31,8 @@ class Replays {
   // As Hub has them.
   void subscribe(Handle subscriber, const std::string& text, const SubscribeOptions& options,
                  const StartPoint& from, Done<void> done);
+  void restore(Handle subscriber, const StoredFilter& filter, Done<void> done);
+  [[nodiscard]] std::vector<Position> positions(Handle subscriber, std::string_view text);
   bool unsubscribe(Handle subscriber, std::string_view text);
   [[nodiscard]] bool has(Handle subscriber, std::string_view text);
   void describe(Handle subscriber, SubscriberState& state);  // adds its replays
@@ -49,6 +51,8 @@ class Replays {
   Replay& find_or_add(Handle subscriber, const std::string& text);
   void on_starts(Handle subscriber, const std::string& text, const SubscribeOptions& options,
                  Result<std::vector<Offset>> starts, Done<void> done);
+  // How its cursor subscribes.
+  [[nodiscard]] StoredFilter own_filter(const Replay& replay) const;
   void begin(Handle subscriber, Replay& replay, std::vector<Offset> starts, Done<void> done);
 
   stream::Stream& stream_;

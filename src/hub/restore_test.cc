@@ -90,14 +90,48 @@ TEST(Restore, AReplayBesideItIsHeldBackToo) {
   TestPublisher publisher(sim, 7);
   ASSERT_TRUE(publisher.publish("a", "old"));
   const auto subscriber = restore(sim, {});
-  bool begun = false;
-  sim.hubs[0]->replay(subscriber->handle(), "$stream/mqtt/#", {}, {StartPoint::Kind::earliest},
-                      [&](const Result<void>&) { begun = true; });
-  ASSERT_TRUE(sim.world.run_until([&] { return begun; }));
+  subscriber->replay(sim.world, "$stream/mqtt/#", {StartPoint::Kind::earliest});
   sim.world.run_until_idle();  // the sink would complain
   subscriber->take_all();
   sim.world.run_until_idle();
   EXPECT_EQ(subscriber->payloads(), Strings{"old"});
+}
+
+TEST(Restore, AReplayGoesOnWhereItWas) {
+  SimHub sim(17, 2);
+  sim.create("s", {.partitions = 2});
+  TestPublisher publisher(sim, 7);
+  Strings all;
+  const auto publish = [&] {
+    for (int i = 0; i < 8; ++i) {
+      all.push_back(std::to_string(all.size()));
+      ASSERT_TRUE(publisher.publish("s/" + std::to_string(i), all.back()));
+    }
+    sim.world.run_until_idle();
+  };
+  publish();
+  Strings got;
+  Saved saved;
+  {
+    StoredSubscriber before(*sim.hubs[0]);
+    before.take(5);
+    before.replay(sim.world, "$stream/s", {StartPoint::Kind::earliest});
+    sim.world.run_until_idle();
+    got = before.payloads();
+    ASSERT_EQ(got.size(), 5u);
+    saved = before.save();
+  }
+  publish();
+  const auto after = restore(sim, saved, 1);
+  sim.world.run_until_idle();
+  EXPECT_TRUE(after->got.empty());
+  EXPECT_TRUE(sim.hubs[1]->has_filter(after->handle(), "$stream/s"));
+  after->take_all();
+  publish();
+  for (const std::string& payload : after->payloads()) got.push_back(payload);
+  std::ranges::sort(got);
+  std::ranges::sort(all);
+  EXPECT_EQ(got, all) << "each once";
 }
 
 TEST(Restore, WithinTheCallABlockCountsAsNotTaken) {

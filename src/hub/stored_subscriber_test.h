@@ -9,6 +9,7 @@
 
 #include "hub/hub.h"
 #include "hub/sim_hub_test.h"
+#include "topic/topic.h"
 
 namespace sluice::hub {
 
@@ -43,6 +44,15 @@ class StoredSubscriber final : public SubscriberSink {
     });
     ASSERT_TRUE(world.run_until([&] { return done; }));
   }
+  void replay(sim::SimWorld& world, const std::string& text, const StartPoint& from) {
+    bool done = false;
+    hub_.replay(handle_, text, {}, from, [&](const Result<void>& result) {
+      ASSERT_TRUE(result);
+      filters_.push_back({text, {}, {}});
+      done = true;
+    });
+    ASSERT_TRUE(world.run_until([&] { return done; }));
+  }
   void unsubscribe(const std::string& text) {
     hub_.unsubscribe(handle_, text);
     std::erase_if(filters_, [&](const StoredFilter& filter) { return filter.text == text; });
@@ -54,7 +64,12 @@ class StoredSubscriber final : public SubscriberSink {
     hub_.resume(handle_);
   }
   void take_all() { take(1'000'000); }
-  [[nodiscard]] Saved save() const { return {filters_, hub_.positions(handle_)}; }
+  [[nodiscard]] Saved save() const {
+    Saved saved{filters_, hub_.positions(handle_)};
+    for (StoredFilter& filter : saved.filters)
+      if (topic::is_replay(filter.text)) filter.since = hub_.replay_positions(handle_, filter.text);
+    return saved;
+  }
   [[nodiscard]] const std::vector<StoredFilter>& filters() const { return filters_; }
   [[nodiscard]] Handle handle() const { return handle_; }
 
