@@ -53,6 +53,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   // As those of Hub, without shared filters.
   [[nodiscard]] std::vector<Position> positions(Handle handle);
   [[nodiscard]] std::vector<Position> tails(std::string_view filter);
+  [[nodiscard]] std::vector<Position> since(Handle handle, std::string_view text);
   // Of one that has just been added.
   void restore(Handle handle, std::vector<StoredFilter> filters, std::vector<Position> next,
                Done<void> done);

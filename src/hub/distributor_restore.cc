@@ -67,6 +67,24 @@ std::vector<Position> Distributor::tails(std::string_view filter) {
   return all;
 }
 
+// Where a filter that is new to a lagging subscriber counts from lies before the tail, as soon as
+// the subscriber has come that far.
+std::vector<Position> Distributor::since(Handle handle, std::string_view text) {
+  std::vector<Position> all = tails(text);
+  Subscriber* subscriber = subscriptions_.find(handle);
+  const Filter* filter = subscriber ? subscriber->find(text) : nullptr;
+  if (!filter || !subscriber->lag) return all;
+  for (Position& position : all) {
+    const Lag::At* at = subscriber->lag->find(position.partition);
+    if (!at) continue;
+    position.offset = at->next;
+    for (const Filter::Since& since : filter->since)
+      if (since.partition == position.partition)
+        position.offset = std::max(position.offset, since.offset);
+  }
+  return all;
+}
+
 // --- how it comes back
 
 void Distributor::restore(Handle handle, std::vector<StoredFilter> filters,

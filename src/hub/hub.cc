@@ -172,6 +172,10 @@ std::vector<Position> Hub::tails(std::string_view filter) const {
   return impl_->distributor_.tails(filter);
 }
 
+std::vector<Position> Hub::since(Handle subscriber, std::string_view filter) const {
+  return impl_->distributor_.since(subscriber, filter);
+}
+
 std::vector<Position> Hub::replay_positions(Handle subscriber, std::string_view text) const {
   return impl_->replays_.positions(subscriber, text);
 }

@@ -266,6 +266,9 @@ class Hub final : public runtime::TurnHook {
   // Where the tails of the partitions are that a filter covers, as far as this shard knows: in
   // `done` of subscribe() all of them.
   [[nodiscard]] std::vector<Position> tails(std::string_view filter) const;
+  // From where on a filter of the subscriber counts, for restore() together with positions() of the
+  // same moment.
+  [[nodiscard]] std::vector<Position> since(Handle subscriber, std::string_view filter) const;
   // A subscriber as it was: its filters stand, and it goes on at `next` in each partition that they
   // cover. A partition that is not named there was covered later: it begins at the lowest `since`
   // that names it, or, made since, at its start. So does one of a stream that was made anew. An

@@ -85,6 +85,8 @@ class SimHub {
     SLUICE_ASSERT(world.run_until([&] { return done; }));
   }
 
+  [[nodiscard]] runtime::Mailboxes& mailboxes() { return *mailboxes_; }
+
   sim::SimWorld world;
   std::shared_ptr<SimMachine> machine;
   sim::SimDisk& disk;

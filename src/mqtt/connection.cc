@@ -42,15 +42,6 @@ Connection::Connection(ConnectionContext& context, std::uint8_t listener, net::C
   if (!has_place) session_.deny_place();
 }
 
-template <class Call>
-auto Connection::when_alive(Call call) {
-  return [weak = context_.weak_from_this(), self = self_, call](auto&&... arguments) {
-    const auto context = weak.lock();
-    if (!context) return;
-    if (auto* connection = context->connections.find(self)) call(**connection, arguments...);
-  };
-}
-
 void Connection::start(hub::Handle self) {
   self_ = self;
   count(1);
@@ -195,11 +186,15 @@ void Connection::mark_dirty() {
 
 bool Connection::on_turn_end() {
   dirty_ = false;
-  flush();
+  session_.end_turn();
+  if (!left_) flush();
   if (session_.ended()) {
+    if (!left_) detach();
+    if (session_.is_kept() && !hand_back()) return true;
     tear_down();
     return false;
   }
+  session_.go_on();
   resume_delivery();
   post_resume();
   watch();
@@ -213,7 +208,7 @@ void Connection::flush() {
     const auto transfer = channel_.send(context_.loop, {&rest, 1});
     if (transfer.state == runtime::Transfer::State::closed)
       session_.on_lost("closed by the client");
-    sent_ += transfer.bytes;
+    sent_ += static_cast<std::uint32_t>(transfer.bytes);
     context_.counters.bytes_sent.add(transfer.bytes);
   }
   if (unsent() == 0) {
@@ -314,16 +309,18 @@ std::size_t Connection::take_records(const hub::DeliveryBatch& batch) {
       return taken;
     }
   }
-  // Nobody gets the rest but other members of a shared subscription.
-  return batch.origin == hub::Origin::shared ? taken : count;
+  // Nobody gets the rest but other members of a shared subscription, and the next connection of a
+  // stored session.
+  return batch.origin == hub::Origin::shared || session_.is_kept() ? taken : count;
 }
 
 std::size_t Connection::deliver(const hub::DeliveryBatch& batch, std::size_t done) {
-  const std::size_t out_max = sent_ + session_.limits().output_max;
-  Buffer& out = output();
+  Buffer& sent = output();
+  Buffer& out = session_.output_for(batch, sent);
+  const std::size_t out_max = (&out == &sent ? sent_ : 0) + session_.limits().output_max;
   const std::size_t had = out.size();
   const std::size_t taken = traces() && is_traced(batch)
-                                ? deliver_traced(batch, done, out_max)
+                                ? deliver_traced(batch, done, out_max, out)
                                 : session_.deliver(batch, done, out_max, out);
   context_.counters.publish_bytes_sent.add(out.size() - had);
   return taken;
@@ -383,12 +380,11 @@ void Connection::claim(const std::string& client_id, hub::Claim claim) {
   claimed_ = true;
   auto evict = [weak = context_.weak_from_this(), self = self_](std::uint64_t session,
                                                                 hub::Claim newer, Task done) {
-    if (const auto context = weak.lock()) {
-      if (auto* connection = context->connections.find(self))
-        (*connection)->session_.on_taken_over(newer);
-      else
-        context->wills.on_taken_over(session, newer);
-    }
+    const auto context = weak.lock();
+    if (!context) return done();
+    if (auto* connection = context->connections.find(self))
+      return (*connection)->on_taken_over(newer, std::move(done));
+    context->wills.on_taken_over(session, newer);
     done();
   };
   context_.hub.claim(client_id, session_.id(), claim, std::move(evict),
@@ -397,8 +393,21 @@ void Connection::claim(const std::string& client_id, hub::Claim claim) {
                      }));
 }
 
+// Who takes the session over waits until this connection has handed it back.
+void Connection::on_taken_over(hub::Claim newer, Task done) {
+  session_.on_taken_over(newer);
+  if (!session_.is_kept()) return done();
+  context_.taken_over.emplace(self_.index, std::move(done));
+  mark_dirty();
+}
+
 void Connection::on_claimed(const Result<void>& result) {
   session_.on_claimed(result);
+  note_connected();
+}
+
+// CONNECT may have been answered.
+void Connection::note_connected() {
   connected_s_ = context_.now_s();
   if (session_.connected() && session_.keep_alive_s() > 0)
     expect(heard_s_ + silence_max_s());
@@ -414,6 +423,7 @@ Result<void> Connection::publish(std::uint64_t sequence, const hub::Message& mes
 
 void Connection::subscribe(std::uint32_t index, std::string_view filter,
                            const hub::SubscribeOptions& options) {
+  if (session_.stored_uid() != 0) return subscribe_stored(index, std::string(filter), options);
   context_.hub.subscribe(subscriber(), std::string(filter), options, answer_subscribe(index));
 }
 
@@ -431,19 +441,25 @@ std::string Connection::topics_of_replay(std::string_view filter) {
 }
 
 hub::Handle Connection::subscriber() {
-  if (!subscriber_.valid()) subscriber_ = context_.hub.add_subscriber(*this, session_.id());
+  if (!subscriber_.valid()) subscriber_ = context_.hub.add_subscriber(*this, session_.publisher());
   return subscriber_;
 }
 
 Done<void> Connection::answer_subscribe(std::uint32_t index) {
   return when_alive([index](Connection& connection, const Result<void>& result) {
-    connection.session_.on_subscribed(index, result);
-    connection.after_event();
+    connection.on_subscribed(index, result);
   });
 }
 
+void Connection::on_subscribed(std::uint32_t index, const Result<void>& result) {
+  session_.on_subscribed(index, result);
+  after_event();
+}
+
 bool Connection::unsubscribe(std::string_view filter) {
-  return subscriber_.valid() && context_.hub.unsubscribe(subscriber_, filter);
+  if (!subscriber_.valid() || !context_.hub.unsubscribe(subscriber_, filter)) return false;
+  if (const auto uid = session_.stored_uid(); uid != 0) erase_filter(uid, filter);
+  return true;
 }
 
 bool Connection::has_filter(std::string_view filter) {
@@ -494,19 +510,34 @@ void Connection::count(int change) {
   if (!session_.has_place()) context_.without_place += static_cast<std::size_t>(change);
 }
 
-void Connection::tear_down() {
+// Nothing is delivered any more, and nothing read.
+void Connection::detach() {
+  left_ = true;
   count(-1);
   if (session_.has_place()) listener().listener().give_place_back();
-  if (publisher_.valid()) context_.hub.remove_publisher(publisher_);
   session_.abandon_shared();
-  if (subscriber_.valid()) context_.hub.remove_subscriber(subscriber_);
-  if (claimed_) leave_will();
+  session_.on_detached();
+  if (subscriber_.valid()) context_.hub.remove_subscriber(std::exchange(subscriber_, {}));
+  if (session_.is_kept()) close();
+}
+
+void Connection::close() {
+  if (closed_) return;
+  closed_ = true;
   channel_.close(context_.loop);
+}
+
+void Connection::tear_down() {
+  if (publisher_.valid()) context_.hub.remove_publisher(publisher_);
+  if (claimed_) leave_will();
+  if (auto granted = context_.taken_over.extract(self_.index)) granted.mapped()();
+  close();
 }
 
 void Connection::leave_will() {
   auto will = session_.take_will();
   if (!will) return context_.hub.release(session_.client_id(), session_.id());
+  will->stored_session = session_.stored_uid();
   if (traces()) trace_will(*will);
   context_.wills.leave(session_.client_id(), std::move(will));
   context_.loop.need_turn_end(runtime::TurnPhase::gather);  // which takes the will along

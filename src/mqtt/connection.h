@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "access/access.h"
 #include "base/bytes.h"
@@ -13,6 +15,7 @@
 #include "mqtt/session.h"
 #include "net/channel.h"
 #include "runtime/loop.h"
+#include "sessions/sessions.h"
 
 namespace sluice::mqtt {
 
@@ -63,6 +66,10 @@ class Connection final : public runtime::SocketHandler,
   // Ends it with DISCONNECT 0x98; its will is published.
   void kick(std::string_view text);
 
+  // Of a stored session: saves what has moved since it was saved last; at once durable with `done`.
+  void save_behind();
+  void save_now(Done<void> done);
+
  private:
   Buffer& control_output() override;
   void log_in(const access::Login& login) override;
@@ -86,6 +93,28 @@ class Connection final : public runtime::SocketHandler,
   void wait_for_rate(const RateUse& used) override;
   void end(Reason reason, std::string_view text) override;
 
+  // Stored sessions (connection_stored.cc).
+  void open(sessions::Opening opening) override;
+  void restore(std::vector<sessions::Filter> filters, const std::vector<Position>& next,
+               bool with_retained) override;
+  void fetch(std::vector<Position> positions) override;
+  void resume_deliveries() override;
+  std::vector<Position> positions() override;
+  void on_moved() override;
+  void save(sessions::Progress progress) override;
+  bool has_output_room() override;
+  void subscribe_stored(std::uint32_t index, const std::string& filter,
+                        const hub::SubscribeOptions& options);
+  void store_filter(std::uint32_t index, const std::string& filter,
+                    const hub::SubscribeOptions& options);
+  void erase_filter(sessions::Uid uid, std::string_view filter);
+  void on_restored(const Result<void>& result);
+  void send_retained(const std::vector<std::string>& filters);
+  std::vector<Position> tails();
+  // False: its last publishes, or what it has come to, are not durable yet.
+  bool hand_back();
+  void on_handed_back(const Result<void>& result);
+
   [[nodiscard]] ListenerContext& listener() { return *context_.listeners[listener_]; }
   [[nodiscard]] bool may_read() const;
   void read_into_shared();
@@ -107,10 +136,15 @@ class Connection final : public runtime::SocketHandler,
   void flush();
   void resume_delivery();
   void on_claimed(const Result<void>& result);
+  void note_connected();
+  void on_taken_over(hub::Claim newer, Task done);
+  void on_subscribed(std::uint32_t index, const Result<void>& result);
   void leave_will();
   void count(int change);
   void watch();
   void mark_dirty();
+  void detach();
+  void close();
   void tear_down();
   void expect(std::uint32_t due_s);
   [[nodiscard]] std::uint32_t silence_max_s() const;
@@ -128,10 +162,10 @@ class Connection final : public runtime::SocketHandler,
   void note_answer();
   void trace_answers();
   [[nodiscard]] bool is_traced(const hub::DeliveryBatch& batch) const;
-  std::size_t deliver_traced(const hub::DeliveryBatch& batch, std::size_t done,
-                             std::size_t out_max);
+  std::size_t deliver_traced(const hub::DeliveryBatch& batch, std::size_t done, std::size_t out_max,
+                             Buffer& out);
   [[nodiscard]] bool deliver_one_traced(const hub::DeliveryBatch& batch, std::size_t nth,
-                                        std::size_t out_max);
+                                        std::size_t out_max, Buffer& out);
   void trace_delivery(const hub::DeliveryBatch& one, Bytes written, bool has_expired);
   void trace_full();
   // `call` on this connection, later, if it and its server are still there.
@@ -143,26 +177,40 @@ class Connection final : public runtime::SocketHandler,
   Buffer
       carried_;  // input not yet taken: an incomplete packet, or what came while the session waits
   std::unique_ptr<Buffer> out_;
-  std::size_t sent_ = 0;  // bytes of out_
   hub::Handle self_;
   hub::Handle publisher_;   // made with the first publish
   hub::Handle subscriber_;  // made with the first subscription
   net::Channel channel_;
+  std::uint32_t sent_ = 0;         // bytes of out_
   std::uint32_t packet_size_ = 0;  // of the incomplete packet in carried_, once known
   std::uint32_t heard_s_ = 0;      // when something was read last
   std::uint32_t due_s_ = 0;        // when the wheel is expected
   std::uint32_t answers_unsent_ = 0;
   std::uint32_t connected_s_ = 0;  // when CONNACK was sent
   runtime::Interest interest_;
-  bool dirty_ = false;
-  bool held_back_ = false;  // carried_ waits for the session, not for more bytes
-  bool resume_posted_ = false;
-  bool lagging_ = false;
-  bool claimed_ = false;
+  bool dirty_ : 1 = false;
+  bool held_back_ : 1 = false;  // carried_ waits for the session, not for more bytes
+  bool resume_posted_ : 1 = false;
+  bool lagging_ : 1 = false;
+  bool claimed_ : 1 = false;
+  bool closed_ : 1 = false;        // the channel
+  bool handing_back_ : 1 = false;  // the stored session
+  bool handed_back_ : 1 = false;
+  bool left_ : 1 =
+      false;  // nothing goes in or out; a stored session may have to be handed back yet
   std::uint8_t listener_;  // index in the context
 };
 
-static_assert(sizeof(Connection) <= 400,
-              "an idle connection with its session costs at most 400 bytes");
+template <class Call>
+auto Connection::when_alive(Call call) {
+  return [weak = context_.weak_from_this(), self = self_, call](auto&&... arguments) {
+    const auto context = weak.lock();
+    if (!context) return;
+    if (auto* connection = context->connections.find(self)) call(**connection, arguments...);
+  };
+}
+
+static_assert(sizeof(Connection) <= 384,
+              "an idle connection with its session costs at most 384 bytes");
 
 }  // namespace sluice::mqtt

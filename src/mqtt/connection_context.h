@@ -61,6 +61,10 @@ struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
   Wills wills;
   LogLimit log_limit;
   sessions::Sessions* sessions = nullptr;  // none: no session outlives its connection
+  std::vector<hub::Handle> unsaved;  // connections whose stored sessions have moved, each once
+  // Who has claimed the client ids of connections (by index) whose sessions are not handed back
+  // yet.
+  std::unordered_map<std::uint32_t, Task> taken_over;
   // By a connection's index: where the first answer lies in its output that a trace has not seen.
   std::unordered_map<std::uint32_t, std::size_t> traced_answers;
   std::size_t without_place = 0;  // connections that wait for their CONNECT to be refused

@@ -150,15 +150,15 @@ bool Connection::is_traced(const hub::DeliveryBatch& batch) const {
 
 // As Session::deliver, record by record, so that it can be told what becomes of each.
 std::size_t Connection::deliver_traced(const hub::DeliveryBatch& batch, std::size_t done,
-                                       std::size_t out_max) {
+                                       std::size_t out_max, Buffer& out) {
   const std::size_t count = hub::count_records(batch.deliveries);
   std::size_t next = done;
-  while (next < count && deliver_one_traced(batch, next, out_max)) ++next;
+  while (next < count && deliver_one_traced(batch, next, out_max, out)) ++next;
   return next - done;
 }
 
 bool Connection::deliver_one_traced(const hub::DeliveryBatch& batch, std::size_t nth,
-                                    std::size_t out_max) {
+                                    std::size_t out_max, Buffer& out) {
   const std::uint32_t index = hub::record_at(batch.deliveries, nth);
   const auto delivery = std::ranges::find_if(batch.deliveries, [index](const auto& some) {
     return index >= some.record && index < some.record + some.count;
@@ -168,7 +168,6 @@ bool Connection::deliver_one_traced(const hub::DeliveryBatch& batch, std::size_t
   one.deliveries = {&single, 1};
   one.first_ticket = batch.first_ticket + nth;
   const std::uint64_t expired_before = context_.counters.dropped_expired.value();
-  Buffer& out = output();
   const std::size_t before = out.size();
   if (session_.deliver(one, 0, out_max, out) == 0) return false;
   const bool has_expired = context_.counters.dropped_expired.value() != expired_before;

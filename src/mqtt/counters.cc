@@ -33,6 +33,8 @@ Counters::Counters(Metrics& metrics)
       received(by_qos(metrics, "sluice_messages_received_total", received_help)),
       delivered(by_qos(metrics, "sluice_messages_delivered_total", delivered_help)),
       dropped_expired(dropped(metrics, "expired")),
+      dropped_offline(dropped(metrics, "qos0_offline")),
+      dropped_retention(dropped(metrics, "retention")),
       dropped_refused(dropped(metrics, "refused_by_client")),
       dropped_too_large(dropped(metrics, "packet_too_large")),
       dropped_not_authorized(dropped(metrics, "not_authorized")),

@@ -20,6 +20,8 @@ class Counters {
   std::array<Counter*, 3> received;  // by QoS
   std::array<Counter*, 3> delivered;
   Counter& dropped_expired;
+  Counter& dropped_offline;
+  Counter& dropped_retention;
   Counter& dropped_refused;         // by the client, in PUBACK or PUBREC
   Counter& dropped_too_large;       // for the client's maximum packet size
   Counter& dropped_not_authorized;  // a publish that had no way to be refused

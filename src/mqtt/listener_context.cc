@@ -26,7 +26,8 @@ ListenerContext::ListenerContext(ConnectionContext& shard, std::shared_ptr<Liste
                .counters = shard.counters,
                .delivery = shard.delivery,
                .properties = shard.properties,
-               .has_rates = listener_->has_rates()} {}
+               .has_rates = listener_->has_rates(),
+               .omit = shard.options.omit} {}
 
 ListenerContext::~ListenerContext() { shard_.loop.cancel(timer_); }
 

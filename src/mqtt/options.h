@@ -27,6 +27,10 @@ struct Limits {
   std::uint16_t topic_alias_max =
       16;  // of a client, announced; and used towards one that allows it
   std::uint32_t will_delay_max_s = 86'400;  // a longer will delay is cut to this
+  // Longer session expiry intervals, and sessions of MQTT 3.1.1, are cut to this; 0: no session
+  // outlives its connection.
+  std::uint32_t session_expiry_max_s = 0;
+  bool offline_qos0 = false;  // messages that come while the client is away are kept at QoS 0, too
   std::uint16_t keep_alive_max_s =
       0;  // a longer one, or none, is cut to this (MQTT 5 only); 0: no maximum
   std::chrono::seconds connect_timeout{
@@ -45,11 +49,21 @@ struct Limits {
   std::string server_reference{};  // of who stops: other servers for its clients; empty: none
 };
 
+// What must be durable before a packet leaves (docs/decisions/0015), left out: so that tests can
+// show that they notice.
+struct Omissions {
+  bool evidence = false;  // of a publish from the client
+  bool publish = false;   // that a message was sent
+  bool pubrel = false;    // that it was released
+  bool pubcomp = false;   // that a publish from the client is complete
+};
+
 struct Options {
   Limits limits{};                               // of listeners that have none of their own
   std::size_t wills_waiting_max = 100'000;       // of a shard; with more, a will does not wait
   std::size_t wills_bytes_max = 64 << 20;        // the same
   std::vector<std::string> websocket_origins{};  // of web pages, as net::AllowedOrigins says
+  Omissions omit{};
   std::uint64_t seed = 0;  // of session ids and assigned client ids; 0: from the operating system
 };
 

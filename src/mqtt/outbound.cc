@@ -42,7 +42,7 @@ void Outbound::configure(const Limits& limits) {
 
 std::size_t Outbound::deliver(const hub::DeliveryBatch& batch, std::size_t done,
                               std::size_t out_max, Buffer& out, DeliveryContext& context) {
-  if (shares(batch)) {
+  if (context.live_from == Offset{0} && shares(batch)) {
     auto state = context.shared.find(batch, done, version_, context.now);
     if (state == SharedPackets::State::wanted) state = encode_shared(batch, context);
     if (state == SharedPackets::State::ready) {
@@ -65,15 +65,76 @@ std::size_t Outbound::deliver(const hub::DeliveryBatch& batch, std::size_t done,
       const bool expired = !describe(batch, i, *grant, context, publish);
       if (expired)
         context.counters.dropped_expired.add();
+      else if (is_missed(batch, i, publish, context))
+        context.counters.dropped_offline.add();
       else if (deliver_one(publish, batch.block->records()[i].key_hash, out, context) ==
                Outcome::full)
         return taken;
-      if (batch.origin == hub::Origin::shared)
-        note_ticket(batch, done + taken, publish.packet_id, context);
+      if (extras_ || batch.origin == hub::Origin::shared)
+        note_sent(batch, done + taken, i, publish.packet_id, context);
       ++taken;
     }
   }
   return taken;
+}
+
+// At QoS 0 what came while the client was away.
+bool Outbound::is_missed(const hub::DeliveryBatch& batch, std::uint32_t index,
+                         const OutgoingPublish& publish, const DeliveryContext& context) {
+  return publish.qos == 0 && context.live_from > Offset{0} &&
+         batch.block->from() + batch.block->records()[index].offset_delta < context.live_from;
+}
+
+void Outbound::note_sent(const hub::DeliveryBatch& batch, std::size_t number, std::uint32_t index,
+                         std::uint16_t packet_id, DeliveryContext& context) {
+  const bool is_shared = batch.origin == hub::Origin::shared;
+  if (is_shared) note_ticket(batch, number, packet_id, context);
+  if (packet_id == 0 || !extras_ || !extras_->positions) return;
+  // At QoS 1 a message of a shared subscription goes to another member, if this one goes.
+  std::optional<Position> position;
+  if (!is_shared || window_.state(packet_id) == SendState::sent_qos2)
+    position = {batch.partition,
+                batch.origin == hub::Origin::retained
+                    ? retained_offset
+                    : batch.block->from() + batch.block->records()[index].offset_delta};
+  extras_->positions->put(packet_id, window_.span(), position);
+}
+
+std::vector<Outbound::InFlight> Outbound::stored_in_flight() const {
+  std::vector<InFlight> all;
+  if (!extras_ || !extras_->positions) return all;
+  all.reserve(window_.in_flight());
+  window_.for_each([&](std::uint16_t id, SendState state) {
+    if (const auto position = extras_->positions->get(id)) all.push_back({id, state, *position});
+  });
+  return all;
+}
+
+void Outbound::restore(std::span<const InFlight> in_flight, std::uint16_t next_packet_id,
+                       std::uint32_t maybe_sent) {
+  std::vector<SendWindow::Sent> sent;
+  for (const auto& [id, state, position] : in_flight) sent.push_back({id, state});
+  window_.restore(sent, next_packet_id);
+  for (const auto& [id, state, position] : in_flight)
+    if (window_.state(id) != SendState::none)
+      extras().positions->put(id, window_.span_to(id), position);
+  extras().maybe_sent = maybe_sent;
+}
+
+bool Outbound::send_again(std::uint16_t packet_id, const hub::DeliveryBatch& batch, Buffer& out,
+                          DeliveryContext& context) {
+  const auto& [index, count, grant] = batch.deliveries.front();
+  OutgoingPublish publish;
+  // What has expired meanwhile is sent all the same: the client may have it, and wait for more.
+  static_cast<void>(describe(batch, index, *grant, context, publish));
+  publish.qos = window_.state(packet_id) == SendState::sent_qos1 ? 1 : 2;
+  publish.packet_id = packet_id;
+  publish.dup = true;
+  const PublishSize size = measure_publish(version_, publish);
+  if (packet_max_ != 0 && size.total > packet_max_) return false;
+  encode_publish(out, version_, publish, size);
+  context.counters.delivered[publish.qos]->add();
+  return true;
 }
 
 void Outbound::note_ticket(const hub::DeliveryBatch& batch, std::size_t number,
@@ -92,7 +153,8 @@ void Outbound::release_memory_if_empty() {
   window_.release_memory_if_empty();
   if (!extras_ || !extras_->tickets.empty()) return;
   extras_->tickets = {};
-  if (!extras_->aliases) extras_.reset();
+  if (extras_->positions && window_.in_flight() == 0) extras_->positions->release_memory();
+  if (!extras_->aliases && !extras_->positions) extras_.reset();
 }
 
 // What a record becomes for this session, but for packet id and topic alias. False: it has expired.
@@ -148,6 +210,10 @@ Outbound::Outcome Outbound::deliver_one(OutgoingPublish& publish, std::uint32_t 
     return Outcome::dropped;
   }
   if (publish.qos > 0) publish.packet_id = window_.take(publish.qos);
+  if (publish.qos == 1 && extras_ && extras_->maybe_sent > 0) {
+    publish.dup = true;
+    --extras_->maybe_sent;
+  }
   encode_publish(out, version_, publish, size);
   if (new_alias != 0) aliases()->define(new_alias, prefix, key);
   context.counters.delivered[publish.qos]->add();

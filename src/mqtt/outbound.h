@@ -13,6 +13,7 @@
 #include "mqtt/counters.h"
 #include "mqtt/encode.h"
 #include "mqtt/send_window.h"
+#include "mqtt/sent_positions.h"
 #include "mqtt/sent_tickets.h"
 #include "mqtt/shared_packets.h"
 #include "mqtt/topic_aliases.h"
@@ -27,6 +28,7 @@ struct DeliveryContext {
   hub::Properties properties;            // scratch
   Buffer encoded;                        // scratch
   std::vector<std::uint64_t> settled{};  // of the shared batch being delivered: done with at once
+  Offset live_from{};  // of the batch being delivered: what is older is not sent at QoS 0
   SharedPackets shared;
 };
 
@@ -49,6 +51,24 @@ class Outbound {
   // subscription that need no acknowledgement are added to `context.settled`.
   std::size_t deliver(const hub::DeliveryBatch& batch, std::size_t done, std::size_t out_max,
                       Buffer& out, DeliveryContext& context);
+
+  // For a stored session: what is in flight stays known by its place in the log.
+  void keep_positions() { extras().positions.emplace(); }
+  struct InFlight {
+    std::uint16_t packet_id;
+    SendState state;
+    Position position;
+  };
+  // What a stored session gets again on its next connection, in the order in which it was sent.
+  [[nodiscard]] std::vector<InFlight> stored_in_flight() const;
+  // As it was at the end of an earlier connection. The next `maybe_sent` messages of QoS 1 may have
+  // been sent before as well: the server was killed. Precondition: keep_positions(), nothing sent.
+  void restore(std::span<const InFlight> in_flight, std::uint16_t next_packet_id,
+               std::uint32_t maybe_sent);
+  // Sends one of these again: the record of `batch`, with its old packet id and DUP. False: it is
+  // larger than the client takes.
+  [[nodiscard]] bool send_again(std::uint16_t packet_id, const hub::DeliveryBatch& batch,
+                                Buffer& out, DeliveryContext& context);
 
   // The exchange is over. Returns the ticket, if the message came from a shared subscription.
   // Precondition: window().state(packet_id) is not none.
@@ -73,6 +93,8 @@ class Outbound {
   struct Extras {
     std::optional<SentAliases> aliases;  // none: the client takes none
     SentTickets tickets;
+    std::optional<SentPositions> positions;  // of a stored session
+    std::uint32_t maybe_sent = 0;            // as restore() says
   };
   Extras& extras() {
     if (!extras_) extras_ = std::make_unique<Extras>();
@@ -95,12 +117,18 @@ class Outbound {
   // Uses a topic alias if that makes the packet smaller, now or the next time. Returns one that is
   // to be defined once the packet is written; 0: none.
   std::uint16_t use_alias(OutgoingPublish& publish, std::uint32_t topic_hash, PublishSize& size);
-  // Record `number` of a shared subscription's batch is done with, as far as this side goes.
+  // Record `number` of a batch was sent with this packet id; 0: it needs no acknowledgement.
+  void note_sent(const hub::DeliveryBatch& batch, std::size_t number, std::uint32_t index,
+                 std::uint16_t packet_id, DeliveryContext& context);
+  // One of a shared subscription is done with, as far as this side goes.
   void note_ticket(const hub::DeliveryBatch& batch, std::size_t number, std::uint16_t packet_id,
                    DeliveryContext& context);
   // False: it has expired.
   [[nodiscard]] bool add_properties(OutgoingPublish& publish, const log::Block& block,
                                     const log::Record& record, DeliveryContext& context) const;
+  [[nodiscard]] static bool is_missed(const hub::DeliveryBatch& batch, std::uint32_t index,
+                                      const OutgoingPublish& publish,
+                                      const DeliveryContext& context);
 
   SendWindow window_;
   std::unique_ptr<Extras> extras_;  // made on need

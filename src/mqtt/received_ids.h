@@ -44,6 +44,18 @@ class ReceivedIds {
     }
   }
 
+  // Calls visit(id) for each that had its PUBREC.
+  template <class Visit>
+  void for_each_received(Visit visit) const {
+    for (std::uint32_t page = 0; page < pages_.size(); ++page) {
+      if (!pages_[page]) continue;
+      for (std::uint32_t i = 0; i < ids_per_page; ++i) {
+        const auto id = static_cast<std::uint16_t>(page * ids_per_page + i);
+        if (state(id) == ReceiveState::received) visit(id);
+      }
+    }
+  }
+
   void release_memory_if_empty() {
     if (size_ == 0) pages_[last_].reset();
   }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 namespace sluice::mqtt {
 
@@ -40,6 +41,40 @@ class SendWindow {
     ++span_;
     ++in_flight_;
     return id;
+  }
+
+  struct Sent {
+    std::uint16_t id;
+    SendState state;
+  };
+  // As it was at the end of an earlier connection; `next` is the id of the next message. Ids that
+  // don't rise, as they were given, are left out. Precondition: nothing is in flight.
+  void restore(std::span<const Sent> sent, std::uint16_t next) {
+    const std::uint32_t span = sent.empty() ? 0 : static_cast<std::uint16_t>(next - sent[0].id);
+    next_ = static_cast<std::uint16_t>(next - span);
+    for (const auto& [id, state] : sent) {
+      if (static_cast<std::uint16_t>(next - id) > static_cast<std::uint16_t>(next - next_))
+        continue;
+      while (next_ != id) pass_over();
+      pass_over();
+      put(id, state);
+      ++in_flight_;
+    }
+    while (next_ != next) pass_over();
+  }
+  // Calls visit(id, state) for each message in flight, in the order in which they were sent.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (std::uint32_t left = span_; left > 0; --left) {
+      const auto id = static_cast<std::uint16_t>(next_ - left);
+      if (const SendState state = get(id); state != SendState::none) visit(id, state);
+    }
+  }
+  [[nodiscard]] std::uint16_t next() const { return next_; }
+  // How many ids lie from the oldest in flight to the newest given, or to `id`, both included.
+  [[nodiscard]] std::uint32_t span() const { return span_; }
+  [[nodiscard]] std::uint32_t span_to(std::uint16_t id) const {
+    return static_cast<std::uint16_t>(id - oldest()) + 1u;
   }
 
   [[nodiscard]] SendState state(std::uint16_t id) const {
@@ -80,11 +115,14 @@ class SendWindow {
   }
   // Id 0 takes a place in the span like one that has been acknowledged.
   void skip_zero() {
-    if (span_ > 0) {
-      if (span_ == capacity_) grow();
-      ++span_;
-    }
+    if (span_ > 0) pass_over();
     next_ = 1;
+  }
+  void pass_over() {
+    if (span_ == capacity_) grow();
+    put(next_, SendState::none);
+    ++next_;
+    ++span_;
   }
   void grow() {
     const std::uint32_t capacity = capacity_ == 0 ? ids_per_word : 2 * capacity_;

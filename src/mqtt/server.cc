@@ -12,6 +12,7 @@ namespace {
 
 // Connections of a shard beyond the maximum that may say CONNECT, to be told so.
 constexpr std::size_t without_place_max = 64;
+constexpr std::uint32_t save_interval_s = 5;  // of stored sessions whose progress nobody waits for
 
 }  // namespace
 
@@ -23,6 +24,7 @@ Server::Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metri
       listeners_(loop, metrics,
                  {.protocol = "mqtt", .origins = {std::move(options.websocket_origins)}}) {
   context_->sessions = sessions;
+  context_->wills.set_sessions(sessions);
   loop_.add_turn_hook(*this, runtime::TurnPhase::send);
 }
 
@@ -88,6 +90,32 @@ void Server::on_turn_end() {
   context_->delivery.now = 0;
 }
 
+void Server::save_behind() {
+  for (const hub::Handle handle : std::exchange(context_->unsaved, {}))
+    if (auto* connection = context_->connections.find(handle)) (*connection)->save_behind();
+}
+
+void Server::flush(Task done) {
+  struct Flush {
+    ~Flush() { done(); }
+    Task done;
+  };
+  context_->hub.when_published(
+      [context = context_, flush = std::make_shared<Flush>(std::move(done))] {
+        for (const hub::Handle handle : std::exchange(context->unsaved, {}))
+          if (auto* connection = context->connections.find(handle))
+            (*connection)->save_now([flush](const Result<void>&) {});
+      });
+}
+
+void Server::adopt_will(const std::string& client_id, sessions::Uid uid, sessions::Will will,
+                        WallMs due) {
+  start_ticking();
+  const auto wait_s =
+      static_cast<std::uint32_t>(std::max<WallMs>(0, due - loop_.wall_ms() + 999) / 1000);
+  context_->wills.adopt(client_id, std::make_unique<StoredWill>(std::move(will), uid, wait_s));
+}
+
 void Server::start_ticking() {
   if (tick_ != runtime::TimerId::none) return;
   context_->wheel.start(context_->now_s());
@@ -101,6 +129,7 @@ void Server::on_tick() {
     if (auto* connection = context_->connections.find(handle)) (*connection)->on_second(second);
   });
   context_->wills.on_second(context_->now_s());
+  if (++ticks_ % save_interval_s == 0) save_behind();
   if (connections() > 0 || context_->wills.waiting())
     tick_ = loop_.run_after(std::chrono::seconds(1), [this] { on_tick(); });
 }

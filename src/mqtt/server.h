@@ -15,6 +15,7 @@
 #include "mqtt/options.h"
 #include "net/listeners.h"
 #include "runtime/loop.h"
+#include "sessions/record.h"
 
 namespace sluice::sessions {
 class Sessions;
@@ -53,6 +54,11 @@ class Server final : public runtime::TurnHook {
   // wills are published, and those of clients that are gone already, whatever their delay.
   void stop();
   [[nodiscard]] std::size_t connections() const;
+  // Runs `done` when all that stored sessions have come to so far is durable, with the answers to
+  // everything that was published so far.
+  void flush(Task done);
+  // Publishes the will of a stored session at `due`, unless its client comes back before.
+  void adopt_will(const std::string& client_id, sessions::Uid uid, sessions::Will will, WallMs due);
   // For administrators.
   [[nodiscard]] Clients clients() const;
 
@@ -70,12 +76,14 @@ class Server final : public runtime::TurnHook {
   void turn_away(net::Channel channel);
   void on_tick();
   void start_ticking();
+  void save_behind();
 
   runtime::Loop& loop_;
   std::shared_ptr<ConnectionContext> context_;
   Random random_;
   runtime::TimerId tick_ =
       runtime::TimerId::none;  // runs each second while there are connections, or wills that wait
+  std::uint64_t ticks_ = 0;
   std::list<Door> doors_;
   net::Listeners listeners_;
 };

@@ -17,6 +17,7 @@ namespace {
 constexpr std::string_view start_property = "stream-offset";
 
 Reason reason_of(const Error& error) {
+  if (error.code == Errc::too_large) return Reason::quota_exceeded;
   const bool is_filter = error.code == Errc::invalid || error.code == Errc::not_found;
   return is_filter ? Reason::topic_filter_invalid : Reason::implementation_specific;
 }
@@ -25,6 +26,8 @@ Reason reason_of(const Error& error) {
 std::string_view text_of(const Error& error) {
   if (error.code == Errc::not_found || error.code == Errc::out_of_range) return error.text;
   if (error.code == Errc::invalid) return "the hub does not take this filter";
+  if (error.code == Errc::too_large)
+    return "the filters of the session would cover too many partitions";
   return "the hub could not subscribe; the hub's log says why";
 }
 
@@ -230,7 +233,7 @@ void Session::send_suback() {
                  .codes = codes});
   pending_subscribe_.reset();
   waits_ &= static_cast<std::uint8_t>(~wait_subscribe);
-  if (!keep_if_it_fits(start))
+  if (!keep_if_it_fits(out, start))
     refuse({Reason::packet_too_large, "SUBACK would be larger than the client takes"});
 }
 
@@ -245,10 +248,10 @@ void Session::on_unsubscribe(const Unsubscribe& packet) {
     codes.push_back(
         static_cast<std::byte>(was_there ? Reason::success : Reason::no_subscription_existed));
   });
-  Buffer& out = answer();
+  Buffer& out = answer_when_saved();
   const std::size_t start = out.size();
   encode_unsuback(out, version_, {.packet_id = packet.packet_id, .properties = {}, .codes = codes});
-  if (!keep_if_it_fits(start))
+  if (!keep_if_it_fits(out, start))
     refuse({Reason::packet_too_large, "UNSUBACK would be larger than the client takes"});
 }
 
@@ -266,6 +269,8 @@ void Session::on_disconnect(const Disconnect& packet) {
         {Reason::protocol_error, "DISCONNECT asks for a session that CONNECT did not ask for"});
   if (packet.code == 0) will_.reset();
   if (will_ && session_expiry_s) will_->session_expiry_s = *session_expiry_s;
+  if (stored_ && session_expiry_s)
+    stored_->expiry_s = std::min(*session_expiry_s, context_.limits.session_expiry_max_s);
   end(Reason::success, "DISCONNECT");
 }
 
@@ -317,8 +322,7 @@ PropertyBlock Session::problem(std::string_view text, std::size_t codes) {
   return is_v5() && wants_problems_ ? reason_string(text, codes) : PropertyBlock{};
 }
 
-bool Session::keep_if_it_fits(std::size_t start) {
-  Buffer& out = host_.control_output();
+bool Session::keep_if_it_fits(Buffer& out, std::size_t start) const {
   if (outbound_.packet_max() == 0 || out.size() - start <= outbound_.packet_max()) return true;
   out.resize(start);
   return false;

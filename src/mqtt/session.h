@@ -19,6 +19,7 @@
 #include "mqtt/packet.h"
 #include "mqtt/receive_ring.h"
 #include "mqtt/will.h"
+#include "sessions/sessions.h"
 
 namespace sluice::mqtt {
 
@@ -57,6 +58,16 @@ class SessionHost {
   // Whether the rates allow a publish of `bytes`, which then counts; `used` is the client's own.
   virtual bool admit(RateUse& used, std::size_t bytes) = 0;
   virtual void wait_for_rate(const RateUse& used) = 0;  // -> on_rate
+  // Of a session that outlives its connection; false or nothing where there are none.
+  virtual void open(sessions::Opening opening) = 0;  // -> on_opened
+  virtual void restore(std::vector<sessions::Filter> filters, const std::vector<Position>& next,
+                       bool with_retained) = 0;             // -> on_restored
+  virtual void fetch(std::vector<Position> positions) = 0;  // -> on_fetched, on_fetch_end
+  virtual void resume_deliveries() = 0;
+  virtual std::vector<Position> positions() = 0;  // as hub::Hub::positions
+  virtual bool has_output_room() = 0;
+  virtual void on_moved() = 0;                         // what Session::progress() tells has changed
+  virtual void save(sessions::Progress progress) = 0;  // -> on_saved
   // From now on the session is over: send what is written, then close. Told once.
   virtual void end(Reason reason, std::string_view text) = 0;
 
@@ -71,11 +82,13 @@ struct SessionContext {
   DeliveryContext& delivery;
   hub::Properties& properties;  // scratch: of the message being published
   bool has_rates = false;       // publishes are counted: SessionHost::admit
+  Omissions omit{};
 };
 
 // One MQTT session, as long as its connection: packets and completions in, actions out. No socket
 // and no clock. Acknowledges a publish (PUBACK, PUBREC) when it is durable, in the order of
-// arrival. Nothing of it outlives the connection but its will, which is taken out at the end.
+// arrival. Of what outlives the connection the will is taken out at the end, and a stored session
+// is handed back by whoever owns this (session_stored.cc).
 class Session {
  public:
   enum class Step : std::uint8_t {
@@ -110,6 +123,14 @@ class Session {
   void on_logged_in(Result<access::Principal> principal);
   void on_authenticated(Result<access::SaslServer::Answer> answer);
   void on_claimed(const Result<void>& result);
+  void on_opened(Result<sessions::Opened> opened);
+  // `live_from`: where the tails of its partitions are.
+  void on_restored(Result<std::vector<Position>> live_from);
+  // The next of the messages that were asked for. False: there is no room, for the rest either.
+  [[nodiscard]] bool on_fetched(const hub::DeliveryBatch& batch);
+  void on_gone();  // the log has it no more
+  void on_fetch_end();
+  void on_saved(const Result<void>& result);
   void on_published(std::uint64_t up_to);
   void on_publish_failed(std::uint64_t sequence, const Error& error);
   void on_rate() { waits_ &= static_cast<std::uint8_t>(~wait_rate); }
@@ -135,12 +156,40 @@ class Session {
   // What a subscription gives; as hub::SubscriberSink says.
   std::size_t deliver(const hub::DeliveryBatch& batch, std::size_t done, std::size_t out_max,
                       Buffer& out) {
+    if (stored_) return deliver_stored(batch, done, out_max, out);
     return outbound_.deliver(batch, done, out_max, out, context_.delivery);
   }
+  // Of a shared subscription: how many of its messages may stand open.
+  [[nodiscard]] std::uint32_t window_of(std::uint8_t qos);
+  // Where deliver() is to write: `out`, or what waits until it is durable that it was sent.
+  Buffer& output_for(const hub::DeliveryBatch& batch, Buffer& out);
   [[nodiscard]] std::uint32_t in_flight() const { return outbound_.in_flight(); }
-  [[nodiscard]] bool has_room_again() { return outbound_.window().has_room_again(); }
+  [[nodiscard]] bool has_room_again();
+  // All packets of a turn have been shown: saves what others wait for.
+  void end_turn();
+  // There may be room again: sends on what was in flight before.
+  void go_on();
+  // Nothing is delivered any more. Before the subscriber goes.
+  void on_detached();
+
+  // --- a session that outlives its connection
+  // It must be handed back: it is stored, or about to be opened.
+  [[nodiscard]] bool is_kept() const { return opening_ || stored_uid() != 0; }
+  // After the end: nothing is under way any more that what is saved last must know of.
+  [[nodiscard]] bool is_settled() const { return !opening_ && receive_ring_.empty(); }
+  [[nodiscard]] sessions::Uid stored_uid() const;  // 0: it is not stored
+  [[nodiscard]] std::uint32_t expiry_s() const;
+  // After the end: its will waits for a delay.
+  [[nodiscard]] bool has_will_waiting() const { return will_ && will_->wait_s() > 0; }
+  // Of a stored one; what it has come to is to be saved.
+  void note_moved();
+  // Precondition of both: stored_uid() is not 0.
+  [[nodiscard]] bool is_unsaved() const;
+  sessions::Progress progress();
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
+  // Whom its messages name as their publisher: the same over all connections of a stored session.
+  [[nodiscard]] std::uint64_t publisher() const { return stored_uid() != 0 ? stored_uid() : id_; }
   [[nodiscard]] Version version() const { return version_; }
   [[nodiscard]] const std::string& client_id() const { return principal_.client_id; }
   // The topic that a publish names, by itself or by an alias; empty if the alias is not known.
@@ -159,6 +208,7 @@ class Session {
   static constexpr std::uint8_t wait_window = 8;
   static constexpr std::uint8_t wait_rate = 16;
 
+  struct Stored;  // of one that outlives its connection
   struct Authentication;
   struct Inbound;              // what only some publishers need: QoS 2, topic aliases
   struct PendingSubscribe;     // a SUBSCRIBE of which not all filters have been answered
@@ -171,7 +221,15 @@ class Session {
   Decoded<void> accept_will(const Will& will, std::uint32_t session_expiry_s);
   Decoded<void> take_principal(Result<access::Principal> principal);
   Buffer& answer();  // where one packet is written next
-  bool send_connack();
+  // The same for what may leave only when all that the session has put so far is durable, if it is
+  // stored.
+  Buffer& answer_when_saved();
+  void ask_for_session(std::uint32_t expiry_s);
+  void open();
+  void take_up(const sessions::Opened& opened);
+  void accept(bool session_present);
+  [[nodiscard]] std::uint32_t granted_expiry_s() const;
+  bool send_connack(bool session_present);
   void write_response_information(PropertyWriter& writer) const;
   void refuse_connect(Version version, const Refusal& refusal);
 
@@ -209,6 +267,7 @@ class Session {
   void send_acks();
   void send_ack(const ReceiveRing::Entry& entry, Buffer& out);
 
+  void settle_acks();
   void on_puback(const Ack& packet);
   void on_pubrec(const Ack& packet);
   void on_pubcomp(const Ack& packet);
@@ -217,13 +276,17 @@ class Session {
   // A negative PUBACK, PUBREC, PUBREL or PUBCOMP.
   void refuse_packet(PacketType type, std::uint16_t packet_id, const Refusal& why);
 
+  void send_again();
+  std::size_t deliver_stored(const hub::DeliveryBatch& batch, std::size_t done, std::size_t out_max,
+                             Buffer& out);
+  Offset live_from(const hub::DeliveryBatch& batch);
+
   void on_subscribe(const Subscribe& packet);
   void subscribe_one(std::uint32_t index, const Subscription& subscription,
                      const SubscribeProperties& properties);
   void ask_to_subscribe(std::uint32_t index, std::string_view filter,
                         const hub::SubscribeOptions& options,
                         const SubscribeProperties& properties);
-  [[nodiscard]] std::uint32_t window_of(std::uint8_t qos);
   Decoded<void> check_filter(std::string_view filter);
   // What the hub says of itself is also for those who administer it.
   bool may_subscribe(std::string_view filter);
@@ -243,7 +306,7 @@ class Session {
   PropertyBlock problem(std::string_view text, std::size_t codes = 0);
   // Takes back what was written from `start` on if the client takes no packet of that size
   // ([MQTT-3.1.2-24]).
-  bool keep_if_it_fits(std::size_t start);
+  [[nodiscard]] bool keep_if_it_fits(Buffer& out, std::size_t start) const;
   void end(Reason reason, std::string_view text);
   [[nodiscard]] bool is_unrestricted() {
     return !context_.has_rates && host_.unrestricted(principal_);
@@ -260,6 +323,7 @@ class Session {
   access::Principal principal_;       // its client id from CONNECT on, the rest from the login on
   std::unique_ptr<Inbound> inbound_;  // made when it is needed
   std::unique_ptr<StoredWill> will_;
+  std::unique_ptr<Stored> stored_;
   std::unique_ptr<Authentication> authentication_;
   std::unique_ptr<PendingSubscribe> pending_subscribe_;
   std::uint16_t keep_alive_s_ = 0;
@@ -273,7 +337,8 @@ class Session {
   bool clean_start_ : 1 = true;
   bool has_user_ : 1 = false;  // CONNECT named one
   bool keep_alive_cut_ : 1 = false;
-  bool asked_for_session_ : 1 = false;           // MQTT 5: a session expiry interval above 0
+  bool asked_for_session_ : 1 = false;           // by CONNECT
+  bool opening_ : 1 = false;                     // its stored session
   bool unrestricted_ : 1 = false;                // everything is permitted, at any rate
   bool bridge_ : 1 = false;                      // as Connect says
   bool wants_problems_ : 1 = true;               // Request Problem Information (3.1.2.11.7)

@@ -36,13 +36,24 @@ std::uint8_t return_code_3_1_1(Reason reason) {
   }
 }
 
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (auto at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
+// `%c` and `%u` of a pattern; what is put in is not looked through again.
+std::string expand(std::string_view pattern, std::string_view client, std::string_view user) {
+  std::string text;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    const std::string_view two = pattern.substr(i, 2);
+    if (two == "%c" || two == "%u") {
+      text += two == "%c" ? client : user;
+      ++i;
+    } else {
+      text += pattern[i];
+    }
+  }
+  return text;
 }
 
-// 0: none is wanted, which is all that MQTT 3.1.1 can say of it here.
+// MQTT 3.1.1 has a session that ends with its connection, or one that does not end.
 std::uint32_t session_expiry_of(const Connect& connect) {
+  if (connect.version != Version::v5) return connect.clean_start ? 0 : sessions::never_expires;
   std::uint32_t seconds = 0;
   for_each_property(connect.properties, [&](const Property& property) {
     if (property.id == PropertyId::session_expiry) seconds = property.number;
@@ -119,7 +130,7 @@ void Session::read_connect_properties(const Connect& connect) {
         break;
     }
   });
-  asked_for_session_ = session_expiry_of(connect) > 0;
+  ask_for_session(session_expiry_of(connect));
   const Limits& limits = context_.limits;
   outbound_.configure({.version = version_,
                        .receive_maximum = std::min(receive_maximum, limits.max_inflight),
@@ -196,19 +207,27 @@ void Session::on_claimed(const Result<void>& result) {
   if (!result)
     return refuse_connect(version_,
                           {Reason::server_unavailable, "the client id could not be claimed"});
-  if (!send_connack())
+  waits_ |= wait_login;
+  open();
+}
+
+void Session::accept(bool session_present) {
+  waits_ &= static_cast<std::uint8_t>(~wait_login);
+  if (!send_connack(session_present))
     return end(Reason::packet_too_large, "CONNACK is larger than the client takes");
+  if (stored_uid() == 0) stored_.reset();
   state_ = State::connected;
   context_.counters.connects_of(version_).add();
 }
 
-bool Session::send_connack() {
+bool Session::send_connack(bool session_present) {
   Buffer& properties = context_.delivery.encoded;
   properties.clear();
   if (is_v5()) {
     PropertyWriter writer(properties);
     const Limits& limits = context_.limits;
-    if (asked_for_session_) writer.number(PropertyId::session_expiry, 0);
+    if (stored_ && stored_->expiry_s != stored_->asked_expiry_s)
+      writer.number(PropertyId::session_expiry, stored_->expiry_s);
     writer.number(PropertyId::receive_maximum, limits.receive_maximum);
     writer.number(PropertyId::maximum_packet_size, static_cast<std::uint32_t>(limits.packet_max));
     if (limits.topic_alias_max > 0)
@@ -224,15 +243,14 @@ bool Session::send_connack() {
   }
   Buffer& out = answer();
   const std::size_t start = out.size();
-  encode_connack(out, version_, {.properties = {properties}});
-  return keep_if_it_fits(start);
+  encode_connack(out, version_, {.session_present = session_present, .properties = {properties}});
+  return keep_if_it_fits(out, start);
 }
 
 // Where the client may have responses sent to (3.2.2.3.15).
 void Session::write_response_information(PropertyWriter& writer) const {
-  std::string topic = context_.limits.response_information;
-  replace_all(topic, "%c", client_id());
-  replace_all(topic, "%u", principal_.name);
+  const std::string topic =
+      expand(context_.limits.response_information, client_id(), principal_.name);
   if (topic::validate_topic_name(topic)) writer.text(PropertyId::response_information, topic);
 }
 
@@ -243,7 +261,7 @@ void Session::refuse_connect(Version version, const Refusal& why) {
     encode_connack(
         out, version,
         {.code = static_cast<std::uint8_t>(why.reason), .properties = reason_string(why.text)});
-    keep_if_it_fits(start);
+    static_cast<void>(keep_if_it_fits(out, start));
   } else if (const std::uint8_t code = return_code_3_1_1(why.reason); code != 0) {
     encode_connack(answer(), version, {.code = code, .properties = {}});
   }

@@ -41,7 +41,7 @@ Session::Step Session::on_publish(const Publish& packet) {
                        .payload = packet.payload,
                        .qos = packet.qos,
                        .retain = packet.retain,
-                       .publisher = id_,
+                       .publisher = publisher(),
                        .expiry_s = {},
                        .qos2 = {}};
   if (auto valid = read_publish(packet, message); !valid) {
@@ -123,7 +123,8 @@ Session::Step Session::publish(const Publish& packet, hub::Message& message) {
     return Step::taken;
   }
   const std::uint64_t sequence = next_sequence_++;
-  if (packet.qos == 2) message.qos2 = {.uid = id_, .packet_id = packet.packet_id, .n = sequence};
+  if (packet.qos == 2 && !context_.omit.evidence)
+    message.qos2 = {.uid = publisher(), .packet_id = packet.packet_id, .n = sequence};
   if (auto result = host_.publish(sequence, message); !result) {
     if (result.error().code == Errc::busy) {
       waits_ |= wait_room;
@@ -220,17 +221,21 @@ void Session::on_publish_error(const Publish& packet, const Error& error) {
 }
 
 void Session::on_published(std::uint64_t up_to) {
-  if (state_ != State::connected) return;
   durable_up_to_ = std::max(durable_up_to_, up_to);
+  if (state_ != State::connected) return settle_acks();
+  note_moved();
   send_acks();
 }
 
 void Session::on_publish_failed(std::uint64_t sequence, const Error& error) {
-  if (state_ != State::connected) return;
-  context_.counters.dropped_not_stored.add();
+  if (state_ == State::connected) context_.counters.dropped_not_stored.add();
   ReceiveRing::Entry* entry = receive_ring_.find(sequence);
   if (!entry) return;
   entry->answer = answer_of(error);
+  if (state_ != State::connected) {
+    entry->decided = true;
+    return settle_acks();
+  }
   if (!is_v5()) return end(to_refusal(entry->answer).reason, error.text);
   entry->decided = true;
   send_acks();
@@ -249,6 +254,18 @@ void Session::send_acks() {
   context_.counters.other_packets_sent.add(positive);
   if (receive_ring_.size() < context_.limits.receive_maximum)
     waits_ &= static_cast<std::uint8_t>(~wait_window);
+}
+
+// The connection is over: who gets no PUBREC may ask for it on the next one.
+void Session::settle_acks() {
+  for (; !receive_ring_.empty(); receive_ring_.pop()) {
+    const ReceiveRing::Entry& entry = receive_ring_.front();
+    if (!entry.decided && entry.sequence > durable_up_to_) break;
+    if (entry.qos == 2)
+      inbound_->qos2.set(entry.packet_id, entry.answer == PublishAnswer::positive
+                                              ? ReceiveState::received
+                                              : ReceiveState::none);
+  }
 }
 
 void Session::send_ack(const ReceiveRing::Entry& entry, Buffer& out) {
@@ -272,7 +289,9 @@ void Session::on_pubrel(const Ack& packet) {
     return refuse({Reason::protocol_error, "PUBREL for a publish that was not answered by PUBREC"});
   inbound_->qos2.set(packet.packet_id, ReceiveState::none);
   --open_publishes_;
-  send_ack(PacketType::pubcomp, packet.packet_id);
+  note_moved();
+  encode_ack(context_.omit.pubcomp ? answer() : answer_when_saved(), version_, PacketType::pubcomp,
+             {.packet_id = packet.packet_id, .properties = {}});
 }
 
 // --- the client's answers
@@ -316,7 +335,9 @@ void Session::on_pubrec(const Ack& packet) {
   if (state == SendState::none)
     return refuse_packet(PacketType::pubrel, packet.packet_id, unknown_id);
   window.release(packet.packet_id);
-  send_ack(PacketType::pubrel, packet.packet_id);
+  note_moved();
+  encode_ack(context_.omit.pubrel ? answer() : answer_when_saved(), version_, PacketType::pubrel,
+             {.packet_id = packet.packet_id, .properties = {}});
 }
 
 void Session::on_pubcomp(const Ack& packet) {
@@ -329,6 +350,11 @@ void Session::on_pubcomp(const Ack& packet) {
 
 void Session::finish_sent(std::uint16_t packet_id) {
   if (const auto ticket = outbound_.finish(packet_id)) host_.settle(*ticket);
+  if (!stored_) return;
+  note_moved();
+  if (stored_->again.messages.empty()) return;
+  --stored_->again.open;
+  send_again();
 }
 
 void Session::send_ack(PacketType type, std::uint16_t packet_id) {

@@ -91,6 +91,21 @@ struct FakeHost final : SessionHost {
     return true;
   }
   void wait_for_rate(const RateUse&) override { ++rate_waits; }
+  void open(sessions::Opening with) override {
+    opening = std::move(with);
+    if (opened_answer) session->on_opened(*opened_answer);
+  }
+  void restore(std::vector<sessions::Filter> with, const std::vector<Position>& next,
+               bool with_retained) override {
+    restored = {.filters = std::move(with), .next = next, .with_retained = with_retained};
+    session->on_restored(tails);
+  }
+  void fetch(std::vector<Position> positions) override { fetched = std::move(positions); }
+  void resume_deliveries() override { ++resumes; }
+  std::vector<Position> positions() override { return at; }
+  bool has_output_room() override { return output_room; }
+  void on_moved() override { ++moves; }
+  void save(sessions::Progress progress) override { saves.push_back(std::move(progress)); }
   void end(Reason why, std::string_view) override {
     ++ends;
     reason = why;
@@ -111,6 +126,21 @@ struct FakeHost final : SessionHost {
   std::vector<std::string> filters;
   std::vector<std::string> starts;  // of replays
   std::vector<std::uint64_t> settled;
+  struct Restored {
+    std::vector<sessions::Filter> filters;
+    std::vector<Position> next;
+    bool with_retained = false;
+  };
+  std::optional<sessions::Opening> opening;
+  std::optional<sessions::Opened> opened_answer = sessions::Opened{};  // none: not yet
+  std::optional<Restored> restored;
+  std::vector<Position> tails;    // of what is restored
+  std::vector<Position> at;       // positions()
+  std::vector<Position> fetched;  // asked for last
+  std::vector<sessions::Progress> saves;
+  bool output_room = true;
+  int resumes = 0;
+  int moves = 0;
   std::size_t rate_left = 0;  // bytes that may still be published, where there are rates
   int rate_waits = 0;
   int ends = 0;
@@ -125,8 +155,11 @@ inline std::string describe(const Frame& frame, Version version) {
     return text;
   };
   switch (frame.type) {
-    case PacketType::connack:
-      return fmt::format("connack {:02x}", decode_connack(frame.body, version).value().code);
+    case PacketType::connack: {
+      const auto connack = decode_connack(frame.body, version).value();
+      return fmt::format("connack {:02x}{}", connack.code,
+                         connack.session_present ? " present" : "");
+    }
     case PacketType::puback:
     case PacketType::pubrec:
     case PacketType::pubrel:
@@ -139,8 +172,8 @@ inline std::string describe(const Frame& frame, Version version) {
     }
     case PacketType::publish: {
       const auto publish = decode_publish(frame, version).value();
-      return fmt::format("publish {} q{} {}{}", publish.packet_id, publish.qos, publish.topic,
-                         publish.retain ? " retain" : "");
+      return fmt::format("publish {} q{} {}{}{}", publish.packet_id, publish.qos, publish.topic,
+                         publish.retain ? " retain" : "", publish.dup ? " dup" : "");
     }
     case PacketType::suback: {
       const auto ack = decode_subscribe_ack(frame.body, version).value();
@@ -217,8 +250,7 @@ class SessionRig {
     for (const Subscription& subscription : subscriptions)
       append_subscription(filters, subscription);
     Buffer wire;
-    encode_subscribe(wire, version_,
-                     {.packet_id = id, .properties = with, .filters = filters});
+    encode_subscribe(wire, version_, {.packet_id = id, .properties = with, .filters = filters});
     send(wire);
   }
   void unsubscribe(std::string_view filter, std::uint16_t id = 1) {
@@ -247,23 +279,23 @@ class SessionRig {
   // False: the session does not take it now.
   bool deliver(std::string_view topic, std::uint8_t publisher_qos = 2, std::uint8_t granted_qos = 2,
                hub::Origin origin = hub::Origin::log, std::uint64_t ticket = 0) {
-    log::BatchBuilder builder;
-    builder.add(0, {.key = as_bytes(topic),
-                    .value = as_bytes("x"),
-                    .headers = {},
-                    .headers_count = 0,
-                    .flags = static_cast<std::uint8_t>(log::Record::has_packed | publisher_qos),
-                    .key_hash = static_cast<std::uint32_t>(hash64(as_bytes(topic)))});
-    const auto block = builder.finish();
-    const hub::Grant grant{.qos = granted_qos, .retain_as_published = false, .ids = {}};
-    const hub::Delivery delivery{0, 1, &grant};
-    const hub::DeliveryBatch batch{.prefix = "",
-                                   .block = block,
-                                   .deliveries = {&delivery, 1},
-                                   .origin = origin,
-                                   .first_ticket = ticket};
-    return session.deliver(batch, 0, 1 << 20, host.output) == 1;
+    return with_batch(topic, publisher_qos, granted_qos, {}, [&](hub::DeliveryBatch batch) {
+      batch.origin = origin;
+      batch.first_ticket = ticket;
+      return deliver(batch);
+    });
   }
+  // The same of a record of the log.
+  bool deliver(std::string_view topic, Position position, std::uint8_t qos = 2) {
+    return with_batch(topic, 2, qos, position,
+                      [&](const hub::DeliveryBatch& batch) { return deliver(batch); });
+  }
+  // A message that was asked for is read from the log again.
+  bool fetch(std::string_view topic, Position position) {
+    return with_batch(topic, 2, 2, position,
+                      [&](const hub::DeliveryBatch& batch) { return session.on_fetched(batch); });
+  }
+
   // The hub answers all subscribes that were asked.
   void answer_subscribes() {
     for (const std::uint32_t index : std::exchange(host.asked, {}))
@@ -284,6 +316,29 @@ class SessionRig {
   Session session{host, context, 1};
 
  private:
+  template <class Use>
+  bool with_batch(std::string_view topic, std::uint8_t publisher_qos, std::uint8_t granted_qos,
+                  Position position, Use use) {
+    log::BatchBuilder builder;
+    builder.add(0, {.key = as_bytes(topic),
+                    .value = as_bytes("x"),
+                    .headers = {},
+                    .headers_count = 0,
+                    .flags = static_cast<std::uint8_t>(log::Record::has_packed | publisher_qos),
+                    .key_hash = static_cast<std::uint32_t>(hash64(as_bytes(topic)))});
+    const auto block = builder.finish();
+    const hub::Grant grant{.qos = granted_qos, .retain_as_published = false, .ids = {}};
+    const hub::Delivery delivery{0, 1, &grant};
+    block->stamp(position.offset, 0);
+    return use(hub::DeliveryBatch{.prefix = "",
+                                  .block = block,
+                                  .deliveries = {&delivery, 1},
+                                  .partition = position.partition});
+  }
+  bool deliver(const hub::DeliveryBatch& batch) {
+    return session.deliver(batch, 0, 1 << 20, session.output_for(batch, host.output)) == 1;
+  }
+
   Version version_;
 };
 

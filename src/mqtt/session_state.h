@@ -10,6 +10,7 @@
 #include "mqtt/received_ids.h"
 #include "mqtt/session.h"
 #include "mqtt/topic_aliases.h"
+#include "sessions/sessions.h"
 
 namespace sluice::mqtt {
 
@@ -24,6 +25,31 @@ struct Session::Authentication {
   std::string method;
   std::unique_ptr<access::SaslServer> exchange{};  // none: none is under way
   std::string last_token{};                        // for CONNACK
+};
+
+// Of a session that outlives its connection, or whose client asks for that.
+struct Session::Stored {
+  sessions::Uid uid = 0;  // 0: not opened, or not stored
+  std::uint32_t asked_expiry_s = 0;
+  std::uint32_t expiry_s = 0;  // as granted, or as DISCONNECT said
+  // Packets that may leave only when what they rely on is durable, and what was written behind
+  // them. The first `covered` bytes wait for the save that is under way.
+  Buffer held;
+  std::size_t covered = 0;
+  bool saving = false;
+  bool unsaved = false;  // something has moved since it was saved last
+  // Where it reads on, until the hub knows.
+  std::vector<Position> next;
+  // What was in flight when the connection before ended, to be sent again from `at` on.
+  struct Again {
+    std::vector<Outbound::InFlight> messages;
+    std::size_t at = 0;
+    std::uint32_t open = 0;  // sent again, and not complete
+  };
+  Again again;
+  bool fetching = false;
+  // Where the tails were when the client came back: at QoS 0 it missed what is older.
+  std::vector<Position> live_from;
 };
 
 // A SUBSCRIBE of which not all filters have been answered. There is one at a time: no packet is

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "mqtt/message_properties.h"
+#include "sessions/sessions.h"
 
 namespace sluice::mqtt {
 
@@ -66,18 +67,35 @@ void Wills::on_due(hub::Handle handle, std::uint32_t second) {
     wheel_.add(waiting->due_s, handle);
     return;
   }
-  hub_.release(waiting->client_id, waiting->will->session);
+  publish_waiting(handle);
+}
+
+void Wills::publish_waiting(hub::Handle handle) {
+  const Waiting& waiting = *waiting_.find(handle);
+  if (const auto uid = waiting.will->stored_session; uid != 0 && sessions_)
+    sessions_->erase_will(waiting.client_id, uid);
+  hub_.release(waiting.client_id, waiting.will->session);
   publish(take(handle));
 }
 
 void Wills::publish_all() {
   std::vector<hub::Handle> all;
-  waiting_.for_each(
-      [&](std::uint32_t index, const Waiting&) { all.push_back(waiting_.handle(index)); });
-  for (const hub::Handle handle : all) {
-    hub_.release(waiting_.find(handle)->client_id, waiting_.find(handle)->will->session);
-    publish(take(handle));
-  }
+  waiting_.for_each([&](std::uint32_t index, const Waiting& waiting) {
+    if (waiting.will->stored_session == 0) all.push_back(waiting_.handle(index));
+  });
+  for (const hub::Handle handle : all) publish_waiting(handle);
+}
+
+void Wills::adopt(const std::string& client_id, std::unique_ptr<StoredWill> will) {
+  const std::uint64_t session = will->session;
+  // Whatever claims the client id meanwhile finds it waiting.
+  auto evict = [this](std::uint64_t of, hub::Claim newer, Task done) {
+    on_taken_over(of, newer);
+    done();
+  };
+  hub_.claim(client_id, session, hub::Claim::resume, std::move(evict), [](const Result<void>&) {});
+  if (will->wait_s() == 0 && sessions_) sessions_->erase_will(client_id, session);
+  leave(client_id, std::move(will));
 }
 
 std::unique_ptr<StoredWill> Wills::take(hub::Handle handle) {
@@ -104,7 +122,7 @@ bool Wills::try_publish(const StoredWill& will) {
                        .payload = will.payload,
                        .qos = will.qos,
                        .retain = will.retain,
-                       .publisher = will.session,
+                       .publisher = will.publisher(),
                        .expiry_s = {},
                        .qos2 = {}};
   const auto read = read_message_properties({will.properties}, message, properties_);

@@ -15,6 +15,10 @@
 #include "mqtt/will.h"
 #include "runtime/loop.h"
 
+namespace sluice::sessions {
+class Sessions;
+}
+
 namespace sluice::mqtt {
 
 // The wills of connections that are gone, until they are published: at once, or when their delay is
@@ -35,6 +39,10 @@ class Wills final : public hub::PublisherSink {
   // Of a connection that has ended and holds `client_id`, which is released here when the will is
   // published.
   void leave(std::string client_id, std::unique_ptr<StoredWill> will);
+  // Of a session whose connection an earlier process of the hub has lost: to be published at `due`.
+  void adopt(const std::string& client_id, std::unique_ptr<StoredWill> will);
+  // Where the wills of stored sessions are kept as well.
+  void set_sessions(sessions::Sessions* sessions) { sessions_ = sessions; }
   // Another connection has claimed the client id of this session: the will is published if the
   // session ends thereby, else forgotten.
   void on_taken_over(std::uint64_t session, hub::Claim newer);
@@ -43,7 +51,7 @@ class Wills final : public hub::PublisherSink {
   void start(std::uint32_t now_s);
   void on_second(std::uint32_t now_s);
   [[nodiscard]] bool waiting() const { return waiting_.size() > 0; }
-  // The server stops: publishes all, now.
+  // The server stops: publishes all, now, but those of sessions that go on after the stop.
   void publish_all();
 
   void on_published(std::uint64_t) override {}
@@ -60,6 +68,7 @@ class Wills final : public hub::PublisherSink {
   [[nodiscard]] bool has_place(const StoredWill& will) const;
   void on_due(hub::Handle handle, std::uint32_t second);
   std::unique_ptr<StoredWill> take(hub::Handle handle);
+  void publish_waiting(hub::Handle handle);
   void publish(std::unique_ptr<StoredWill> will);
   // False: there is no room.
   [[nodiscard]] bool try_publish(const StoredWill& will);
@@ -67,6 +76,7 @@ class Wills final : public hub::PublisherSink {
   runtime::Loop& loop_;
   hub::Hub& hub_;
   const Options& options_;
+  sessions::Sessions* sessions_ = nullptr;
   Counters& counters_;
   hub::Handle publisher_;  // made with the first will
   std::uint64_t next_sequence_ = 1;

@@ -63,6 +63,8 @@ struct Config {
     std::int64_t subscriptions_max;
     std::uint64_t output_max;
     Milliseconds will_delay_max;
+    Milliseconds session_expiry_max;
+    bool offline_qos0;
     Milliseconds keep_alive_max;
     Milliseconds connect_timeout;
     std::int64_t client_message_rate;

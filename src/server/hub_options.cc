@@ -41,6 +41,9 @@ mqtt::Limits limits_of(const Config::MqttLimits& config) {
   limits.output_max = config.output_max;
   const auto will_delay = floor<seconds>(config.will_delay_max);
   limits.will_delay_max_s = static_cast<std::uint32_t>(will_delay.count());
+  const auto session_expiry = ceil<seconds>(config.session_expiry_max);
+  limits.session_expiry_max_s = static_cast<std::uint32_t>(session_expiry.count());
+  limits.offline_qos0 = config.offline_qos0;
   const auto keep_alive = ceil<seconds>(config.keep_alive_max);
   limits.keep_alive_max_s = static_cast<std::uint16_t>(keep_alive.count());
   limits.connect_timeout = ceil<seconds>(config.connect_timeout);

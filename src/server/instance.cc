@@ -125,6 +125,11 @@ Result<void> Instance::build() {
     group_->add(*unit.hub);
     unit.mqtt = std::make_unique<mqtt::Server>(unit.loop, *unit.hub, *unit.access, unit.metrics,
                                                mqtt_options(config_), unit.sessions.get());
+    unit.sessions->set_flush([&unit](Task done) { unit.mqtt->flush(std::move(done)); });
+    unit.sessions->set_on_will(
+        [&unit](const std::string& client_id, sessions::Uid uid, sessions::Will will, WallMs due) {
+          unit.mqtt->adopt_will(client_id, uid, std::move(will), due);
+        });
     if (config_.stream.backend == "embedded") build_kafka(ShardId{i}, cluster_id);
   }
   build_sys_topics();

@@ -160,6 +160,16 @@ const std::array table{
       return DurationField{&l.will_delay_max, seconds(0), days(365)};
     }>("mqtt.will_delay_max", "1d", "A longer will delay is cut to this. `0s`: no delays."),
     limit<[](MqttLimits& l) -> Field {
+      return DurationField{&l.session_expiry_max, seconds(0), days(36'500)};
+    }>("mqtt.session_expiry_max", "7d",
+       "A longer session expiry interval is cut to this, and so are the sessions of MQTT 3.1.1 "
+       "clients without Clean Session. What `log.retention` removes a session does not get. `0s`: "
+       "no session outlives its connection."),
+    limit<[](MqttLimits& l) -> Field { return BoolField{&l.offline_qos0}; }>(
+        "mqtt.offline_qos0", "false",
+        "Whether a session also gets what was published while its client was away where it reads "
+        "at QoS 0."),
+    limit<[](MqttLimits& l) -> Field {
       return DurationField{&l.keep_alive_max, seconds(0), seconds(65535)};
     }>("mqtt.keep_alive_max", "0s",
        "Longest keep-alive time; clients of MQTT 5 that ask for more, or for none, are told "

@@ -23,7 +23,6 @@ BINDS = ("client", "server", "both")
 
 # Why a statement has no test, or (`partly`) has one for a part of it only.
 REASONS = {
-    "stored_sessions": "stored sessions: not yet offered",
     "client_unseen": "obliges the client, and the server cannot see it",
     "client_order": "obliges the client; a server may take its answers in any order, and sluice does",
     "supported": "applies to servers without a feature that sluice has",

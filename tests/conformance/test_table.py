@@ -52,7 +52,7 @@ def test_nothing_is_said_of_what_is_right(told):
 
 def test_what_is_wrong_is_said(told):
     assert "neither a test nor a reason" in told(Statement("both", "x"))
-    assert "tested in part" in told(Statement("both", "x", partly="stored_sessions"))
+    assert "tested in part" in told(Statement("both", "x", partly="client_unseen"))
     assert "and a test" in told(Statement("both", "x", reason="supported"), covering=["5:a"])
     assert "unknown reason" in told(Statement("both", "x", reason="no"))
     assert "binds" in told(Statement("nobody", "x"), covering=["5:a"])

@@ -91,17 +91,6 @@ def test_a_second_connection_takes_the_client_id_over(hub, name, version):
     first.client.loop_stop()
 
 
-@versions
-def test_a_stored_session_is_not_promised(hub, name, version):
-    wish = properties("CONNECT", SessionExpiryInterval=3600) if version == V5 else None
-    for _ in range(2):
-        with MqttClient(hub, version, client_id=name, clean=False, connect_properties=wish) as client:
-            assert not client.connack_flags.session_present
-            if version == V5:
-                assert client.connack_properties.SessionExpiryInterval == 0
-            client.subscribe(f"{name}/a", 1)
-
-
 def test_connack_announces_what_is_available(hub):
     with MqttClient(hub) as client:
         announced = client.connack_properties

@@ -73,7 +73,7 @@ def test_a_client_that_begins_anew_ends_its_session_and_the_will_comes_at_once(h
 
 
 def test_an_orderly_stop_publishes_the_wills_that_wait_and_those_of_who_is_there(new_hub, name):
-    hub = new_hub()
+    hub = new_hub({"mqtt.session_expiry_max": "0s"})  # with stored sessions they wait for the next start
     client_with_will(hub, f"{name}/a", delay_s=3600).vanish()
     eventually(lambda: waiting_wills(hub) == 1, "the will waits")
     with client_with_will(hub, f"{name}/b", delay_s=3600):

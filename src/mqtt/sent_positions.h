@@ -1,0 +1,57 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+
+#include "base/ids.h"
+
+namespace sluice::mqtt {
+
+// Of a retained message: it is not read from the log again.
+constexpr Offset retained_offset{std::numeric_limits<std::int64_t>::max()};
+
+// Where in the log the messages on their way to a client are, by packet id: a stored session gets
+// them again from there. A ring like that of SendWindow, of 24 bytes each; who asks knows by the
+// window which ids are in flight.
+class SentPositions {
+ public:
+  // `span`: how many ids lie from the oldest in flight to this one, both included. Nothing: the
+  // message is not this session's to get again.
+  void put(std::uint16_t id, std::uint32_t span, const std::optional<Position>& position) {
+    if (span > capacity_) grow(id, span);
+    places_[id & (capacity_ - 1)] = position.value_or(none);
+  }
+  // Precondition: it was put, and is in flight.
+  [[nodiscard]] std::optional<Position> get(std::uint16_t id) const {
+    const Position& position = places_[id & (capacity_ - 1)];
+    if (position == none) return std::nullopt;
+    return position;
+  }
+  void release_memory() {
+    places_.reset();
+    capacity_ = 0;
+  }
+
+ private:
+  static constexpr Position none{};  // no stream has the id 0
+
+  void grow(std::uint16_t id, std::uint32_t span) {
+    std::uint32_t capacity = std::max<std::uint32_t>(capacity_, 8);
+    while (capacity < span) capacity *= 2;
+    auto places = std::make_unique<Position[]>(capacity);
+    for (std::uint32_t back = 1; back < span && back <= capacity_; ++back) {
+      const auto older = static_cast<std::uint16_t>(id - back);
+      places[older & (capacity - 1)] = places_[older & (capacity_ - 1)];
+    }
+    places_ = std::move(places);
+    capacity_ = capacity;
+  }
+
+  std::unique_ptr<Position[]> places_;
+  std::uint32_t capacity_ = 0;  // 0 or a power of two
+};
+
+}  // namespace sluice::mqtt

@@ -1,0 +1,219 @@
+// Clients with stored sessions do at random what clients do, on a hub that crashes at random, and
+// exactly what was published at QoS 2 arrives at QoS 2. SLUICE_SEEDS sets how many seeds are run; a
+// failing one is printed and can be run alone by SLUICE_SEED.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <deque>
+#include <optional>
+
+#include "base/logger.h"
+#include "mqtt/model_client_test.h"
+#include "mqtt/stored_broker_test.h"
+#include "topic/topic.h"
+
+namespace sluice::mqtt {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto expiry = 1h;
+
+class World {
+ public:
+  World(std::uint64_t seed, Omissions omit)
+      : random_(seed), seed_(seed), machine_(std::make_shared<hub::SimMachine>(seed)) {
+    options_.limits.session_expiry_max_s = static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(expiry).count());
+    options_.limits.max_inflight = static_cast<std::uint16_t>(1 + random_.below(20));
+    options_.omit = omit;
+    start();
+    for (int i = 0; i < 4; ++i)
+      clients_.emplace_back(fmt::format("client{}", i), fmt::format("t/{}", i));
+    for (const ModelClient& client : clients_) publishers_.push_back(&client);
+  }
+  ~World() { end_world(); }
+
+  // What has gone wrong, if anything.
+  std::optional<std::string> run() {
+    for (int i = 0; i < 150; ++i) act();
+    settle();
+    return violation();
+  }
+
+ private:
+  void start() {
+    const auto shards = static_cast<std::uint32_t>(1 + random_.below(2));
+    broker_ = std::make_unique<StoredBroker>(++seed_ * 1000, shards, machine_, options_, passed_);
+    started_ = broker_->hub.world.now();
+  }
+  void end_world() {
+    for (ModelClient& client : clients_) client.cut();
+    broker_->hub.world.power_off();
+    passed_ += broker_->hub.world.now() - started_ + 1s;
+    broker_.reset();
+  }
+  void crash() {
+    end_world();
+    machine_->crash();
+    start();
+  }
+  ModelClient& any() { return clients_[random_.below(clients_.size())]; }
+  std::string any_filter() {
+    constexpr std::array filters = {"#", "t/#", "t/0", "t/1", "+/2", "t/+"};
+    return filters[random_.below(filters.size())];
+  }
+
+  void connect(ModelClient& client, bool clean = false) {
+    auto& endpoints = broker_->endpoints;
+    auto wire = broker_->hub.world.connect(endpoints[random_.below(endpoints.size())]);
+    client.connect(std::move(wire.value()), clean);
+  }
+
+  void act() {
+    ModelClient& client = any();
+    const auto chance = random_.below(100);
+    if (chance < 3) {
+      crash();
+    } else if (chance < 4) {
+      let_expire();
+    } else if (!client.online()) {
+      connect(client, random_.one_in(30));
+    } else if (chance < 8) {
+      connect(client);  // a take-over
+    } else if (chance < 12) {
+      client.cut();
+    } else if (client.connected()) {
+      if (chance < 15)
+        client.disconnect();
+      else if (chance < 35)
+        client.subscribe(any_filter());
+      else if (chance < 40)
+        client.unsubscribe(any_filter());
+      else
+        client.publish();
+    }
+    step(false);
+  }
+
+  void let_expire() {
+    for (ModelClient& client : clients_) client.cut();
+    broker_->hub.world.run_for(expiry + 2min);
+    for (ModelClient& client : clients_) client.expire();
+  }
+
+  void step(bool all) {
+    broker_->hub.world.run_for(std::chrono::microseconds(random_.below(3000)));
+    for (ModelClient& client : clients_) client.step(random_, publishers_, all);
+  }
+
+  // Everybody comes back, and all exchanges end.
+  void settle() {
+    for (int quiet = 0; quiet < 10;) {
+      for (ModelClient& client : clients_)
+        if (!client.online()) connect(client);
+      broker_->hub.world.run_for(quiet > 0 ? 1s : 5ms);  // a refused append is tried a second later
+      const std::size_t before = count();
+      step(true);
+      const bool idle = std::ranges::all_of(clients_, &ModelClient::idle);
+      quiet = idle && count() == before ? quiet + 1 : 0;
+      if (++settling_ > 5000) return;
+    }
+  }
+  [[nodiscard]] std::size_t count() const {
+    std::size_t all = 0;
+    for (const ModelClient& client : clients_)
+      for (const auto& [topic, numbers] : client.received()) all += numbers.size();
+    return all;
+  }
+
+  [[nodiscard]] std::optional<std::string> violation() const {
+    if (settling_ > 5000) return "the exchanges did not end";
+    for (const ModelClient& client : clients_) {
+      if (!client.failures().empty()) return client.failures().front();
+      for (const auto& [topic, numbers] : client.received())
+        for (std::size_t i = 1; i < numbers.size(); ++i)
+          if (numbers[i] <= numbers[i - 1])
+            return fmt::format("{} to the reader of {}: {} after {}", topic, client.topic(),
+                               numbers[i], numbers[i - 1]);
+      if (auto lost = find_lost(client)) return lost;
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<std::string> find_lost(const ModelClient& client) const {
+    for (const auto& [text, filter] : client.filters()) {
+      if (!filter.granted) continue;
+      for (const ModelClient* publisher : publishers_) {
+        if (!topic::matches(text, publisher->topic())) continue;
+        const auto found = client.received().find(publisher->topic());
+        for (int number = filter.from.at(publisher->topic()); number < publisher->published();
+             ++number)
+          if (publisher->is_certain(number) &&
+              (found == client.received().end() ||
+               std::ranges::find(found->second, number) == found->second.end()))
+            return fmt::format("{} {} did not reach the reader of {} by {}", publisher->topic(),
+                               number, client.topic(), text);
+      }
+    }
+    return std::nullopt;
+  }
+
+  Random random_;
+  std::uint64_t seed_;
+  std::shared_ptr<hub::SimMachine> machine_;
+  Options options_;
+  runtime::Duration passed_{};  // of the wall clock, before this start
+  runtime::TimePoint started_;
+  std::unique_ptr<StoredBroker> broker_;
+  std::deque<ModelClient> clients_;
+  std::vector<const ModelClient*> publishers_;
+  int settling_ = 0;
+};
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+class StoredRandom : public testing::Test {
+ protected:
+  void SetUp() override { Logger::set_level(LogLevel::off); }
+  void TearDown() override { Logger::set_level(LogLevel::info); }
+};
+
+TEST_F(StoredRandom, AtQos2NothingIsLostDoubledOrOutOfOrderWhateverHappens) {
+  const std::uint64_t only = from_environment("SLUICE_SEED", 0);
+  const std::uint64_t first = only == 0 ? 1 : only;
+  const std::uint64_t count = only == 0 ? from_environment("SLUICE_SEEDS", 100) : 1;
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    World world(seed, {});
+    const auto violation = world.run();
+    ASSERT_FALSE(violation) << "SLUICE_SEED=" << seed << ": " << *violation;
+  }
+}
+
+class StoredRandomNotices : public StoredRandom,
+                            public testing::WithParamInterface<std::pair<const char*, Omissions>> {
+};
+
+TEST_P(StoredRandomNotices, WhatIsNotDurableWhenAPacketLeaves) {
+  for (std::uint64_t seed = 1; seed <= 500; ++seed) {
+    World world(seed, GetParam().second);
+    if (world.run()) return;
+  }
+  FAIL() << "500 seeds have not noticed";
+}
+
+INSTANTIATE_TEST_SUITE_P(Omitted, StoredRandomNotices,
+                         testing::Values(std::pair("Evidence", Omissions{.evidence = true}),
+                                         std::pair("Publish", Omissions{.publish = true}),
+                                         std::pair("Pubrel", Omissions{.pubrel = true}),
+                                         std::pair("Pubcomp", Omissions{.pubcomp = true})),
+                         [](const auto& instance) { return std::string(instance.param.first); });
+
+}  // namespace
+}  // namespace sluice::mqtt
