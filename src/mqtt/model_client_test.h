@@ -35,6 +35,8 @@ class ModelClient {
   [[nodiscard]] const std::string& topic() const { return topic_; }
   [[nodiscard]] bool connected() const { return wire_ != nullptr && accepted_; }
   [[nodiscard]] bool online() const { return wire_ != nullptr; }
+  // A CONNECT that ends the session and whose answer nobody waits for may arrive at any later time.
+  [[nodiscard]] bool may_leave() const { return !online() || !clean_ || confirmed_; }
   [[nodiscard]] bool idle() const { return open_.empty() && !asked_ && !removing_; }
   [[nodiscard]] int published() const { return next_number_; }
   [[nodiscard]] bool is_certain(int number) const { return !uncertain_.contains(number); }

@@ -82,6 +82,8 @@ class World {
       let_expire();
     } else if (!client.online()) {
       connect(client, random_.one_in(30));
+    } else if (!client.may_leave()) {
+      // it waits for its CONNACK
     } else if (chance < 8) {
       connect(client);  // a take-over
     } else if (chance < 12) {
@@ -100,6 +102,7 @@ class World {
   }
 
   void let_expire() {
+    if (!std::ranges::all_of(clients_, &ModelClient::may_leave)) return;
     for (ModelClient& client : clients_) client.cut();
     broker_->hub.world.run_for(expiry + 2min);
     for (ModelClient& client : clients_) client.expire();
