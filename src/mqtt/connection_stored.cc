@@ -169,12 +169,12 @@ void Connection::save(sessions::Progress progress) {
 }
 
 void Connection::save_behind() {
-  if (session_.is_unsaved() && !left_)
-    context_.sessions->save(session_.client_id(), session_.stored_uid(), session_.progress());
+  if (left_) return;
+  context_.sessions->save(session_.client_id(), session_.stored_uid(), session_.take_progress());
 }
 
 void Connection::save_now(Done<void> done) {
-  context_.sessions->save(session_.client_id(), session_.stored_uid(), session_.progress(),
+  context_.sessions->save(session_.client_id(), session_.stored_uid(), session_.take_progress(),
                           [done = std::move(done), mark = when_alive([](Connection& connection) {
                                                      connection.session_.note_moved();
                                                    })](const Result<void>& result) mutable {

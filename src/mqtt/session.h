@@ -184,7 +184,7 @@ class Session {
   // Of a stored one; what it has come to is to be saved.
   void note_moved();
   // Precondition of both: stored_uid() is not 0.
-  [[nodiscard]] bool is_unsaved() const;
+  sessions::Progress take_progress();  // what moves from now on is told by on_moved() again
   sessions::Progress progress();
 
   [[nodiscard]] std::uint64_t id() const { return id_; }

@@ -253,14 +253,16 @@ sessions::Uid Session::stored_uid() const { return stored_ ? stored_->uid : 0; }
 
 std::uint32_t Session::expiry_s() const { return stored_->expiry_s; }
 
-bool Session::is_unsaved() const { return stored_->unsaved; }
+sessions::Progress Session::take_progress() {
+  stored_->unsaved = false;
+  return progress();
+}
 
 void Session::on_detached() {
   if (stored_ && stored_->next.empty()) stored_->next = host_.positions();
 }
 
 sessions::Progress Session::progress() {
-  stored_->unsaved = false;
   sessions::Progress progress;
   progress.next = stored_->next.empty() ? host_.positions() : stored_->next;
   for (const auto& [id, state, position] : outbound_.stored_in_flight())
