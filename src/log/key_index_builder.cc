@@ -24,10 +24,8 @@ constexpr std::uint16_t postings_max = 16'384;
 constexpr std::uint32_t probes_max = 128;
 constexpr std::size_t table_size_min = 16;
 
-bool have_equal_keys(const Block& block, const Record& a, const Record& b) {
-  return a.key_hash == b.key_hash && a.key_size == b.key_size &&
-         std::memcmp(block.key(a).data(), block.key(b).data(), a.key_size) == 0;
-}
+// Keys lie far apart, one in each record: each would be waited for.
+constexpr std::size_t prefetch_ahead = 6;
 
 // The first eight bytes as a number that is in the same order.
 std::uint64_t order_of(std::string_view text) {
@@ -138,18 +136,8 @@ void KeyIndexBuilder::add(const Block& block) {
   if (!header || header->control() || !has_records || until_ > no_key)
     return mark_unknown(at, until_);
 
-  const std::size_t postings_before = postings_.size();
   batches_.push_back({static_cast<std::uint32_t>(at), 0});
-  const Record* previous = nullptr;
-  bool noted = true;
-  for (const Record& record : block.records()) {
-    if (record.key_at == Record::none) continue;
-    if (previous == nullptr || !have_equal_keys(block, *previous, record))
-      noted = note(block.key(record), record.key_hash) && noted;
-    previous = &record;
-  }
-  if (!noted) mark_unknown(at, until_);
-  if (postings_.size() == postings_before) return batches_.pop_back();
+  if (!note_all(block.content(), block.records())) mark_unknown(at, until_);
   batches_.back().postings_end = static_cast<std::uint32_t>(postings_.size());
 }
 
@@ -172,6 +160,28 @@ std::uint64_t KeyIndexBuilder::memory() const {
   return sizeof *this + texts_.capacity() + keys_.capacity() * sizeof(Key) +
          (table_.capacity() + postings_.capacity()) * sizeof(std::uint32_t) +
          batches_.capacity() * sizeof(Batch) + unknown_.capacity() * sizeof(Stretch);
+}
+
+// Of runs of one key the first. False: not all can be said.
+bool KeyIndexBuilder::note_all(Bytes content, std::span<const Record> records) {
+  bool noted = true;
+  std::string_view previous;
+  std::uint32_t previous_hash = 0;
+  bool has_previous = false;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const Record& record = records[i];
+    const Record& ahead = records[std::min(i + prefetch_ahead, records.size() - 1)];
+    if (ahead.key_at != Record::none) __builtin_prefetch(content.data() + ahead.key_at);
+    if (record.key_at == Record::none) continue;
+    const Bytes key = content.subspan(record.key_at, record.key_size);
+    const bool is_same =
+        has_previous && record.key_hash == previous_hash && as_text(key) == previous;
+    if (!is_same) noted = note(key, record.key_hash) && noted;
+    previous = as_text(key);
+    previous_hash = record.key_hash;
+    has_previous = true;
+  }
+  return noted;
 }
 
 // The batch that is being added has a record of this key. False: it can't be said.

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/bytes.h"
@@ -50,6 +51,7 @@ class KeyIndexBuilder {
     std::uint32_t postings_end = 0;  // its keys are postings_ up to here
   };
 
+  bool note_all(Bytes content, std::span<const Record> records);
   bool note(Bytes key, std::uint32_t hash);
   [[nodiscard]] std::optional<std::uint32_t> find_or_add(Bytes key, std::uint32_t hash);
   void grow_table();
@@ -65,7 +67,7 @@ class KeyIndexBuilder {
   std::vector<Key> keys_;
   std::vector<std::uint32_t> table_;     // open addressing by hash: number of a key + 1; 0: free
   std::vector<std::uint32_t> postings_;  // numbers of keys, batch by batch
-  std::vector<Batch> batches_;           // those with keys
+  std::vector<Batch> batches_;           // those that were looked into
   std::vector<Stretch> unknown_;
   bool full_ = false;  // keys can't be looked up any more
 };

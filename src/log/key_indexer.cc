@@ -10,7 +10,7 @@ namespace {
 
 constexpr Logger logger("log");
 
-constexpr std::size_t tasks_max = 32;
+constexpr std::size_t jobs_max = 32;
 constexpr std::size_t failed_max = 1024;
 constexpr std::size_t chunk_size = 1024 * 1024;         // of reads
 constexpr std::size_t expanded_max = 64 * 1024 * 1024;  // of a compressed batch
@@ -64,8 +64,12 @@ void KeyIndexer::stop() { *stopped_ = true; }
 void KeyIndexer::take(std::vector<SealedKeys> sealed) {
   for (SealedKeys& one : sealed) {
     const auto found = partitions_.find(one.partition);
-    if (found != partitions_.end())
-      add({.partition = found->second, .segment = one.segment, .keys = std::move(one.keys)});
+    if (found == partitions_.end()) continue;
+    const std::uint64_t memory = one.keys.memory();
+    add({.partition = found->second,
+         .segment = one.segment,
+         .keys = std::move(one.keys),
+         .memory = memory});
   }
 }
 
@@ -75,39 +79,35 @@ void KeyIndexer::want(const std::shared_ptr<PartitionLog>& partition,
     add({.partition = partition, .segment = segment, .keys = std::nullopt});
 }
 
-void KeyIndexer::add(Task task) {
-  const std::uint64_t memory = task.keys ? task.keys->memory() : 0;
-  if (*stopped_ || tasks_.size() >= tasks_max || gathered_bytes_ + memory > memory_) return;
-  const auto key = task.key();
+void KeyIndexer::add(Job job) {
+  if (*stopped_ || jobs_.size() >= jobs_max || gathered_bytes_ + job.memory > memory_) return;
+  const auto key = job.key();
   const bool is_known = failed_.contains(key) ||
-                        std::ranges::any_of(tasks_, [&](const Task& t) { return t.key() == key; });
+                        std::ranges::any_of(jobs_, [&](const Job& t) { return t.key() == key; });
   if (is_known) return;
-  gathered_bytes_ += memory;
-  tasks_.push_back(std::move(task));
+  gathered_bytes_ += job.memory;
+  jobs_.push_back(std::move(job));
   start_next();
 }
 
-std::optional<Offset> KeyIndexer::ceiling_of(const Task& task) {
-  if (task.partition->dropped) return std::nullopt;
-  const auto& segments = task.partition->state.segments;
-  const auto found = std::ranges::find(segments, task.segment.id(), &Segment::id);
+std::optional<Offset> KeyIndexer::ceiling_of(const Job& job) {
+  if (job.partition->dropped) return std::nullopt;
+  const auto& segments = job.partition->state.segments;
+  const auto found = std::ranges::find(segments, job.segment.id(), &Segment::id);
   if (found == segments.end() || found + 1 == segments.end()) return std::nullopt;
   return (found + 1)->base;
 }
 
 void KeyIndexer::start_next() {
-  if (busy_ || tasks_.empty() || *stopped_) return;
+  if (busy_ || jobs_.empty() || *stopped_) return;
   busy_ = true;
   if (!helper_) helper_ = std::make_unique<Helper>(loop_, "keys");
-  Task& task = tasks_.front();
-  const auto ceiling = ceiling_of(task);
+  Job& job = jobs_.front();
+  const auto ceiling = ceiling_of(job);
   if (!ceiling) return write(fail(Errc::not_found, "the segment is gone"));
-  const std::uint64_t memory = task.keys ? task.keys->memory() : 0;
-  gathered_bytes_ -= memory;
-  (task.keys ? of_writes_ : of_reads_).add();
   helper_->run(
-      [&disk = disk_, key = task.key(), segment = task.segment, ceiling = *ceiling, limit = memory_,
-       keys = std::exchange(task.keys, std::nullopt), stopped = stopped_]() mutable -> Made {
+      [&disk = disk_, key = job.key(), segment = job.segment, ceiling = *ceiling, limit = memory_,
+       keys = std::exchange(job.keys, std::nullopt), stopped = stopped_]() mutable -> Made {
         if (!keys) {
           SLUICE_TRY_ASSIGN(keys, read_keys(disk, key, segment, ceiling, limit, *stopped));
         }
@@ -119,19 +119,22 @@ void KeyIndexer::start_next() {
 // The file is written by the helper that deletes segments: while the segment is in the list, that
 // is still to come.
 void KeyIndexer::write(Made made) {
-  const Task& task = tasks_.front();
+  const Job& job = jobs_.front();
   if (!made) return finish(std::unexpected(std::move(made.error())));
-  if (!ceiling_of(task)) return finish(fail(Errc::not_found, "the segment is gone"));
+  if (!ceiling_of(job)) return finish(fail(Errc::not_found, "the segment is gone"));
   disk_helper_.run(
-      [store = store_, key = task.key(), file = std::move(*made)] {
+      [store = store_, key = job.key(), file = std::move(*made)] {
         return store->write_key_index(key.partition, key.segment, file);
       },
       [this](const Result<void>& written) { finish(written); });
 }
 
 void KeyIndexer::finish(const Result<void>& written) {
-  const auto key = tasks_.front().key();
-  tasks_.pop_front();
+  const auto key = jobs_.front().key();
+  const std::uint64_t memory = jobs_.front().memory;
+  gathered_bytes_ -= memory;
+  if (written) (memory > 0 ? of_writes_ : of_reads_).add();
+  jobs_.pop_front();
   busy_ = false;
   const bool is_trouble =
       !written && written.error().code != Errc::not_found && written.error().code != Errc::closed;

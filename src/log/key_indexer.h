@@ -42,20 +42,21 @@ class KeyIndexer {
   void stop();
 
  private:
-  struct Task {
+  struct Job {
     std::shared_ptr<PartitionLog> partition;
     Segment segment;
-    std::optional<KeyIndexBuilder> keys;  // gathered already
+    std::optional<KeyIndexBuilder> keys;  // gathered already, until it begins
+    std::uint64_t memory = 0;             // that they take; none: the segment is to be read
     [[nodiscard]] SegmentKey key() const { return {partition->state.id, segment.id()}; }
   };
   using Made = Result<KeyIndexBuilder::File>;
 
-  void add(Task task);
+  void add(Job job);
   void start_next();
   void write(Made made);
   void finish(const Result<void>& written);
   // Where the offsets of a segment end; nothing if the partition does not have it any more.
-  [[nodiscard]] static std::optional<Offset> ceiling_of(const Task& task);
+  [[nodiscard]] static std::optional<Offset> ceiling_of(const Job& job);
 
   runtime::Loop& loop_;
   Disk& disk_;
@@ -66,12 +67,12 @@ class KeyIndexer {
   Counter& of_writes_;
   Counter& of_reads_;
   LogLimit log_limit_;
-  std::deque<Task> tasks_;  // the first one is under way, if `busy_`
+  std::deque<Job> jobs_;  // the first one is under way, if `busy_`
   bool busy_ = false;
-  std::uint64_t gathered_bytes_ = 0;  // of all tasks
+  std::uint64_t gathered_bytes_ = 0;  // of all jobs
   std::set<SegmentKey> failed_;
   std::shared_ptr<std::atomic<bool>> stopped_ = std::make_shared<std::atomic<bool>>(false);
-  std::unique_ptr<Helper> helper_;  // made for the first task
+  std::unique_ptr<Helper> helper_;  // made for the first job
 };
 
 // The keys of a whole segment, read from its file: as far as `memory` goes, what is damaged, and

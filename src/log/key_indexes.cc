@@ -20,16 +20,22 @@ constexpr std::uint64_t map_node_size = 64;  // about
 
 void KeyIndexes::on_written(const SegmentWrite& write) {
   if (!enabled() || !write.keyed) return;
-  const auto [found, added] = gathered_.try_emplace(
-      write.partition, Gathered{.segment = write.segment, .keys = KeyIndexBuilder(write.at)});
-  Gathered& gathered = found->second;
-  const bool goes_on = gathered.segment == write.segment && gathered.keys.until() == write.at;
-  if (!goes_on && (gathered.segment != write.segment || !gathered.given_up)) {
-    drop(write.partition);
-    return on_written(write);
-  }
+  Gathered& gathered = gathered_for(write);
   gather(gathered, write);
   if (write.seals) seal(write);
+}
+
+// Another segment, or another place than the next one (a write that failed is done again): what was
+// gathered before does not count.
+KeyIndexes::Gathered& KeyIndexes::gathered_for(const SegmentWrite& write) {
+  if (const auto found = gathered_.find(write.partition); found != gathered_.end()) {
+    Gathered& known = found->second;
+    const bool goes_on = known.given_up || known.keys.until() == write.at;
+    if (known.segment == write.segment && goes_on) return known;
+    forget(write.partition);
+  }
+  Gathered fresh{.segment = write.segment, .keys = KeyIndexBuilder(write.at)};
+  return gathered_.emplace(write.partition, std::move(fresh)).first->second;
 }
 
 void KeyIndexes::gather(Gathered& gathered, const SegmentWrite& write) {
@@ -67,10 +73,10 @@ void KeyIndexes::seal(const SegmentWrite& write) {
                                    .generation = write.segment.generation},
                        .keys = std::move(gathered.keys)});
   }
-  drop(write.partition);
+  forget(write.partition);
 }
 
-void KeyIndexes::drop(Partition partition) {
+void KeyIndexes::forget(Partition partition) {
   const auto found = gathered_.find(partition);
   if (found == gathered_.end()) return;
   gathered_bytes_ -= found->second.memory;

@@ -48,10 +48,10 @@ class KeyIndexes {
                                           const KeyHintRef& hint);
   // The segment goes, or is written to from now on.
   Result<void> remove(Partition partition, SegmentId segment);
-  void forget(Partition partition) { drop(partition); }
+  // Nothing is known any more of the segment that is being written.
+  void forget(Partition partition);
 
   [[nodiscard]] bool enabled() const { return memory_ > 0; }
-  [[nodiscard]] std::uint64_t gathered_bytes() const { return gathered_bytes_; }
 
  private:
   struct Gathered {
@@ -65,18 +65,17 @@ class KeyIndexes {
     KeyHintRef hint;
     std::shared_ptr<const Selection> selection;
   };
-  using ByPartition = std::map<Partition, Gathered>;
 
+  Gathered& gathered_for(const SegmentWrite& write);
   void gather(Gathered& gathered, const SegmentWrite& write);
   void give_up_largest();
   void seal(const SegmentWrite& write);
-  void drop(Partition partition);
   void discard(const SegmentKey& key, const Error& error);
   Result<Selection> ask(const SegmentKey& key, const Segment& segment, const KeyHint& hint);
 
   Disk& disk_;
   std::uint64_t memory_;
-  ByPartition gathered_;
+  std::map<Partition, Gathered> gathered_;  // of the segment that is being written
   std::uint64_t gathered_bytes_ = 0;
   std::vector<SealedKeys> sealed_;
   std::deque<Answer> answers_;  // the last one used at the front

@@ -169,8 +169,8 @@ class Stream {
   // indexed (Block::records(); empty where that failed); that is done by the partition's owner, so
   // that no two shards do it at once.
   // With a hint the answer may leave out batches without a wanted record, and then `next` lies
-  // beyond them; the caller looks at what it gets as if there were none. No two hints of equal
-  // content: one is used for all reads that want the same.
+  // beyond them; the caller looks at what it gets as if there were none. Reads that want the same
+  // share one hint, by which a backend may remember what it has found out.
   virtual void read(Partition partition, Offset from, std::size_t bytes_max, Want want,
                     KeyHintRef hint, Done<ReadAnswer> done) = 0;
   void read(Partition partition, Offset from, std::size_t bytes_max, Want want,
