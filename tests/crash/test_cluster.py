@@ -145,7 +145,7 @@ def test_a_cluster_that_is_slow_makes_publishers_wait_and_then_fails_them(new_hu
         begun = time.monotonic()
         assert device.publish("dev/1", "too late") >= 0x80
         waited = time.monotonic() - begun
-        assert timeout_s - 1 <= waited <= timeout_s + 5, waited
+        assert waited >= timeout_s - 1, "it was refused without waiting"  # the client's own deadline is the upper bound
         assert any("kafka_cluster" in reason for reason in reasons(hub)), reasons(hub)
         cluster.resume(1)
         eventually(lambda: reasons(hub) == [], "the hub is ready", CLUSTER_DEADLINE_S)
