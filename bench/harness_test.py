@@ -10,10 +10,10 @@ from harness import docs, plot
 from harness.measure import costs
 from harness.machine import Cpu
 from harness.peers import Failure
-from harness.report import FIGURES, GroupReport
+from harness.report import FIGURES, GroupReport, mib_at
 from harness.results import Results, load
 from harness.rounds import KINDS, Chosen, rotated
-from harness.rows import FACES, GROUPS, MQTT, OVERLOAD
+from harness.rows import FACES, GROUPS, MQTT, OVERLOAD, SESSIONS
 
 FAN_IN = "fan-in 100 to 1, QoS 0"
 
@@ -72,6 +72,7 @@ class Harness(unittest.TestCase):
         for group in GROUPS:
             self.assertLessEqual({row.kind for row in group.rows}, set(KINDS))
             self.assertLessEqual({*group.figures, *group.details}, set(FIGURES))
+            self.assertLessEqual({*(group.plotted or ())}, set(group.figures))
             self.assertEqual(len({row.name for row in group.rows}), len(group.rows))
 
     def test_rows_are_given_only_to_brokers_that_have_their_quality_of_service(self):
@@ -88,6 +89,20 @@ class Harness(unittest.TestCase):
         over_time = {"rss_over_time": [[0.0, 50.0], [1.0, 60.0]]}
         self.results.add(1, ("overload", OVERLOAD.rows[0].name, "sluice"), over_time)
         xml.fromstring(plot.of_group(GroupReport(OVERLOAD, self.results)))
+
+    def test_lines_over_time_stand_below_the_bars_one_for_each_broker(self):
+        slow = SESSIONS.rows[-1].name
+        for peer in SESSIONS.peers:
+            figures = {"cpu_us": 2.5, "rss_over_time": [[0.0, 50.0], [1.0, 60.0]]}
+            self.results.add(1, ("sessions", slow, peer.name), figures)
+        drawn = xml.fromstring(plot.of_group(GroupReport(SESSIONS, self.results)))
+        kinds = [part.tag.split("}")[1] for part in drawn]
+        self.assertEqual(kinds.count("polyline"), 2)
+        self.assertLess(max(at for at, kind in enumerate(kinds) if kind == "rect"), kinds.index("polyline"))
+
+    def test_memory_over_time_is_that_of_the_sample_before_and_ends_with_the_last(self):
+        series = [(0.0, 50.0), (2.0, 60.0)]
+        self.assertEqual([mib_at(series, second) for second in (0, 1.9, 2, 3)], ["50", "50", "60", "-"])
 
     def test_only_what_is_between_the_marks_is_replaced(self):
         page = "before <!-- bench:a --> old <!-- /bench:a --> after"

@@ -1,5 +1,6 @@
 """The machine that is measured on: what it is, its memory, and what a process costs."""
 
+import contextlib
 import mmap
 import os
 import platform
@@ -54,6 +55,26 @@ def memory_mib(pid: int) -> dict[str, float]:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
     return {"rss_mib": kib["Rss"] / 1024, "anon_mib": kib["Anonymous"] / 1024}
+
+
+def forget_peak(pid: int) -> None:
+    """What peak_mib() tells begins with this moment."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_mib(pid: int) -> float:
+    """The most resident memory so far."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+def disk_mib(folder: Path) -> float:
+    """What lies below `folder` takes on the device."""
+    blocks = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+            blocks += path.stat().st_blocks
+    return blocks * 512 / (1 << 20)
 
 
 def _meminfo_bytes(key: str) -> int:

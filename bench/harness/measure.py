@@ -49,13 +49,26 @@ def result_of(command: list[str], done: subprocess.CompletedProcess | subprocess
     return json.loads(last)
 
 
-def drive(command: list[str]) -> dict:
+def drive(command: list[str], timeout_s: float = TIMEOUT_S) -> dict:
     """Runs a load generator; the line of JSON that it ends with."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired as late:
-        raise Failure(f"no end after {TIMEOUT_S} s: {' '.join(command)}") from late
+        raise Failure(f"no end after {timeout_s} s: {' '.join(command)}") from late
     return result_of(command, done, done.stdout)
+
+
+def memory_while(load: subprocess.Popen, broker: Broker, every_s: float, timeout_s: float) -> list[tuple[float, float]]:
+    """Seconds and resident MiB of the broker until `load` ends."""
+    samples: list[tuple[float, float]] = []
+    began = time.monotonic()
+    while load.poll() is None:
+        if time.monotonic() > began + timeout_s:
+            load.kill()
+            raise Failure("the load generator does not end")
+        samples.append((round(time.monotonic() - began, 1), machine.memory_mib(broker.pid)["rss_mib"]))
+        time.sleep(every_s)
+    return samples
 
 
 def costs(count: float, used: machine.Cpu, seconds: float) -> Figures:

@@ -2,10 +2,8 @@
 
 import json
 import subprocess
-import time
 
-from . import machine
-from .measure import Figures, Run, drive
+from .measure import Figures, Run, drive, memory_while
 from .peers import Broker, Failure
 from .rows import Row
 
@@ -45,15 +43,8 @@ def overload(run: Run, broker: Broker, _row: Row) -> Figures:
 def sampled(command: list[str], broker: Broker, seconds: int) -> tuple[list[tuple[float, float]], dict]:
     """Resident memory over time while `command` runs, and what that told. That it is cut off with most of what was offered
     not sent is what is meant to happen, so its exit status says nothing here."""
-    samples: list[tuple[float, float]] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as load:
-        began = time.monotonic()
-        while load.poll() is None and time.monotonic() < began + 2 * seconds + 30:
-            samples.append((round(time.monotonic() - began, 1), machine.memory_mib(broker.pid)["rss_mib"]))
-            time.sleep(SAMPLE_S)
-        if load.poll() is None:
-            load.kill()
-            raise Failure("the load generator does not end")
+        samples = memory_while(load, broker, SAMPLE_S, 2 * seconds + 30)
         told = load.stdout.read()
     result = json.loads(told) if told.strip() else {}
     if result.get("protocol_errors", 1) != 0:

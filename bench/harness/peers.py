@@ -2,6 +2,7 @@
 in PEERS."""
 
 import contextlib
+import getpass
 import json
 import os
 import shutil
@@ -31,7 +32,9 @@ class Broker:
     mqtt_port: int = 0
     kafka: str = ""  # bootstrap address
     ready_s: float = 0.0  # from the start of the process until it listens
-    folder: Path = Path()
+    folder: Path = Path()  # what it writes
+    admin: str = ""  # address of its metrics
+    database: Path | None = None  # the file that it writes when it is sent SIGUSR1
 
 
 @dataclass
@@ -132,15 +135,22 @@ class Sluice(Peer):
     def run(self, setup: Setup) -> Iterator[Broker]:
         data = setup.folder / self.name.replace(" ", "-")
         shutil.rmtree(data, ignore_errors=True)
+        with self.run_on(setup, data) as broker:
+            yield broker
+        shutil.rmtree(data, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def run_on(self, setup: Setup, data: Path) -> Iterator[Broker]:
+        """On what an earlier one may have left."""
+        listeners = data / "listeners.json"
+        listeners.unlink(missing_ok=True)
         ports = ["--set=mqtt.port=0", "--set=kafka.port=0", "--set=admin.port=0", "--set=mqtt.ws_port=off"]
         command = [setup.bin / "sluice", "server", "--data", data, *ports, *self.sets]
         with process(setup, self.name.replace(" ", "-"), *command) as server:
-            listeners = data / "listeners.json"
             ready_s = wait_until(listeners.exists, server, self.name)
             address = json.loads(listeners.read_text())
             port = int(address["mqtt"].rsplit(":", 1)[1])
-            yield Broker(self.name, server.pid, port, address["kafka"], ready_s, data)
-        shutil.rmtree(data, ignore_errors=True)
+            yield Broker(self.name, server.pid, port, address["kafka"], ready_s, data, address["admin"])
 
 
 class Packaged(Peer):
@@ -148,6 +158,7 @@ class Packaged(Peer):
 
     program = ""
     suffix = "conf"  # of the configuration file
+    database = ""  # see Broker
 
     def path(self) -> str | None:
         return shutil.which(self.program, path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -163,14 +174,16 @@ class Packaged(Peer):
 
     @contextlib.contextmanager
     def run(self, setup: Setup) -> Iterator[Broker]:
-        folder, port = setup.folder / self.name, free_port()
+        name = self.name.replace(" ", "-")
+        folder, port = setup.folder / name, free_port()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        file = folder / f"{self.name}.{self.suffix}"
+        file = folder / f"{name}.{self.suffix}"
         file.write_text(self.configuration(port, folder))
-        with process(setup, self.name, self.path(), "-c", file) as server:
+        database = folder / self.database if self.database else None
+        with process(setup, name, self.path(), "-c", file) as server:
             ready_s = wait_until(lambda: accepts(port), server, self.name)
-            yield Broker(self.name, server.pid, port, ready_s=ready_s)
+            yield Broker(self.name, server.pid, port, ready_s=ready_s, folder=folder, database=database)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -186,6 +199,17 @@ class Mosquitto(Packaged):
             f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type error\n"
             "max_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\n"
         )
+
+
+class PersistentMosquitto(Mosquitto):
+    name = "mosquitto persistent"
+    settings = "persistence true, saved as it does by default (every 30 minutes, at its end), no bounds on queues"
+    database = "mosquitto.db"
+
+    def configuration(self, port: int, folder: Path) -> str:
+        # With a user of its own it could not write there.
+        whose = f"user {getpass.getuser()}\npersistence_location {folder}/\n"
+        return super().configuration(port, folder).replace("persistence false", "persistence true") + whose
 
 
 class Nats(Packaged):
@@ -273,3 +297,4 @@ SLUICE_1 = Sluice("sluice 1 shard", server_shards="1")
 SLUICE_2 = Sluice("sluice 2 shards", server_shards="2")
 SLUICE_OS_2 = Sluice("sluice os 2 shards", log_durability="os", server_shards="2")
 FLOOR, MOSQUITTO, NATS, RUMQTTD, KAFKA = Floor(), Mosquitto(), Nats(), Rumqttd(), Kafka()
+MOSQUITTO_PERSISTENT = PersistentMosquitto()

@@ -41,7 +41,34 @@ FIGURES = {
     "binary_mb": Figure("binary, stripped, MB", "{:.1f}"),
     "peak_first_mib": Figure("highest resident MiB, first half"),
     "peak_second_mib": Figure("highest resident MiB, second half"),
+    "make_s": Figure("seconds to make them", "{:,.1f}"),
+    "make_cpu_us": Figure("server CPU µs to make one"),
+    "away_rss_mib": Figure("all away, resident MiB"),
+    "away_anon_mib": Figure("all away, anonymous MiB"),
+    "away_disk_mib": Figure("all away, MiB on disk"),
+    "publish_cpu_us": Figure("publishing, server CPU µs a message", "{:,.2f}"),
+    "full_rss_mib": Figure("published, resident MiB"),
+    "full_anon_mib": Figure("published, anonymous MiB"),
+    "full_disk_mib": Figure("published, MiB on disk"),
+    "save_s": Figure("seconds in which all is saved", "{:,.1f}"),
+    "storm_s": Figure("storm, seconds", "{:,.1f}"),
+    "storm_cpu_s": Figure("storm, server CPU s", "{:,.1f}"),
+    "storm_client_cpu_s": Figure("storm, CPU s of the load generator", "{:,.1f}"),
+    "storm_peak_mib": Figure("storm, highest resident MiB"),
+    "again_s": Figure("once more, seconds", "{:,.1f}"),
+    "again_cpu_s": Figure("once more, server CPU s", "{:,.1f}"),
+    "first_ms": Figure("ms to the first message", "{:,.1f}"),
+    "last_ms": Figure("ms to the last message", "{:,.0f}"),
+    "behind_cpu_ms": Figure("server CPU ms"),
+    "behind_read_mib": Figure("MiB read from the log", "{:,.1f}"),
+    "rss_min_mib": Figure("lowest resident MiB"),
+    "rss_max_mib": Figure("highest resident MiB"),
+    "rss_last_mib": Figure("resident MiB at the end"),
+    "caught_up_s": Figure("seconds until all have the rest", "{:,.1f}"),
+    "slow_client_cpu_s": Figure("CPU s of the load generator", "{:,.1f}"),
 }
+
+Series = list[tuple[float, float]]  # seconds, MiB
 
 
 def ratio(value: float | None, base: float | None) -> str:
@@ -50,6 +77,12 @@ def ratio(value: float | None, base: float | None) -> str:
 
 def spread(values: list[float], figure: Figure) -> str:
     return f"{figure.text(min(values))} to {figure.text(max(values))}" if values else "-"
+
+
+def mib_at(series: Series, second: float) -> str:
+    """Nothing after its end."""
+    before = [mib for at, mib in series if at <= second]
+    return f"{before[-1]:.0f}" if before and second <= series[-1][0] else "-"
 
 
 def markdown(heading: list[str], rows: list[list[str]]) -> str:
@@ -133,22 +166,24 @@ class GroupReport:
         heading = ["row", "broker", *(FIGURES[name].title for name in names)]
         return markdown([*heading, f"{FIGURES[group.figures[0]].title}, range", "rounds"], lines)
 
-    def over_time(self) -> list[list[tuple[float, float]]]:
-        """Memory by second of each run that recorded it."""
-        keys = [(self.group.name, row.name, self.group.subject) for row in self.rows]
-        return [series for key in keys for series in self.results.values(key, "rss_over_time")]
+    def over_time(self) -> list[tuple[str, dict[str, Series]]]:
+        """Rows that recorded memory over time, with that of each broker's first run."""
+        found = []
+        for row in self.rows:
+            runs = {peer.name: self.results.values((self.group.name, row.name, peer.name), "rss_over_time") for peer in self.group.peers}
+            series = {broker: values[0] for broker, values in runs.items() if values}
+            found += [(row.name, series)] if series else []
+        return found
 
-    def time_table(self, steps: int = 12) -> str:
-        """About `steps` of the samples of the memory over time."""
-        lines = []
-        for series in self.over_time():
-            every = max(1, len(series) // steps)
-            lines += [[f"{second:.0f}", f"{mib:.0f}"] for second, mib in series[::every]]
-        return markdown(["second", "resident MiB"], lines)
+    def time_table(self, series: dict[str, Series], steps: int = 12) -> str:
+        last = max(one[-1][0] for one in series.values())
+        seconds = [last * step / steps for step in range(steps + 1)]
+        lines = [[f"{second:.0f}", *(mib_at(one, second) for one in series.values())] for second in seconds]
+        return markdown(["second", *(f"{broker}, resident MiB" for broker in series)], lines)
 
     def text(self) -> str:
         """Everything in Markdown, without the heading."""
         parts = [self.group.note, self.headline()]
         parts += [self.detail()] if self.group.details else []
-        parts += [self.time_table()] if self.over_time() else []
+        parts += [self.time_table(series) for _, series in self.over_time()]
         return "\n\n".join(part for part in parts if part)

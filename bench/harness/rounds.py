@@ -12,12 +12,14 @@ from .overload import overload
 from .peers import Broker, Failure, Peer, Setup
 from .results import Results
 from .rows import Group, Row
+from .sessions import behind, offline, slow
 
 KINDS: dict[str, Callable[[Run, Broker, Row], measure.Figures]] = {
     function.__name__: function
     for function in (
         measure.rate, measure.latency, measure.same_shard, measure.other_shard, measure.idle, measure.start,
-        measure.produce, measure.consume, measure.record_latency, mqtt_to_kafka, kafka_to_mqtt, overload,
+        measure.produce, measure.consume, measure.record_latency, mqtt_to_kafka, kafka_to_mqtt, overload, offline,
+        behind, slow,
     )
 }  # fmt: skip
 WARM_UP_SHARE = 0.25  # of a round's messages

@@ -4,7 +4,8 @@ project's table of aims; the gates are what a run fails below."""
 from dataclasses import dataclass, field
 
 from .peers import (
-    FLOOR, KAFKA, MOSQUITTO, NATS, RUMQTTD, SLUICE, SLUICE_1, SLUICE_2, SLUICE_OS, SLUICE_OS_2, Peer,
+    FLOOR, KAFKA, MOSQUITTO, MOSQUITTO_PERSISTENT, NATS, RUMQTTD, SLUICE, SLUICE_1, SLUICE_2, SLUICE_OS, SLUICE_OS_2,
+    Peer,
 )  # fmt: skip
 
 
@@ -38,6 +39,7 @@ class Group:
     fresh: bool = False  # each run has a broker of its own, just started
     rounds_max: int = 100
     pin: bool = True  # may its servers be kept on one processor
+    plotted: tuple[str, ...] | None = None  # of the figures, if not all
     note: str = ""
 
 
@@ -233,10 +235,40 @@ OVERLOAD = Group(
     [Row("16 KiB messages, 100 publishers, QoS 1", "overload", seconds=75)],
     figures=("offered_per_s", "accepted_per_s", "per_s", "peak_first_mib", "peak_second_mib"),
     details=(),
+    plotted=(),
     fresh=True,
     rounds_max=1,
     note="For a minute publishers offer ten times the rate at which the hub delivered in a closed loop just before. Its "
     "resident memory may not peak higher in the second half than in the first by more than a fifth and 32 MiB.",
 )
 
-GROUPS = [MQTT, LATENCY, SHARDS, DURABILITY, IDLE, START, KAFKA_ROWS, FACES, OVERLOAD]
+OFFLINE = (
+    "make_s", "make_cpu_us", "away_rss_mib", "away_anon_mib", "away_disk_mib", "publish_cpu_us", "full_rss_mib", "full_anon_mib",
+    "full_disk_mib", "save_s", "storm_s", "storm_cpu_s", "storm_client_cpu_s", "storm_peak_mib", "again_s", "again_cpu_s",
+)  # fmt: skip
+BEHIND = ("first_ms", "last_ms", "behind_cpu_ms", "behind_read_mib")
+SLOW = ("cpu_us", "rss_min_mib", "rss_max_mib", "rss_last_mib", "caught_up_s", "slow_client_cpu_s")
+SESSIONS = Group(
+    "sessions",
+    "Stored sessions",
+    [SLUICE, MOSQUITTO_PERSISTENT],
+    [
+        Row("100,000 away, 100 messages for each", "offline", messages={"sluice": 100_000, "mosquitto": 100_000}, seconds=200),
+        Row("1 of 1,000 topics, 10 million behind", "behind", messages={"sluice": 10_000_000, "mosquitto": 10_000_000}, seconds=60),
+        Row("10,000 connected that take too little", "slow", messages={"sluice": 10_000, "mosquitto": 10_000}, seconds=100),
+    ],
+    figures=(*OFFLINE, *BEHIND, *SLOW),
+    details=(),
+    base="mosquitto persistent",
+    fresh=True,
+    rounds_max=1,
+    plotted=("make_s", "full_rss_mib", "full_disk_mib", "publish_cpu_us", "storm_s", "storm_cpu_s", "first_ms", "last_ms", "cpu_us"),
+    note="100-byte messages at QoS 1; every session is checked for loss, repeats and order. Away: each session has one filter, "
+    "s/N/#; the storm is all sessions coming back, at most 15,000 at a time, taking and acknowledging their messages, "
+    "and leaving; then each comes once more, for one message. Behind: the session has one of the topics as its "
+    "filter; times count from CONNECT. Too little: for a minute each topic gets five messages a second; half of the sessions "
+    "acknowledge three a second, the others all they hold every ten seconds, with a Receive Maximum of 20; then all take "
+    "the rest at once. mosquitto saves when it is told to (SIGUSR1) before its disk is read, and does nothing else meanwhile.",
+)
+
+GROUPS = [MQTT, LATENCY, SHARDS, DURABILITY, IDLE, START, KAFKA_ROWS, FACES, OVERLOAD, SESSIONS]
