@@ -74,8 +74,9 @@ constexpr std::array number_options{
 
 std::uint32_t number_in(const NumberOption& option, std::string_view text) {
   std::uint32_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [read, error] = std::from_chars(text.data(), end, value);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [read, error] = std::from_chars(begin, end, value);
   if (error != std::errc{} || read != end || value < option.min || value > option.max)
     throw Usage(std::string(option.name) + " takes a number from " + std::to_string(option.min) +
                 " to " + std::to_string(option.max));
