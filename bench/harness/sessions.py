@@ -17,7 +17,7 @@ TIMEOUT_S = 900
 SETTLE_S = 2  # for what a broker still does when its clients are gone
 EACH = 100  # messages that a session misses
 TOPICS, PREFIX, BEHIND = 1000, "plant", 500  # topics PREFIX/0 and so on; of these one is read
-SLOW_S, SLOW_PER_S, SLOW_WINDOW = 60, 5, 20
+SLOW_S, SLOW_S_MIN, SLOW_PER_S, SLOW_WINDOW = 60, 20, 5, 20
 SAMPLE_S = 1
 
 
@@ -121,7 +121,7 @@ def behind(run: Run, broker: Broker, row: Row) -> Figures:
 
 def slow(run: Run, broker: Broker, row: Row) -> Figures:
     """Beside figures the list `rss_over_time`: pairs of seconds and MiB."""
-    sessions, seconds = run.messages(row, broker), max(10, run.seconds(SLOW_S))
+    sessions, seconds = run.messages(row, broker), max(SLOW_S_MIN, run.seconds(SLOW_S))
     make(run, broker, "--sessions", sessions)
     load = ("--sessions", sessions, "--each", SLOW_PER_S * seconds, "--rate", SLOW_PER_S * sessions)
     command = sessload(run, broker, "slow", *load, "--receive-maximum", SLOW_WINDOW)
