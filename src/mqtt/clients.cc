@@ -39,10 +39,10 @@ void Clients::step(std::unique_ptr<Walk> walk) {
   context->loop.post([walk = std::move(walk)]() mutable { step(std::move(walk)); });
 }
 
-void Clients::list(ClientQuery query, std::move_only_function<void(ClientPage)> done) const {
+void Clients::list(PageQuery query, std::move_only_function<void(ClientPage)> done) const {
   // The lowest ids found so far, one more than asked for.
   struct Found {
-    ClientQuery query;
+    PageQuery query;
     std::map<std::string, hub::Handle> connections{};
   };
   const auto found = std::make_shared<Found>(Found{std::move(query)});

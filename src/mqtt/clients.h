@@ -8,18 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "base/page_query.h"
 #include "mqtt/client_state.h"
 
 namespace sluice::mqtt {
 
 class Connection;
 struct ConnectionContext;
-
-struct ClientQuery {
-  std::string after{};     // only ids that follow this one, byte by byte; empty: all
-  std::string contains{};  // only ids that contain it
-  std::size_t limit = 100;
-};
 
 struct ClientPage {
   std::vector<ClientState> clients{};  // the lowest ids, in order; at most the limit
@@ -34,7 +29,7 @@ class Clients {
  public:
   explicit Clients(std::shared_ptr<ConnectionContext> context) : context_(std::move(context)) {}
 
-  void list(ClientQuery query, std::move_only_function<void(ClientPage)> done) const;
+  void list(PageQuery query, std::move_only_function<void(ClientPage)> done) const;
   // Nothing: there is no such client.
   void show(std::string client_id,
             std::move_only_function<void(std::optional<ClientState>)> done) const;

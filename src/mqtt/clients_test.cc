@@ -11,7 +11,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-ClientPage list(Broker& broker, ClientQuery query) {
+ClientPage list(Broker& broker, PageQuery query) {
   std::optional<ClientPage> page;
   broker.servers[0]->clients().list(std::move(query),
                                     [&](ClientPage got) { page = std::move(got); });

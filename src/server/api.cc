@@ -27,6 +27,8 @@ int status_of(Errc code) {
       return 400;
     case Errc::not_found:
       return 404;
+    case Errc::exists:
+      return 409;
     case Errc::busy:
       return 429;
     default:
@@ -80,6 +82,17 @@ Result<std::int64_t> number_in(const http::Query& query, std::string_view name,
     return fail(Errc::invalid, "{}: '{}' is not a whole number from {} to {}", name, found->second,
                 min, max);
   return *number;
+}
+
+Result<PageQuery> page_in(const http::Query& query, std::int64_t limit_max) {
+  SLUICE_TRY(check_names(query, {"limit", "after", "filter"}));
+  PageQuery page;
+  const auto otherwise = static_cast<std::int64_t>(page.limit);
+  SLUICE_TRY_ASSIGN(const auto limit, number_in(query, "limit", otherwise, 1, limit_max));
+  page.limit = static_cast<std::size_t>(limit);
+  if (const auto after = query.find("after"); after != query.end()) page.after = after->second;
+  if (const auto text = query.find("filter"); text != query.end()) page.contains = text->second;
+  return page;
 }
 
 Result<void> check_names(const http::Query& query, std::initializer_list<std::string_view> known) {

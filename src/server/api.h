@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <string>
@@ -7,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/page_query.h"
 #include "base/result.h"
 #include "http/server.h"
 #include "http/target.h"
@@ -54,6 +56,9 @@ http::Response error_response(const Error& error);
 // A whole number in a query, or `otherwise`. Errc::invalid names it and the range.
 Result<std::int64_t> number_in(const http::Query& query, std::string_view name,
                                std::int64_t otherwise, std::int64_t min, std::int64_t max);
+// limit (1 to `limit_max`, else 100), after and filter of a query that takes nothing else.
+// Errc::invalid names what is wrong.
+Result<PageQuery> page_in(const http::Query& query, std::int64_t limit_max);
 // Errc::invalid names a word of the query that is not among `known`.
 Result<void> check_names(const http::Query& query, std::initializer_list<std::string_view> known);
 

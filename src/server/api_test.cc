@@ -78,5 +78,15 @@ TEST(Query, NumbersAndNamesAreChecked) {
   EXPECT_NE(check_names(query, {"limit"}).error().text.find("'seconds'"), std::string::npos);
 }
 
+TEST(Query, SaysWhichPageIsWanted) {
+  const auto page = page_in({{"limit", "5"}, {"after", "a"}, {"filter", "b"}}, 10).value();
+  EXPECT_EQ(page.limit, 5u);
+  EXPECT_EQ(page.after, "a");
+  EXPECT_EQ(page.contains, "b");
+  EXPECT_EQ(page_in({}, 1000).value().limit, 100u);
+  EXPECT_EQ(page_in({{"limit", "11"}}, 10).error().code, Errc::invalid);
+  EXPECT_NE(page_in({{"limt", "5"}}, 10).error().text.find("'limt'"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sluice::server

@@ -11,6 +11,7 @@
 #include "base/logger.h"
 #include "base/start_point.h"
 #include "runtime/ask.h"
+#include "server/subscription_json.h"
 
 namespace sluice::server {
 
@@ -42,17 +43,6 @@ JsonObject summary_json(const ClientState& client) {
   return out;
 }
 
-std::string subscription_json(const hub::SubscriberState::Subscription& subscription) {
-  const hub::SubscribeOptions& options = subscription.options;
-  JsonObject out;
-  out.add("filter", subscription.filter)
-      .add("qos", options.qos)
-      .add("no_local", options.no_local)
-      .add("retain_as_published", options.retain_as_published);
-  if (options.id != 0) out.add("subscription_id", options.id);
-  return out.str();
-}
-
 std::string behind_json(const hub::SubscriberState::Behind& behind) {
   return JsonObject()
       .add("stream", behind.stream)
@@ -73,14 +63,10 @@ std::string details_json(const ClientState& client) {
                             .add("retain", client.will->retain)
                             .add("delay_s", client.will->delay_s)
                             .str());
-  std::vector<std::string> subscriptions;
-  for (const auto& subscription : client.subscriber.subscriptions)
-    if (subscriptions.size() < ClientsApi::subscriptions_shown)
-      subscriptions.push_back(subscription_json(subscription));
   std::vector<std::string> behind;
   behind.reserve(client.subscriber.behind.size());
   for (const auto& one : client.subscriber.behind) behind.push_back(behind_json(one));
-  out.add_raw("subscriptions", json_array(subscriptions))
+  out.add_raw("subscriptions", subscriptions_json(client.subscriber.subscriptions))
       .add_raw("behind", json_array(behind))
       .add("waits_for_retained", client.subscriber.waits_for_retained);
   return out.str();
@@ -115,11 +101,6 @@ http::Response no_such_client(std::string_view client_id) {
   return error_response(404, fmt::format("no client '{}' is connected", client_id));
 }
 
-std::string value_of(const http::Query& query, std::string_view name) {
-  const auto found = query.find(name);
-  return found == query.end() ? std::string() : found->second;
-}
-
 }  // namespace
 
 void ClientsApi::add_to(Api& api) {
@@ -146,22 +127,17 @@ void ClientsApi::ask_all(const Request& request, Task done) {
 }
 
 void ClientsApi::list(ApiCall call) {
-  if (auto valid = check_names(call.query, {"limit", "after", "filter"}); !valid)
-    return call.respond(error_response(valid.error()));
-  const auto limit = number_in(call.query, "limit", 100, 1, page_max);
-  if (!limit) return call.respond(error_response(limit.error()));
-  const mqtt::ClientQuery query{.after = value_of(call.query, "after"),
-                                .contains = value_of(call.query, "filter"),
-                                .limit = static_cast<std::size_t>(*limit)};
+  const auto query = page_in(call.query, page_max);
+  if (!query) return call.respond(error_response(query.error()));
   const auto pages = std::make_shared<std::vector<ClientPage>>(servers_.size());
   ask_all(
-      [pages, query](std::size_t shard, const mqtt::Clients& clients, Task reply) {
+      [pages, query = *query](std::size_t shard, const mqtt::Clients& clients, Task reply) {
         clients.list(query, [pages, shard, reply = std::move(reply)](ClientPage page) mutable {
           (*pages)[shard] = std::move(page);
           reply();
         });
       },
-      [pages, limit = query.limit, respond = std::move(call.respond)]() mutable {
+      [pages, limit = query->limit, respond = std::move(call.respond)]() mutable {
         respond(json_response(200, merged_json(*pages, limit)));
       });
 }

@@ -14,8 +14,7 @@ namespace sluice::server {
 // answers when all have answered.
 class ClientsApi {
  public:
-  static constexpr std::int64_t page_max = 1000;            // clients in an answer
-  static constexpr std::size_t subscriptions_shown = 1000;  // of one client
+  static constexpr std::int64_t page_max = 1000;  // clients in an answer
 
   // `servers` by shard; they outlive this.
   ClientsApi(runtime::Mailboxes& mailboxes, std::vector<mqtt::Server*> servers)

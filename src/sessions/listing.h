@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/page_query.h"
 #include "base/task.h"
 #include "sessions/evidence.h"
 #include "sessions/record.h"
@@ -21,7 +22,7 @@ Page merge_pages(std::vector<Page> pages, std::size_t limit);
 // until it has answered.
 class Listing : public std::enable_shared_from_this<Listing> {
  public:
-  Listing(const Place& place, Query query, Done<Page> done)
+  Listing(const Place& place, PageQuery query, Done<Page> done)
       : place_(place), query_(std::move(query)), done_(std::move(done)) {}
   void start();
 
@@ -34,7 +35,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
   void answer();
 
   const Place& place_;
-  const Query query_;
+  const PageQuery query_;
   Done<Page> done_;
   std::uint32_t slot_ = 0;
   std::map<std::string, Summary> found_;  // the lowest ids so far, one more than asked for

@@ -15,7 +15,7 @@ Opening stored(const std::string& client_id) {
   return {.client_id = client_id, .clean = false, .expiry_s = 3600};
 }
 
-Page list(Machine& machine, const Query& query) {
+Page list(Machine& machine, const PageQuery& query) {
   auto page = machine.await<Page>(
       0, [&](Sessions& sessions, Done<Page> done) { sessions.list(query, std::move(done)); });
   EXPECT_TRUE(page) << page.error().text;
@@ -51,7 +51,7 @@ TEST(Listing, GivesPagesInTheOrderOfTheIdsOverAllShards) {
   }
   std::ranges::sort(all);
   Ids seen;
-  Query query{.limit = 7};
+  PageQuery query{.limit = 7};
   while (true) {
     const Page page = list(machine, query);
     const Ids ids = ids_of(page);

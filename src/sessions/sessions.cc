@@ -408,7 +408,7 @@ void Sessions::erase_will(const std::string& client_id, Uid uid) {
 
 // --- for administrators
 
-void Sessions::list(Query query, Done<Page> done) {
+void Sessions::list(PageQuery query, Done<Page> done) {
   const auto pages = std::make_shared<std::vector<Page>>(impl_->group_.size());
   const std::size_t limit = query.limit;
   impl_->on_all(

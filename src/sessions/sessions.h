@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/page_query.h"
 #include "base/random.h"
 #include "base/task.h"
 #include "runtime/mailbox.h"
@@ -43,12 +44,6 @@ struct Summary {
   Left left{};           // gone_at is 0 while connected
   bool has_will = false;
   friend bool operator==(const Summary&, const Summary&) = default;
-};
-
-struct Query {
-  std::string after{};     // only ids that follow this one, byte by byte; empty: all
-  std::string contains{};  // only ids that contain it
-  std::size_t limit = 100;
 };
 
 struct Page {
@@ -133,7 +128,7 @@ class Sessions {
 
   // For administrators; sessions are read a portion at a time, so who comes and goes meanwhile may
   // be missed.
-  void list(Query query, Done<Page> done);
+  void list(PageQuery query, Done<Page> done);
   void show(const std::string& client_id, Done<std::optional<Details>> done);  // nothing: not there
   // Ends the session of a client that is not connected. False: there is none. Errors, besides those
   // above: exists while the client is connected.

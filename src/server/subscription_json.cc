@@ -1,0 +1,25 @@
+#include "server/subscription_json.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/json.h"
+
+namespace sluice::server {
+
+std::string subscriptions_json(std::span<const hub::SubscriberState::Subscription> subscriptions) {
+  std::vector<std::string> all;
+  for (const auto& [filter, options] :
+       subscriptions.first(std::min(subscriptions.size(), subscriptions_shown))) {
+    JsonObject one;
+    one.add("filter", filter)
+        .add("qos", options.qos)
+        .add("no_local", options.no_local)
+        .add("retain_as_published", options.retain_as_published);
+    if (options.id != 0) one.add("subscription_id", options.id);
+    all.push_back(one.str());
+  }
+  return json_array(all);
+}
+
+}  // namespace sluice::server
