@@ -57,6 +57,8 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   // Of one that has just been added.
   void restore(Handle handle, std::vector<StoredFilter> filters, std::vector<Position> next,
                Done<void> done);
+  [[nodiscard]] std::vector<Position> restored_positions(std::vector<StoredFilter> filters,
+                                                         std::vector<Position> next) const;
   // Restored, and not resumed yet.
   [[nodiscard]] bool is_held(Handle handle);
   [[nodiscard]] SubscriberSink* sink_of(Handle handle);  // null: it is gone
@@ -171,7 +173,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   [[nodiscard]] std::vector<Partition> restore_filters(Handle handle,
                                                        const std::vector<StoredFilter>& filters);
   void restore_place(Handle handle, const std::vector<StoredFilter>& filters, Source& source,
-                     std::optional<Offset> next);
+                     Offset start);
   void hold(Handle handle);
   void wait_for_tail(Partition partition, const std::shared_ptr<Subscribing>& subscribing);
   [[nodiscard]] bool is_beyond(const Source& source, Handle handle);

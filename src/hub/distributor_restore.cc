@@ -18,6 +18,29 @@ std::optional<Offset> find_in(const std::vector<Position>& sorted, Partition par
   return found->offset;
 }
 
+void sort_positions(std::vector<StoredFilter>& filters, std::vector<Position>& next) {
+  std::ranges::sort(next);
+  for (StoredFilter& filter : filters) std::ranges::sort(filter.since);
+}
+
+void keep_each_once(std::vector<Partition>& partitions) {
+  std::ranges::sort(partitions);
+  const auto rest = std::ranges::unique(partitions);
+  partitions.erase(rest.begin(), rest.end());
+}
+
+// Where one begins that was at `next` when it went; all positions are sorted. A partition that was
+// covered later begins at the lowest `since` that names it, or, made since, at its start.
+Offset start_in(Partition partition, const std::vector<StoredFilter>& filters,
+                const std::vector<Position>& next) {
+  if (const auto known = find_in(next, partition)) return *known;
+  std::optional<Offset> lowest;
+  for (const StoredFilter& filter : filters)
+    if (const auto since = find_in(filter.since, partition))
+      lowest = std::min(lowest.value_or(*since), *since);
+  return lowest.value_or(Offset{0});
+}
+
 }  // namespace
 
 // --- where a subscriber is
@@ -90,16 +113,30 @@ std::vector<Position> Distributor::since(Handle handle, std::string_view text) {
 void Distributor::restore(Handle handle, std::vector<StoredFilter> filters,
                           std::vector<Position> next, Done<void> done) {
   hold(handle);
-  std::ranges::sort(next);
-  for (StoredFilter& filter : filters) std::ranges::sort(filter.since);
-
+  sort_positions(filters, next);
   const std::vector<Partition> partitions = restore_filters(handle, filters);
   for (const Partition partition : partitions)
-    restore_place(handle, filters, *find(partition), find_in(next, partition));
+    restore_place(handle, filters, *find(partition), start_in(partition, filters, next));
   auto subscribing = std::make_shared<Subscribing>(
       Subscribing{.tails = 1, .handle = handle, .restores = true, .done = std::move(done)});
   for (const Partition partition : partitions) wait_for_tail(partition, subscribing);
   finish_tail(*subscribing);
+}
+
+std::vector<Position> Distributor::restored_positions(std::vector<StoredFilter> filters,
+                                                      std::vector<Position> next) const {
+  sort_positions(filters, next);
+  std::vector<Partition> partitions;
+  for (const StoredFilter& filter : filters)
+    for (const auto* stream : router_.covered_by(filter.text))
+      for (std::uint32_t i = 0; i < stream->config.partitions; ++i)
+        partitions.push_back({stream->id, i});
+  keep_each_once(partitions);
+  std::vector<Position> all;
+  all.reserve(partitions.size());
+  for (const Partition partition : partitions)
+    all.push_back({partition, start_in(partition, filters, next)});
+  return all;
 }
 
 // It gets nothing before resume().
@@ -121,19 +158,12 @@ std::vector<Partition> Distributor::restore_filters(Handle handle,
         partitions.push_back(cover({stream->id, i}, *stream, 1).partition);
   }
   filters_.set(static_cast<std::int64_t>(subscriptions_.filter_count()));
-  std::ranges::sort(partitions);
-  const auto rest = std::ranges::unique(partitions);
-  partitions.erase(rest.begin(), rest.end());
+  keep_each_once(partitions);
   return partitions;
 }
 
 void Distributor::restore_place(Handle handle, const std::vector<StoredFilter>& filters,
-                                Source& source, std::optional<Offset> next) {
-  if (!next)
-    for (const StoredFilter& filter : filters)
-      if (const auto since = find_in(filter.since, source.partition))
-        next = next ? std::min(*next, *since) : *since;
-  const Offset start = next.value_or(Offset{0});
+                                Source& source, Offset start) {
   Subscriber& subscriber = *subscriptions_.find(handle);
   subscriber.lag->add(source.partition, start);
   source.lagging.push_back(handle);

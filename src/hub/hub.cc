@@ -15,8 +15,15 @@
 namespace sluice::hub {
 
 namespace {
+
 constexpr Logger logger("hub");
+
+// Of the subscriber itself; the others have cursors beside it.
+bool is_own(const StoredFilter& filter) {
+  return !topic::is_shared(filter.text) && !topic::is_replay(filter.text);
 }
+
+}  // namespace
 
 std::size_t count_records(std::span<const Delivery> deliveries) {
   std::size_t count = 0;
@@ -185,10 +192,7 @@ Handle Hub::restore(SubscriberSink& sink, std::uint64_t session, std::vector<Sto
   const Handle handle = add_subscriber(sink, session);
   std::vector<StoredFilter> own;
   std::vector<StoredFilter> beside;
-  for (StoredFilter& filter : filters) {
-    const bool is_own = !topic::is_shared(filter.text) && !topic::is_replay(filter.text);
-    (is_own ? own : beside).push_back(std::move(filter));
-  }
+  for (StoredFilter& filter : filters) (is_own(filter) ? own : beside).push_back(std::move(filter));
   // One answer for all, with the last of them.
   const auto open = std::make_shared<std::size_t>(1 + beside.size());
   const auto part_done =
@@ -202,6 +206,12 @@ Handle Hub::restore(SubscriberSink& sink, std::uint64_t session, std::vector<Sto
     else
       impl_->replays_.restore(handle, filter, part_done);
   return handle;
+}
+
+std::vector<Position> Hub::restored_positions(std::vector<StoredFilter> filters,
+                                              std::vector<Position> next) const {
+  std::erase_if(filters, [](const StoredFilter& filter) { return !is_own(filter); });
+  return impl_->distributor_.restored_positions(std::move(filters), std::move(next));
 }
 
 void Hub::fetch(Handle subscriber, std::vector<Position> positions, FetchSink& sink,

@@ -170,8 +170,9 @@ struct Options {
   std::size_t expanded_max = 64 << 20;  // of a compressed batch
 };
 
-// What a client that claims its id wants of what an older holder has kept for it.
-enum class Claim : std::uint8_t { resume, clean };
+// What a client that claims its id wants of what an older holder has kept for it. `remove`: no
+// client comes, an administrator ends the session.
+enum class Claim : std::uint8_t { resume, clean, remove };
 // Called for a session whose client id another one has claimed. `done` is run once, on this shard,
 // when the session has left all that it keeps where the newer one will look for it; until then the
 // newer one waits. What it captures fits in 24 bytes, or each session costs one more allocation.
@@ -278,6 +279,10 @@ class Hub final : public runtime::TurnHook {
   // `done` runs when all tails are known.
   Handle restore(SubscriberSink& sink, std::uint64_t session, std::vector<StoredFilter> filters,
                  std::vector<Position> next, Done<void> done);
+  // Where restore() would let one go on: of each partition that the filters cover (but shared ones
+  // and replays) the offset that it would be offered next, if the log has that still.
+  [[nodiscard]] std::vector<Position> restored_positions(std::vector<StoredFilter> filters,
+                                                         std::vector<Position> next) const;
   // Reads the records at these places again and hands them to `sink` one by one, in this order;
   // then `done` gets how many of the places were dealt with. Never within the call, and nothing is
   // called once the subscriber has been removed. What can't be read now is tried again.

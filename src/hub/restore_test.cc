@@ -69,6 +69,31 @@ TEST(Restore, NothingComesBeforeResumeAndThenAllThatWasMissedOnce) {
   }
 }
 
+TEST(Restore, WhereItGoesOnIsKnownBeforehand) {
+  SimHub sim(18);
+  sim.create("gone", {});
+  TestPublisher publisher(sim, 7);
+  Saved saved = save_with(sim, {"a/#", "gone/#", "made/later/#"});
+  saved.next.push_back({partition_of(sim, "gone"), {5}});
+  const auto gone = partition_of(sim, "gone");
+  bool removed = false;
+  sim.stream().remove("gone", [&](const Result<void>& result) { removed = result.has_value(); });
+  ASSERT_TRUE(sim.world.run_until([&] { return removed; }));
+  sim.create("made", {.partitions = 2});
+  ASSERT_TRUE(publisher.publish("a/x", "while it was away"));
+  sim.world.run_until_idle();
+  saved.filters.push_back({"$share/group/made/#", {}, {}});
+  saved.filters.push_back({"$stream/made", {}, {}});
+
+  const auto before = sim.hubs[0]->restored_positions(saved.filters, saved.next);
+  EXPECT_EQ(before, (std::vector<Position>{{partition_of(sim, "mqtt"), {0}},
+                                           {partition_of(sim, "made", 0), {0}},
+                                           {partition_of(sim, "made", 1), {0}}}));
+  EXPECT_EQ(std::ranges::count(before, gone, &Position::partition), 0);
+  const auto after = restore(sim, saved);
+  EXPECT_EQ(sim.hubs[0]->positions(after->handle()), before);
+}
+
 TEST(Restore, PartitionsThatAreFollowedFromNowOnAreHeldBackToo) {
   SimHub sim(2);
   TestPublisher publisher(sim, 7);
