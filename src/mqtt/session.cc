@@ -293,6 +293,8 @@ void Session::on_server_stops() {
 void Session::on_taken_over(hub::Claim newer) {
   if (will_ && newer == hub::Claim::resume && will_->wait_s() > 0) will_.reset();
   if (will_) will_->delay_s = 0;
+  if (newer == hub::Claim::remove)
+    return on_ended_by_server(Reason::administrative_action, "an administrator ended the session");
   on_ended_by_server(Reason::session_taken_over, "another connection uses the client id");
 }
 

@@ -327,6 +327,11 @@ TEST(Session, ADelayedWillIsForgottenWhenTheSessionGoesOnAndDueWhenItIsBegunAnew
   anew.session.on_taken_over(hub::Claim::clean);
   EXPECT_EQ(anew.session.take_will()->wait_s(), 0u);
 
+  SessionRig removed(Version::v5);
+  removed.connected(DelayedWill(10, 20).connect());
+  removed.session.on_taken_over(hub::Claim::remove);
+  EXPECT_EQ(removed.session.take_will()->wait_s(), 0u);
+
   SessionRig lost_before(Version::v5);
   lost_before.connected(DelayedWill(10, 20).connect());
   lost_before.session.on_lost("reset");

@@ -50,7 +50,7 @@ void Wills::on_taken_over(std::uint64_t session, hub::Claim newer) {
   const auto found = by_session_.find(session);
   if (found == by_session_.end()) return;
   auto will = take(found->second);
-  if (newer == hub::Claim::clean) publish(std::move(will));
+  if (newer != hub::Claim::resume) publish(std::move(will));
 }
 
 void Wills::start(std::uint32_t now_s) { wheel_.start(now_s); }
