@@ -49,11 +49,6 @@ class Replay : public testing::TestWithParam<std::uint32_t> {
     ASSERT_TRUE(sim.world.run_until([&] { return done.has_value(); }));
     ASSERT_TRUE(*done);
   }
-  std::string metrics() {
-    std::vector<Metrics*> all;
-    for (Metrics& shard : sim.metrics) all.push_back(&shard);
-    return Metrics::render(all);
-  }
 
   SimHub sim{1, GetParam()};
   TestPublisher publisher{sim, 7};
@@ -190,7 +185,7 @@ TEST_P(Replay, ThatIsAskedForAgainBeginsAtTheNewPlace) {
   const std::size_t had = one->got.size();
   publish("a", 5, 6);
   EXPECT_EQ(one->got.size(), had);
-  EXPECT_TRUE(metrics().contains("sluice_subscriptions 0\n")) << metrics();
+  EXPECT_TRUE(sim.metrics_text().contains("sluice_subscriptions 0\n")) << sim.metrics_text();
 }
 
 TEST_P(Replay, TakesAsMuchAsItsClientHasRoomFor) {
@@ -221,7 +216,7 @@ TEST_P(Replay, GoesOnWhereRetentionHasLeftSomethingAndTheRestIsCounted) {
   run();
   sim.world.run_for(std::chrono::seconds(3));
   EXPECT_EQ(one->payloads(), (Strings{"0", "1", "6", "7", "8", "9"}));
-  EXPECT_TRUE(metrics().contains("reason=\"retention\"} 4\n")) << metrics();
+  EXPECT_TRUE(sim.metrics_text().contains("reason=\"retention\"} 4\n")) << sim.metrics_text();
 }
 
 TEST_P(Replay, FollowsItsStreamThroughMorePartitionsAndAnotherLife) {
@@ -253,7 +248,7 @@ TEST_P(Replay, OfAClientThatGoesLeavesNothingBehind) {
   });
   one.reset();
   run();
-  EXPECT_TRUE(metrics().contains("sluice_subscriptions 0\n")) << metrics();
+  EXPECT_TRUE(sim.metrics_text().contains("sluice_subscriptions 0\n")) << sim.metrics_text();
 }
 
 // The end that a stream knows may be beyond what this shard has handed out so far.

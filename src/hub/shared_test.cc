@@ -31,11 +31,6 @@ class Shared : public testing::TestWithParam<std::uint32_t> {
     for (int i = from; i < until; ++i) ASSERT_TRUE(publisher.publish(topic, number(i), qos));
   }
   void run() { sim.world.run_until_idle(); }
-  std::string metrics() {
-    std::vector<Metrics*> all;
-    for (Metrics& shard : sim.metrics) all.push_back(&shard);
-    return Metrics::render(all);
-  }
 
   SimHub sim{1, GetParam()};
   TestPublisher publisher{sim, 7};
@@ -371,7 +366,7 @@ TEST_P(Shared, WhatTheLogHasLostIsCountedAndHoldsNothingUp) {
   publish("a/x", 5, 6);
   run();
   EXPECT_EQ(two->payloads(), numbers(3, 6));
-  EXPECT_TRUE(metrics().contains("reason=\"retention\"} 3\n")) << metrics();
+  EXPECT_TRUE(sim.metrics_text().contains("reason=\"retention\"} 3\n")) << sim.metrics_text();
 }
 
 TEST_P(Shared, AMemberThatLeavesBeforeItsJoinIsAnsweredIsNotLeftBehind) {
@@ -384,7 +379,7 @@ TEST_P(Shared, AMemberThatLeavesBeforeItsJoinIsAnsweredIsNotLeftBehind) {
   publish("a/x", 0, 10);
   run();
   EXPECT_EQ(one->payloads(), numbers(0, 10));
-  EXPECT_TRUE(metrics().contains("sluice_shared_subscriptions 1\n")) << metrics();
+  EXPECT_TRUE(sim.metrics_text().contains("sluice_shared_subscriptions 1\n")) << sim.metrics_text();
 }
 
 }  // namespace

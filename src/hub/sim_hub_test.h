@@ -85,6 +85,13 @@ class SimHub {
     SLUICE_ASSERT(world.run_until([&] { return done; }));
   }
 
+  // Of all shards, as Prometheus reads them.
+  [[nodiscard]] std::string metrics_text() {
+    std::vector<Metrics*> all;
+    for (Metrics& shard : metrics) all.push_back(&shard);
+    return Metrics::render(all);
+  }
+
   [[nodiscard]] runtime::Mailboxes& mailboxes() { return *mailboxes_; }
 
   sim::SimWorld world;

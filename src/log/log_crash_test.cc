@@ -11,6 +11,7 @@
 
 #include "base/logger.h"
 #include "log/sim_log_test.h"
+#include "sim/seeds.h"
 
 namespace sluice::log {
 namespace {
@@ -399,11 +400,6 @@ class CrashRun {
       false;  // os durability and a machine that crashed: what was acknowledged may be gone
 };
 
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr std::uint64_t seeds_default = 200;
 #elif defined(__OPTIMIZE__)
@@ -422,10 +418,7 @@ class LogCrash : public testing::Test {
 };
 
 TEST_F(LogCrash, KeepsItsLawsWhateverHappens) {
-  const std::uint64_t only = from_environment("SLUICE_SEED", 0);
-  const std::uint64_t first = only == 0 ? 1 : only;
-  const std::uint64_t count = only == 0 ? from_environment("SLUICE_SEEDS", seeds_default) : 1;
-  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+  for (const std::uint64_t seed : sim::seeds(seeds_default)) {
     CrashRun run(seed);
     const auto violation = run.run();
     ASSERT_FALSE(violation) << "SLUICE_SEED=" << seed << ": " << *violation;

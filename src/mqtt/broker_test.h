@@ -34,11 +34,7 @@ struct Broker {
     if (is_new) at->second = servers[shard]->listen({"127.0.0.1", 0}, listener).value();
     return {hub.world, at->second, version};
   }
-  std::string metrics() {
-    std::vector<Metrics*> all;
-    for (Metrics& metrics : hub.metrics) all.push_back(&metrics);
-    return Metrics::render(all);
-  }
+  std::string metrics() { return hub.metrics_text(); }
 
   hub::SimHub hub;
   access::AllowAll access;

@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <deque>
 #include <optional>
 
 #include "base/logger.h"
 #include "mqtt/model_client_test.h"
 #include "mqtt/stored_broker_test.h"
+#include "sim/seeds.h"
 #include "topic/topic.h"
 
 namespace sluice::mqtt {
@@ -177,11 +177,6 @@ class World {
   int settling_ = 0;
 };
 
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
 class StoredRandom : public testing::Test {
  protected:
   void SetUp() override { Logger::set_level(LogLevel::off); }
@@ -189,10 +184,7 @@ class StoredRandom : public testing::Test {
 };
 
 TEST_F(StoredRandom, AtQos2NothingIsLostDoubledOrOutOfOrderWhateverHappens) {
-  const std::uint64_t only = from_environment("SLUICE_SEED", 0);
-  const std::uint64_t first = only == 0 ? 1 : only;
-  const std::uint64_t count = only == 0 ? from_environment("SLUICE_SEEDS", 100) : 1;
-  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+  for (const std::uint64_t seed : sim::seeds(100)) {
     World world(seed, {});
     const auto violation = world.run();
     ASSERT_FALSE(violation) << "SLUICE_SEED=" << seed << ": " << *violation;

@@ -11,10 +11,6 @@ using namespace std::chrono_literals;
 
 using PacketIds = std::vector<std::uint16_t>;
 
-Opening stored(const std::string& client_id) {
-  return {.client_id = client_id, .clean = false, .expiry_s = 3600};
-}
-
 TEST(Absorb, TakesWhatIsNewerThanTheProgressInTheOrderOfTheNumbers) {
   Seen seen;
   note_evidence(seen, 2, 10, 5);

@@ -11,10 +11,6 @@ namespace {
 
 using Ids = std::vector<std::string>;
 
-Opening stored(const std::string& client_id) {
-  return {.client_id = client_id, .clean = false, .expiry_s = 3600};
-}
-
 Page list(Machine& machine, const PageQuery& query) {
   auto page = machine.await<Page>(
       0, [&](Sessions& sessions, Done<Page> done) { sessions.list(query, std::move(done)); });

@@ -27,6 +27,12 @@ struct GivenWill {
   WallMs due = 0;
 };
 
+// Of a client that wants its session kept.
+inline Opening stored(const std::string& client_id, bool clean = false,
+                      std::uint32_t expiry_s = 3600) {
+  return {.client_id = client_id, .clean = clean, .expiry_s = expiry_s};
+}
+
 // A simulated machine with sessions on all shards, a store in memory, and a data stream.
 class Machine {
  public:
@@ -105,7 +111,7 @@ class Machine {
   }
   // What a client finds that has been there before.
   Opened resume(const std::string& client_id, std::uint32_t expiry_s = 3600) {
-    return connect({.client_id = client_id, .clean = false, .expiry_s = expiry_s});
+    return connect(stored(client_id, false, expiry_s));
   }
   void put_filter(const std::string& client_id, Uid uid, const Filter& filter) {
     expect_done([&](Sessions& s, Done<void> done) {

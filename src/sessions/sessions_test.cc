@@ -27,10 +27,6 @@ Progress some_progress(std::uint16_t packet_id = 3) {
           .open = {}};
 }
 
-Opening stored(const std::string& client_id, bool clean = false, std::uint32_t expiry_s = 3600) {
-  return {.client_id = client_id, .clean = clean, .expiry_s = expiry_s};
-}
-
 // Client ids whose homes are on either of two shards.
 const std::vector<std::string> clients = {"dev/0", "dev/1", "dev/2", "dev/3"};
 

@@ -11,10 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Opening stored(const std::string& client_id, bool clean = false, std::uint32_t expiry_s = 3600) {
-  return {.client_id = client_id, .clean = clean, .expiry_s = expiry_s};
-}
-
 Opening with_will(const std::string& client_id, std::uint32_t delay_s) {
   Opening opening = stored(client_id);
   opening.will = Will{.topic = "gone/" + client_id, .qos = 1, .delay_s = delay_s};
