@@ -32,6 +32,8 @@ Errc code_of(long status) {
       return Errc::unauthorized;
     case 404:
       return Errc::not_found;
+    case 409:
+      return Errc::exists;
     case 429:
       return Errc::busy;
     default:

@@ -19,7 +19,7 @@ class AdminClient {
   static Result<AdminClient> open(const Arguments& arguments);
 
   // The body of the answer. Errors are those that the hub states: not_found (404), unauthorized
-  // (401, 403), invalid (400), busy (429); io: there is no answer, or another.
+  // (401, 403), invalid (400), exists (409), busy (429); io: there is no answer, or another.
   [[nodiscard]] Result<std::string> get(std::string_view path) const;
   [[nodiscard]] Result<void> remove(std::string_view path) const;
   // Calls `on_line` for each line of an answer without end, until that ends, Interrupt is requested

@@ -192,6 +192,9 @@ void Instance::build_admin() {
   clients_api_ = std::make_unique<ClientsApi>(
       *mailboxes_, of_units<mqtt::Server*>([](Unit& unit) { return unit.mqtt.get(); }));
   clients_api_->add_to(api_);
+  sessions_api_ =
+      std::make_unique<SessionsApi>(first.loop, *first.hub, *first.sessions, Random::from_os());
+  sessions_api_->add_to(api_);
   trace_api_ = std::make_unique<TraceApi>(first.loop, *group_);
   trace_api_->add_to(api_);
   admin_ = std::make_unique<Admin>(*first.access, api_, registries(),

@@ -1,34 +1,18 @@
 """Connected clients as administrators see and end them: /api/v1/clients, and `sluice client`."""
 
-import base64
 import json
-import urllib.error
 import urllib.parse
-import urllib.request
 
 import pytest
 
+from support.admin import call, ids_page_by_page
 from support.hub import Hub, sluice
 from support.mqtt import V5, V311, MqttClient, connected_raw, publish_packet, subscribe_packet
-from support.waiting import DEADLINE_S, eventually
+from support.waiting import eventually
 
 BY_ADMINISTRATOR = 0x98
 ANN = ("ann", "secret of ann")
 BOB = ("bob", "secret of bob")
-
-
-def call(hub, path, method="GET", login=None, headers=None):
-    """(status, JSON or None, headers) of a request to the admin port."""
-    request = urllib.request.Request(f"http://{hub.listeners['admin']}{path}", method=method, headers=headers or {})
-    if login:
-        request.add_header("Authorization", "Basic " + base64.b64encode(":".join(login).encode()).decode())
-    try:
-        answer = urllib.request.urlopen(request, timeout=DEADLINE_S)
-    except urllib.error.HTTPError as error:
-        answer = error
-    with answer:
-        body = answer.read()
-        return answer.status, json.loads(body) if body else None, answer.headers
 
 
 def path_of(client_id):
@@ -46,18 +30,8 @@ def connect_all(hub, ids):
 def test_clients_of_all_shards_are_listed_in_order_page_by_page(hub, name):
     ids = [f"{name}/{number}" for number in range(7)]
     clients = connect_all(hub, reversed(ids))
-    found, after, pages = [], "", 0
-    while True:
-        query = urllib.parse.urlencode({"limit": 3, "filter": name, "after": after})
-        status, page, _ = call(hub, f"/api/v1/clients?{query}")
-        assert status == 200 and page["connections"] >= 7
-        found += [client["client_id"] for client in page["clients"]]
-        pages += 1
-        after = page.get("next")
-        if after is None:
-            break
-    assert found == ids
-    assert pages == 3
+    assert ids_page_by_page(hub, "/api/v1/clients", "clients", 3, name) == (ids, 3)
+    assert call(hub, "/api/v1/clients")[1]["connections"] >= 7
     for client in clients:
         client.close()
 
@@ -124,7 +98,13 @@ def test_only_who_may_administer_is_answered(tmp_path):
     sluice("user", "add", ANN[0], "--data", hub.data, input=ANN[1])
     sluice("user", "add", BOB[0], "--data", hub.data, "--allow", "publish #", input=BOB[1])
     hub.start()
-    for path, method in [("/api/v1/clients", "GET"), ("/api/v1/clients/x", "DELETE"), ("/api/v1/trace?client=x", "GET")]:
+    for path, method in [
+        ("/api/v1/clients", "GET"),
+        ("/api/v1/clients/x", "DELETE"),
+        ("/api/v1/sessions", "GET"),
+        ("/api/v1/sessions/x", "DELETE"),
+        ("/api/v1/trace?client=x", "GET"),
+    ]:
         status, body, headers = call(hub, path, method)
         assert status == 401 and "Basic" in headers["WWW-Authenticate"] and body["error"]
         assert call(hub, path, method, (ANN[0], "wrong"))[0] == 401

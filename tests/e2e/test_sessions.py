@@ -2,21 +2,10 @@
 
 import pytest
 
-from support.mqtt import V5, V311, MqttClient, properties
+from support.mqtt import V5, V311, MqttClient, is_present, properties, session_client
 from support.waiting import eventually
 
 versions = pytest.mark.parametrize("version", [V311, V5], ids=["v3.1.1", "v5"])
-DAY_S = 86_400
-
-
-def session_client(hub, client_id, version=V5, expiry_s=DAY_S, **options):
-    """A client that takes its session up, or begins one that stays."""
-    connect = properties("CONNECT", SessionExpiryInterval=expiry_s) if version == V5 else None
-    return MqttClient(hub, version, client_id=client_id, clean=False, connect_properties=connect, **options)
-
-
-def is_present(client):
-    return client.connack_flags.session_present
 
 
 @versions

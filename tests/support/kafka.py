@@ -39,6 +39,13 @@ def topics(hub):
     return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
 
+def delete_records(hub, name, partition, before):
+    """The new start of the partition."""
+    at = TopicPartition(name, partition, before)
+    client = admin(hub)
+    return client.delete_records([at])[at].result(DEADLINE_S).low_watermark
+
+
 def describe(hub, name):
     """The settings of a topic as a dictionary of text."""
     resource = ConfigResource(ConfigResource.Type.TOPIC, name)

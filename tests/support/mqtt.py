@@ -138,6 +138,21 @@ class MqttClient:
         return self.disconnected.get(timeout=DEADLINE_S).value
 
 
+# --- stored sessions
+
+DAY_S = 86_400
+
+
+def session_client(hub, client_id, version=V5, expiry_s=DAY_S, **options):
+    """A client that takes its session up, or begins one that stays."""
+    connect = properties("CONNECT", SessionExpiryInterval=expiry_s) if version == V5 else None
+    return MqttClient(hub, version, client_id=client_id, clean=False, connect_properties=connect, **options)
+
+
+def is_present(client):
+    return client.connack_flags.session_present
+
+
 # --- bare packets, MQTT 3.1.1 unless version=5
 
 

@@ -1,0 +1,107 @@
+#include "cli/admin_objects.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+
+#include "base/json.h"
+#include "cli/admin_client.h"
+#include "cli/output.h"
+
+namespace sluice::cli {
+namespace {
+
+constexpr std::int64_t page_size = 1000;  // the most that a hub gives at once
+constexpr std::int64_t limit_default = 1000;
+
+std::string path_of(std::string_view name, std::string_view client_id) {
+  return fmt::format("/api/v1/{}/{}", name, percent_encode(client_id));
+}
+
+std::string options_text(const JsonFields& subscription) {
+  std::string text;
+  if (subscription.flag("no_local")) text += " no-local";
+  if (subscription.flag("retain_as_published")) text += " retain-as-published";
+  if (subscription.has("subscription_id"))
+    text += fmt::format(" id={}", subscription.number("subscription_id"));
+  return text.empty() ? "-" : text.substr(1);
+}
+
+}  // namespace
+
+std::vector<Flag> listing_flags(std::string_view filter_text) {
+  return with_admin({{"filter", 'f', "TEXT", filter_text},
+                     {"limit", 'n', "N", "At most so many; 1000 unless given"},
+                     output_flag});
+}
+
+Result<void> print_list(const Arguments& arguments, const Listing& listing) {
+  SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
+  SLUICE_TRY_ASSIGN(const auto limit,
+                    arguments.integer_or("limit", limit_default, 1, 1'000'000'000));
+  SLUICE_TRY_ASSIGN(const AdminClient hub, AdminClient::open(arguments));
+  const std::string filter = percent_encode(arguments.last_or("filter", ""));
+  std::vector<Row> rows{listing.heading};
+  std::string after;
+  for (std::int64_t left = limit; left > 0;) {
+    const std::int64_t size = std::min(left, page_size);
+    SLUICE_TRY_ASSIGN(const std::string body,
+                      hub.get(fmt::format("/api/v1/{}?limit={}&filter={}&after={}", listing.name,
+                                          size, filter, percent_encode(after))));
+    SLUICE_TRY_ASSIGN(const auto page, parse_object(body));
+    JsonFields(page).for_each(listing.name, [&](const JsonFields& one) {
+      if (output == Output::json) print_line(to_json(one.object()));
+      if (output == Output::table) rows.push_back(listing.row(one));
+    });
+    after = JsonFields(page).text("next");
+    if (after.empty()) break;
+    left -= size;
+  }
+  if (output == Output::table) fmt::print("{}", format_table(rows));
+  if (!after.empty())
+    fmt::print(stderr, "sluice: there are more than {}: --limit N, or --filter TEXT\n", limit);
+  return {};
+}
+
+Result<void> print_one(const Arguments& arguments, std::string_view name,
+                       const std::function<void(const JsonFields&)>& print) {
+  SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
+  SLUICE_TRY_ASSIGN(const AdminClient hub, AdminClient::open(arguments));
+  SLUICE_TRY_ASSIGN(const std::string body, hub.get(path_of(name, arguments.positional[0])));
+  SLUICE_TRY_ASSIGN(const auto object, parse_object(body));
+  if (output == Output::json)
+    print_line(to_json(object));
+  else
+    print(JsonFields(object));
+  return {};
+}
+
+Result<void> remove_each(const Arguments& arguments, std::string_view name, std::string_view done) {
+  SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
+  SLUICE_TRY_ASSIGN(const AdminClient hub, AdminClient::open(arguments));
+  for (const std::string& client_id : arguments.positional) {
+    SLUICE_TRY(hub.remove(path_of(name, client_id)));
+    print_line(output == Output::json ? JsonObject().add(done, client_id).str()
+                                      : fmt::format("{} {}", done, printable(client_id)));
+  }
+  return {};
+}
+
+void print_subscriptions(const JsonFields& object) {
+  std::vector<Row> rows{{"FILTER", "QOS", "OPTIONS"}};
+  object.for_each("subscriptions", [&](const JsonFields& one) {
+    rows.push_back(
+        {printable(one.text("filter")), std::to_string(one.number("qos")), options_text(one)});
+  });
+  const std::int64_t count = object.number("subscription_count");
+  if (rows.size() > 1) fmt::print("\n{}", format_table(rows));
+  if (count >= static_cast<std::int64_t>(rows.size())) fmt::print("... {} filters in all\n", count);
+}
+
+std::string to_the_second(std::string_view time) {
+  return fmt::format("{}Z", time.substr(0, std::string_view("2024-05-01T12:00:00").size()));
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/command.h"
+#include "cli/json_fields.h"
+
+namespace sluice::cli {
+
+// What the commands have in common that list, show and end things of the admin API by their client
+// ids: `client` and `session`.
+
+using Row = std::vector<std::string>;
+
+// A list of the API at /api/v1/<name>.
+struct Listing {
+  std::string_view name;
+  Row heading;
+  std::function<Row(const JsonFields&)> row;
+};
+// --filter, --limit, those of the login and of the output.
+std::vector<Flag> listing_flags(std::string_view filter_text);
+// Page by page. Says on stderr when there are more than --limit.
+Result<void> print_list(const Arguments& arguments, const Listing& listing);
+// The one whose id is given: as JSON, or by `print`.
+Result<void> print_one(const Arguments& arguments, std::string_view name,
+                       const std::function<void(const JsonFields&)>& print);
+// Ends those whose ids are given, one after another; `done` says what they are then.
+Result<void> remove_each(const Arguments& arguments, std::string_view name, std::string_view done);
+
+// The table of an object's `subscriptions`, if it has any, and how many there are if not all are
+// shown.
+void print_subscriptions(const JsonFields& object);
+// "2024-05-01T12:00:00.000Z" without what follows the seconds.
+std::string to_the_second(std::string_view time);
+
+}  // namespace sluice::cli

@@ -1,0 +1,177 @@
+#include "server/sessions_api.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "hub/clients_test.h"
+#include "mqtt/stored_broker_test.h"
+
+namespace sluice::server {
+namespace {
+
+constexpr std::uint32_t expiry_s = 3600;
+
+class SessionsApiTest : public testing::Test {
+ protected:
+  SessionsApiTest() { sessions_.add_to(api_); }
+
+  http::Response call(const std::string& method, const std::string& path,
+                      const std::string& query = "") {
+    http::Request request;
+    request.method = method;
+    request.path = path;
+    request.query = query;
+    std::optional<http::Response> answer;
+    api_.on_request(request, "ann", [&](http::Response response) { answer = std::move(response); });
+    SLUICE_ASSERT(run_until([&] { return answer.has_value(); }));
+    return *answer;
+  }
+  // A session whose client is connected, as a front end makes it.
+  sessions::Uid connect(const std::string& client_id) {
+    std::optional<sessions::Opened> opened;
+    store().connect({.client_id = client_id, .clean = false, .expiry_s = expiry_s},
+                    [&](Result<sessions::Opened> result) { opened = std::move(*result); });
+    SLUICE_ASSERT(run_until([&] { return opened.has_value(); }));
+    return opened->uid;
+  }
+  void put_filter(const std::string& client_id, sessions::Uid uid, sessions::Filter filter) {
+    wait_for([&](Done<void> done) {
+      store().put_filter(client_id, uid, std::move(filter), std::move(done));
+    });
+  }
+  void disconnect(const std::string& client_id, sessions::Uid uid,
+                  const sessions::Progress& progress = {}, std::uint32_t expiry = expiry_s) {
+    wait_for([&](Done<void> done) {
+      store().disconnect(client_id, uid, expiry, false, progress, std::move(done));
+    });
+  }
+  void publish(const std::string& topic, std::uint64_t count) {
+    hub::TestPublisher publisher(broker_.hub, 7);
+    for (std::uint64_t i = 0; i < count; ++i) ASSERT_TRUE(publisher.publish(topic, "x"));
+    ASSERT_TRUE(run_until([&] { return publisher.durable == count; }));
+  }
+  void delete_records(Partition partition, Offset before) {
+    std::optional<Offset> start;
+    stream().delete_records(partition, before,
+                            [&](const Result<Offset>& result) { start = *result; });
+    ASSERT_TRUE(run_until([&] { return start.has_value(); }));
+  }
+  void remove_stream(const std::string& name) {
+    wait_for([&](Done<void> done) { stream().remove(name, std::move(done)); });
+  }
+  Partition partition_of(const std::string& name, std::uint32_t index = 0) {
+    return {stream().catalogue().find(name)->id, index};
+  }
+
+  stream::Stream& stream() { return broker_.hub.stream(0); }
+  sessions::Sessions& store() { return *broker_.sessions[0]; }
+  void wait_for(std::move_only_function<void(Done<void>)> start) {
+    std::optional<Result<void>> result;
+    start([&](Result<void> done) { result = std::move(done); });
+    ASSERT_TRUE(run_until([&] { return result.has_value(); }));
+    ASSERT_TRUE(*result) << result->error().text;
+  }
+  bool run_until(std::move_only_function<bool()> done) {
+    return broker_.hub.world.run_until(std::move(done));
+  }
+
+  mqtt::StoredBroker broker_{1, 2, std::make_shared<hub::SimMachine>(1), {}, {}};
+  SessionsApi sessions_{broker_.hub.world.loop(0), *broker_.hub.hubs[0], *broker_.sessions[0],
+                        Random(1)};
+  Api api_{[] { return true; }};
+};
+
+TEST_F(SessionsApiTest, ListsWhoIsConnectedAndWhoIsAwayPageByPage) {
+  connect("a");
+  disconnect("b", connect("b"));
+  disconnect("c", connect("c"), {}, sessions::never_expires);
+  const std::string first = call("GET", "/api/v1/sessions", "limit=2").body;
+  EXPECT_TRUE(
+      first.starts_with("{\"sessions\":[{\"client_id\":\"a\",\"connected\":true,"
+                        "\"expiry_s\":3600,\"has_will\":false},"
+                        "{\"client_id\":\"b\",\"connected\":false,\"away_since\":\""))
+      << first;
+  EXPECT_NE(first.find("\"crashed\":false,\"expires\":\""), std::string::npos) << first;
+  EXPECT_TRUE(first.ends_with("\"next\":\"b\"}\n")) << first;
+  const std::string second = call("GET", "/api/v1/sessions", "after=b&limit=2").body;
+  EXPECT_NE(second.find("\"client_id\":\"c\""), std::string::npos) << second;
+  EXPECT_EQ(second.find("expir"), std::string::npos) << "it never does";
+  EXPECT_EQ(second.find("next"), std::string::npos) << second;
+  EXPECT_EQ(call("GET", "/api/v1/sessions", "filter=x").body, "{\"sessions\":[]}\n");
+  EXPECT_EQ(call("GET", "/api/v1/sessions", "limit=0").status, 400);
+}
+
+TEST_F(SessionsApiTest, ShowsHowFarASessionIsBehindAndWhatRetentionTookFromIt) {
+  broker_.hub.create("s", {.partitions = 1});
+  const Partition plain = partition_of("mqtt");
+  const Partition named = partition_of("s");
+  const sessions::Uid uid = connect("dev");
+  put_filter("dev", uid, {.text = "s/#", .qos = 1, .no_local = true, .id = 7});
+  disconnect("dev", uid,
+             {.next = {{plain, {1}}, {named, {2}}},
+              .in_flight = {{1, sessions::SentState::qos1, {named, {0}}},
+                            {2, sessions::SentState::qos2, {named, {1}}}},
+              .open = {9}});
+  publish("a", 4);
+  publish("s/a", 10);
+  delete_records(named, {5});
+
+  const auto shown = call("GET", "/api/v1/sessions/dev");
+  EXPECT_EQ(shown.status, 200);
+  EXPECT_NE(shown.body.find("\"in_flight_from\":1,\"in_flight_to\":2,\"subscription_count\":1,"
+                            "\"subscriptions\":[{\"filter\":\"s/#\",\"qos\":1,\"no_local\":true,"
+                            "\"retain_as_published\":false,\"subscription_id\":7}],"),
+            std::string::npos)
+      << shown.body;
+  EXPECT_NE(shown.body.find("{\"stream\":\"mqtt\",\"partition\":0,\"next\":1,\"end\":4,"
+                            "\"records\":3,\"lost_to_retention\":0}"),
+            std::string::npos)
+      << shown.body;
+  EXPECT_NE(shown.body.find("{\"stream\":\"s\",\"partition\":0,\"next\":2,\"end\":10,"
+                            "\"records\":5,\"lost_to_retention\":3}"),
+            std::string::npos)
+      << shown.body;
+}
+
+TEST_F(SessionsApiTest, ShowsASessionWhoseStreamIsGoneAndOneThatCameLater) {
+  broker_.hub.create("gone", {});
+  const sessions::Uid uid = connect("dev");
+  put_filter("dev", uid, {.text = "gone/#", .qos = 1});
+  put_filter("dev", uid, {.text = "later/#", .qos = 1});
+  disconnect("dev", uid, {.next = {{partition_of("mqtt"), {0}}, {partition_of("gone"), {0}}}});
+  remove_stream("gone");
+  broker_.hub.create("later", {.partitions = 40});
+  publish("later/a", 2);
+  const auto shown = call("GET", "/api/v1/sessions/dev");
+  EXPECT_EQ(shown.status, 200);
+  EXPECT_EQ(shown.body.find("\"stream\":\"gone\""), std::string::npos) << shown.body;
+  EXPECT_NE(shown.body.find("{\"stream\":\"later\",\"partition\":39,\"next\":0,"),
+            std::string::npos)
+      << shown.body;
+  EXPECT_NE(shown.body.find("\"next\":0,\"end\":2,\"records\":2,"), std::string::npos)
+      << shown.body;
+}
+
+TEST_F(SessionsApiTest, DeletesASessionOnceAndNamesOneThatIsNotThere) {
+  disconnect("a/b", connect("a/b"));
+  EXPECT_EQ(call("DELETE", "/api/v1/sessions/a%2Fb").status, 204);
+  for (const char* method : {"DELETE", "GET"}) {
+    const auto answer = call(method, "/api/v1/sessions/a%2Fb");
+    EXPECT_EQ(answer.status, 404);
+    EXPECT_EQ(answer.body, "{\"error\":\"no session of client 'a/b' is stored\"}\n");
+  }
+}
+
+TEST_F(SessionsApiTest, AConflictIsSaidWhenTheClientIsBackEachTime) {
+  connect("dev");  // and whoever claims the id does not change that
+  const auto refused = call("DELETE", "/api/v1/sessions/dev");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_NE(refused.body.find("client 'dev' was back"), std::string::npos) << refused.body;
+}
+
+}  // namespace
+}  // namespace sluice::server
