@@ -21,7 +21,7 @@ struct Asking {
 
 void ask_next(const std::shared_ptr<Asking>& asking) {
   if (asking->next == asking->all.size()) {
-    if (--asking->askers == 0) asking->done(std::move(asking->all));
+    if (--asking->askers == 0) asking->done(std::exchange(asking->all, {}));
     return;
   }
   Backlog& backlog = asking->all[asking->next++];

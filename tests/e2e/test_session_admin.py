@@ -103,6 +103,17 @@ def test_what_was_not_acknowledged_is_in_flight(hub, name):
     eventually(lambda: shown(hub, name).get("in_flight_to") == 3, "three messages in flight")
 
 
+def test_a_session_that_was_cut_off_by_a_kill_is_told_apart(new_hub):
+    hub = new_hub()
+    client = session_client(hub, "dev")
+    hub.kill()
+    client.close()
+    hub.start()
+    eventually(lambda: shown(hub, "dev")["connected"] is False, "the first pass through the sessions")
+    assert shown(hub, "dev")["crashed"]
+    assert "killed or crashed" in session_command(hub, "show", "dev").stdout
+
+
 def test_a_stream_that_is_gone_is_not_shown_and_one_that_came_later_is(hub, name):
     new_stream(hub, f"{name}-gone")
     away(hub, name, f"{name}-gone/#", f"{name}-new/#")
