@@ -119,9 +119,15 @@ std::uint32_t encode_headers(const Message& message, Buffer& out) {
 }
 
 Decoded decode_headers(const log::Block& block, const log::Record& record, Properties& properties) {
+  return decode_headers(block.content().subspan(record.headers_at), record.headers_count,
+                        properties);
+}
+
+Decoded decode_headers(Bytes headers, std::uint32_t count, Properties& properties) {
   properties.clear();
   Decoded decoded;
-  log::for_each_header(block, record, [&](const log::RecordHeader& header) {
+  Reader reader(headers);
+  log::for_each_header(reader, count, [&](const log::RecordHeader& header) {
     if (header.name == log::PackedHeader::name)
       decoded.packed = log::decode_packed_header(header.value);
     else

@@ -59,5 +59,7 @@ struct Decoded {
   std::optional<log::PackedHeader> packed;
 };
 Decoded decode_headers(const log::Block& block, const log::Record& record, Properties& properties);
+// The same of `count` encoded headers.
+Decoded decode_headers(Bytes headers, std::uint32_t count, Properties& properties);
 
 }  // namespace sluice::hub

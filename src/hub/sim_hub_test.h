@@ -48,7 +48,7 @@ class SimHub {
         stream::EmbeddedBackend::open(disk, log_options, parts, *mailboxes_, std::move(tuning));
     SLUICE_ASSERT(opened);
     backend = std::move(*opened);
-    for (std::uint32_t i = 0; i < shards; ++i) add_shard(i, shards);
+    for (std::uint32_t i = 0; i < shards; ++i) add_shard(i);
     std::uint32_t ready = 0;
     for (auto& hub : hubs)
       hub->open([&](const Result<void>& done) {
@@ -93,6 +93,15 @@ class SimHub {
   }
 
   [[nodiscard]] runtime::Mailboxes& mailboxes() { return *mailboxes_; }
+  // For a table of that shard.
+  [[nodiscard]] table::Table::Context table_context(std::uint32_t shard) {
+    return {.loop = &world.loop(shard),
+            .stream = &backend->stream({shard}),
+            .store = machine->store,
+            .metrics = &metrics[shard],
+            .shard = {shard},
+            .shards = static_cast<std::uint32_t>(metrics.size())};
+  }
 
   sim::SimWorld world;
   std::shared_ptr<SimMachine> machine;
@@ -100,14 +109,8 @@ class SimHub {
   std::vector<Metrics> metrics;
 
  private:
-  void add_shard(std::uint32_t i, std::uint32_t shards) {
-    latests.push_back(std::make_unique<latest::Latest>(
-        latest_group, table::Table::Context{.loop = &world.loop(i),
-                                            .stream = &backend->stream({i}),
-                                            .store = machine->store,
-                                            .metrics = &metrics[i],
-                                            .shard = {i},
-                                            .shards = shards}));
+  void add_shard(std::uint32_t i) {
+    latests.push_back(std::make_unique<latest::Latest>(latest_group, table_context(i)));
     latest_group.add(*latests.back());
     hubs.push_back(std::make_unique<Hub>(group, ShardId{i}, world.loop(i), backend->stream({i}),
                                          *latests.back(), metrics[i], Options{}));

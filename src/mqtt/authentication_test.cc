@@ -7,6 +7,7 @@
 
 #include "access/scram_client_test.h"
 #include "hub/sim_hub_test.h"
+#include "mqtt/broker_test.h"
 #include "mqtt/server.h"
 #include "mqtt/test_client_test.h"
 
@@ -24,8 +25,8 @@ class MqttAuthentication : public testing::Test {
     table.put(access::test_user("ann", "secret", {"allow all"}));
     table.put(access::test_user("bob", "other", {"allow subscribe b/#"}));
     users.replace(std::make_shared<const access::UserTable>(std::move(table)));
-    server = std::make_unique<Server>(hub.world.loop(0), *hub.hubs[0], users, hub.metrics[0],
-                                      Options{.seed = 1});
+    server = std::make_unique<Server>(hub.world.loop(0), *hub.hubs[0], *delayed, users,
+                                      hub.metrics[0], Options{.seed = 1});
     endpoint = server->listen({"127.0.0.1", 0}).value();
   }
   ~MqttAuthentication() override { server.reset(); }
@@ -108,6 +109,7 @@ class MqttAuthentication : public testing::Test {
 
   hub::SimHub hub{1};
   access::Users users{hub.world.loop(0), hub.metrics[0], nullptr, {}};
+  std::unique_ptr<delayed::Delayed> delayed = delayed_of(hub);
   std::unique_ptr<Server> server;
   runtime::Endpoint endpoint;
 };

@@ -421,6 +421,23 @@ Result<void> Connection::publish(std::uint64_t sequence, const hub::Message& mes
   return context_.hub.publish(publisher_, sequence, message);
 }
 
+Result<void> Connection::publish_later(std::uint64_t sequence, const hub::Message& message,
+                                       std::uint32_t delay_s) {
+  auto on_kept = when_alive([sequence](Connection& connection, const Result<void>& kept) {
+    connection.session_.on_kept(sequence, kept);
+    connection.after_event();
+  });
+  // Posted, as the answer may come within the call.
+  auto taken = context_.delayed.publish(message, delay_s,
+                                        [&loop = context_.loop, on_kept](const Result<void>& kept) {
+                                          loop.post([on_kept, kept] { on_kept(kept); });
+                                        });
+  if (!taken && taken.error().code == Errc::busy)
+    context_.delayed.wait_for_room(
+        when_alive([](Connection& connection) { connection.on_room(); }));
+  return taken;
+}
+
 void Connection::subscribe(std::uint32_t index, std::string_view filter,
                            const hub::SubscribeOptions& options) {
   if (session_.stored_uid() != 0) return subscribe_stored(index, std::string(filter), options);

@@ -80,6 +80,8 @@ class Connection final : public runtime::SocketHandler,
   bool unrestricted(const access::Principal& principal) override;
   void claim(const std::string& client_id, hub::Claim claim) override;
   Result<void> publish(std::uint64_t sequence, const hub::Message& message) override;
+  Result<void> publish_later(std::uint64_t sequence, const hub::Message& message,
+                             std::uint32_t delay_s) override;
   void subscribe(std::uint32_t index, std::string_view filter,
                  const hub::SubscribeOptions& options) override;
   void replay(std::uint32_t index, std::string_view filter, const hub::SubscribeOptions& options,

@@ -29,10 +29,11 @@ void BufferPool::release(std::unique_ptr<Buffer> buffer) {
   free_.push_back(std::move(buffer));
 }
 
-ConnectionContext::ConnectionContext(runtime::Loop& l, hub::Hub& h, access::Access& a, Metrics& m,
-                                     Options o)
+ConnectionContext::ConnectionContext(runtime::Loop& l, hub::Hub& h, delayed::Delayed& d,
+                                     access::Access& a, Metrics& m, Options o)
     : loop(l),
       hub(h),
+      delayed(d),
       access(a),
       metrics(m),
       options(std::move(o)),

@@ -9,6 +9,7 @@
 #include "access/access.h"
 #include "base/bytes.h"
 #include "base/logger.h"
+#include "delayed/delayed.h"
 #include "hub/hub.h"
 #include "hub/slots.h"
 #include "mqtt/listener_context.h"
@@ -38,13 +39,15 @@ class BufferPool {
 // What all connections of a server share. One shard's; owned by its Server, and gone with it:
 // callbacks that may come later hold it weakly.
 struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
-  ConnectionContext(runtime::Loop& l, hub::Hub& h, access::Access& a, Metrics& m, Options o);
+  ConnectionContext(runtime::Loop& l, hub::Hub& h, delayed::Delayed& d, access::Access& a,
+                    Metrics& m, Options o);
   ~ConnectionContext();
   ConnectionContext(const ConnectionContext&) = delete;
   ConnectionContext& operator=(const ConnectionContext&) = delete;
 
   runtime::Loop& loop;
   hub::Hub& hub;
+  delayed::Delayed& delayed;
   access::Access& access;
   Metrics& metrics;
   Options options;

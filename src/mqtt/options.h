@@ -31,6 +31,7 @@ struct Limits {
   // outlives its connection.
   std::uint32_t session_expiry_max_s = 0;
   bool offline_qos0 = false;  // messages that come while the client is away are kept at QoS 0, too
+  std::uint32_t delay_max_s = 4'320'000;  // of "$delayed/<seconds>/..."; 0: there is none
   std::uint16_t keep_alive_max_s =
       0;  // a longer one, or none, is cut to this (MQTT 5 only); 0: no maximum
   std::chrono::seconds connect_timeout{

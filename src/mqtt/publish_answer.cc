@@ -10,6 +10,8 @@ PublishAnswer answer_of(const Error& error) {
       return PublishAnswer::disk_full;
     case Errc::too_large:
       return PublishAnswer::too_large;
+    case Errc::out_of_range:
+      return PublishAnswer::delayed_full;
     case Errc::unauthorized:
       return PublishAnswer::not_authorized;
     default:
@@ -36,6 +38,11 @@ Refusal to_refusal(PublishAnswer answer) {
       return {Reason::quota_exceeded, "the message is larger than its stream takes"};
     case PublishAnswer::rate_exceeded:
       return {Reason::quota_exceeded, "more is published than the rates allow"};
+    case PublishAnswer::delay_invalid:
+      return {Reason::topic_name_invalid,
+              "what follows $delayed is no number of seconds within mqtt.delay_max and a topic"};
+    case PublishAnswer::delayed_full:
+      return {Reason::quota_exceeded, "as many delayed messages wait as mqtt.delayed_max allows"};
     case PublishAnswer::not_stored:
       break;
   }

@@ -17,6 +17,8 @@ enum class PublishAnswer : std::uint8_t {
   disk_full,
   too_large,
   rate_exceeded,
+  delay_invalid,
+  delayed_full,
   not_stored,
 };
 

@@ -16,10 +16,11 @@ constexpr std::uint32_t save_interval_s = 5;  // of stored sessions whose progre
 
 }  // namespace
 
-Server::Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metrics& metrics,
-               Options options, sessions::Sessions* sessions)
+Server::Server(runtime::Loop& loop, hub::Hub& hub, delayed::Delayed& delayed,
+               access::Access& access, Metrics& metrics, Options options,
+               sessions::Sessions* sessions)
     : loop_(loop),
-      context_(std::make_shared<ConnectionContext>(loop, hub, access, metrics, options)),
+      context_(std::make_shared<ConnectionContext>(loop, hub, delayed, access, metrics, options)),
       random_(options.seed != 0 ? Random(options.seed) : Random::from_os()),
       listeners_(loop, metrics,
                  {.protocol = "mqtt", .origins = {std::move(options.websocket_origins)}}) {

@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "delayed/delayed.h"
 #include "hub/hub.h"
 #include "mqtt/listener.h"
 #include "mqtt/options.h"
@@ -31,12 +32,12 @@ class Clients;
 //
 // Shard:  all calls on the loop's thread. Create it after the hub, whose turn hook is to run first:
 //         what was received in a turn is handed to the log before sockets are flushed. Destroy it
-//         before the hub and the sessions.
+//         before the hub, the sessions and what is `delayed`.
 class Server final : public runtime::TurnHook {
  public:
   // `sessions` outlives it; none: no session outlives its connection.
-  Server(runtime::Loop& loop, hub::Hub& hub, access::Access& access, Metrics& metrics,
-         Options options, sessions::Sessions* sessions = nullptr);
+  Server(runtime::Loop& loop, hub::Hub& hub, delayed::Delayed& delayed, access::Access& access,
+         Metrics& metrics, Options options, sessions::Sessions* sessions = nullptr);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "hub/sim_hub_test.h"
+#include "mqtt/broker_test.h"
 #include "mqtt/server.h"
 #include "mqtt/test_client_test.h"
 
@@ -37,8 +38,8 @@ struct SlowBroker {
   }
   std::unique_ptr<Server> make(Options options) {
     options.seed = 1;
-    return std::make_unique<Server>(hub.world.loop(0), *hub.hubs[0], access, hub.metrics[0],
-                                    options);
+    return std::make_unique<Server>(hub.world.loop(0), *hub.hubs[0], *delayed, access,
+                                    hub.metrics[0], options);
   }
   // A client whose CONNECT and PUBLISH are sent in one piece.
   TestClient client() {
@@ -55,6 +56,7 @@ struct SlowBroker {
 
   hub::SimHub hub{1};
   SlowAccess access;
+  std::unique_ptr<delayed::Delayed> delayed = delayed_of(hub);
   std::unique_ptr<Server> server;
   runtime::Endpoint endpoint;
 };

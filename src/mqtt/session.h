@@ -42,6 +42,9 @@ class SessionHost {
   virtual void claim(const std::string& client_id, hub::Claim claim) = 0;  // -> on_claimed
   virtual Result<void> publish(std::uint64_t sequence,
                                const hub::Message& message) = 0;  // -> on_published
+  // Keeps the message, and publishes it after the delay. Errors as of delayed::Delayed::publish.
+  virtual Result<void> publish_later(std::uint64_t sequence, const hub::Message& message,
+                                     std::uint32_t delay_s) = 0;  // -> on_kept, not in the call
   virtual void subscribe(std::uint32_t index, std::string_view filter,
                          const hub::SubscribeOptions& options) = 0;  // -> on_subscribed
   // As hub::Hub::replay; `from` in the notation of parse_start_point().
@@ -133,6 +136,7 @@ class Session {
   void on_saved(const Result<void>& result);
   void on_published(std::uint64_t up_to);
   void on_publish_failed(std::uint64_t sequence, const Error& error);
+  void on_kept(std::uint64_t sequence, const Result<void>& result);
   void on_rate() { waits_ &= static_cast<std::uint8_t>(~wait_rate); }
   void on_room() { waits_ &= static_cast<std::uint8_t>(~wait_room); }
   void on_subscribed(std::uint32_t index, const Result<void>& result);
@@ -254,6 +258,10 @@ class Session {
   bool answer_repeat(const Publish& packet);
   Step on_no_place();
   Step publish(const Publish& packet, hub::Message& message);
+  Step publish_later(const Publish& packet, hub::Message& message);
+  PublishAnswer take_delay(hub::Message& message, std::uint32_t& delay_s) const;
+  Step refuse_publish(const Publish& packet, const hub::Message& message, PublishAnswer answer);
+  Step on_publish_refused(const Publish& packet, const hub::Message& message, const Error& error);
   // Whether the rates allow a publish.
   bool admit(const Publish& packet);
   Step on_rate_exceeded(const Publish& packet, const hub::Message& message);

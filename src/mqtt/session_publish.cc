@@ -11,6 +11,7 @@
 #include "mqtt/session.h"
 #include "mqtt/session_state.h"
 #include "mqtt/text.h"
+#include "topic/topic.h"
 
 namespace sluice::mqtt {
 
@@ -18,6 +19,9 @@ namespace {
 
 // The client does not take the message (4.3.2, 4.3.3).
 bool is_refusal(const Ack& ack) { return ack.code >= 0x80; }
+
+// A bit of the sequences of publishes that on_published() does not speak for.
+constexpr std::uint64_t apart = std::uint64_t{1} << 63;
 
 constexpr Refusal unknown_id{Reason::packet_id_not_found, "no exchange has this packet id"};
 
@@ -115,32 +119,66 @@ Session::Step Session::on_no_place() {
 Session::Step Session::publish(const Publish& packet, hub::Message& message) {
   if (!unrestricted_ && context_.has_rates && !admit(packet))
     return on_rate_exceeded(packet, message);
-  if (const PublishAnswer answer = judge(message); answer != PublishAnswer::positive) {
-    const Refusal why = to_refusal(answer);
-    host_.on_unstored(message.topic, why.reason, why.text);
-    const bool is_told = is_v5() && !is_bridge_notification(message.topic);
-    answer_unstored(packet, is_told ? answer : PublishAnswer::positive);
-    return Step::taken;
-  }
+  const bool is_delayed = message.topic.front() == '$' && topic::is_delayed(message.topic);
+  if (is_delayed && context_.limits.delay_max_s > 0) return publish_later(packet, message);
+  if (const PublishAnswer answer = judge(message); answer != PublishAnswer::positive)
+    return refuse_publish(packet, message, answer);
   const std::uint64_t sequence = next_sequence_++;
   if (packet.qos == 2 && !context_.omit.evidence)
     message.qos2 = {.uid = publisher(), .packet_id = packet.packet_id, .n = sequence};
-  if (auto result = host_.publish(sequence, message); !result) {
-    if (result.error().code == Errc::busy) {
-      waits_ |= wait_room;
-      admitted_ = true;
-      return Step::later;
-    }
-    host_.on_unstored(message.topic, to_refusal(answer_of(result.error())).reason,
-                      result.error().text);
-    on_publish_error(packet, result.error());
-    return Step::taken;
-  }
+  if (auto result = host_.publish(sequence, message); !result)
+    return on_publish_refused(packet, message, result.error());
   context_.counters.received[packet.qos]->add();
   if (packet.qos > 0) {
     expect_ack(packet, sequence);
     if (durable_up_to_ >= sequence) send_acks();
   }
+  return Step::taken;
+}
+
+// "$delayed/<seconds>/<topic>": from here on it is a message to that topic.
+Session::Step Session::publish_later(const Publish& packet, hub::Message& message) {
+  std::uint32_t delay_s = 0;
+  PublishAnswer answer = take_delay(message, delay_s);
+  if (answer == PublishAnswer::positive) answer = judge(message);
+  if (answer != PublishAnswer::positive) return refuse_publish(packet, message, answer);
+  const std::uint64_t sequence = next_sequence_++ | apart;
+  if (auto result = host_.publish_later(sequence, message, delay_s); !result)
+    return on_publish_refused(packet, message, result.error());
+  context_.counters.received[packet.qos]->add();
+  if (packet.qos > 0) expect_ack(packet, sequence);
+  return Step::taken;
+}
+
+PublishAnswer Session::take_delay(hub::Message& message, std::uint32_t& delay_s) const {
+  const auto delayed = topic::parse_delayed(message.topic);
+  if (!delayed || delayed->seconds > context_.limits.delay_max_s) {
+    context_.counters.dropped_topic.add();
+    return PublishAnswer::delay_invalid;
+  }
+  message.topic = delayed->topic;
+  delay_s = delayed->seconds;
+  return PublishAnswer::positive;
+}
+
+Session::Step Session::refuse_publish(const Publish& packet, const hub::Message& message,
+                                      PublishAnswer answer) {
+  const Refusal why = to_refusal(answer);
+  host_.on_unstored(message.topic, why.reason, why.text);
+  const bool is_told = is_v5() && !is_bridge_notification(message.topic);
+  answer_unstored(packet, is_told ? answer : PublishAnswer::positive);
+  return Step::taken;
+}
+
+Session::Step Session::on_publish_refused(const Publish& packet, const hub::Message& message,
+                                          const Error& error) {
+  if (error.code == Errc::busy) {
+    waits_ |= wait_room;
+    admitted_ = true;
+    return Step::later;
+  }
+  host_.on_unstored(message.topic, to_refusal(answer_of(error)).reason, error.text);
+  on_publish_error(packet, error);
   return Step::taken;
 }
 
@@ -238,6 +276,16 @@ void Session::on_publish_failed(std::uint64_t sequence, const Error& error) {
   }
   if (!is_v5()) return end(to_refusal(entry->answer).reason, error.text);
   entry->decided = true;
+  send_acks();
+}
+
+void Session::on_kept(std::uint64_t sequence, const Result<void>& result) {
+  if (!result) return on_publish_failed(sequence, result.error());
+  ReceiveRing::Entry* entry = receive_ring_.find(sequence);
+  if (!entry) return;
+  entry->decided = true;
+  if (state_ != State::connected) return settle_acks();
+  note_moved();
   send_acks();
 }
 

@@ -64,6 +64,11 @@ struct FakeHost final : SessionHost {
                          message.qos2});
     return {};
   }
+  Result<void> publish_later(std::uint64_t sequence, const hub::Message& message,
+                             std::uint32_t delay_s) override {
+    delays.push_back(delay_s);
+    return publish(sequence, message);
+  }
   void subscribe(std::uint32_t index, std::string_view filter,
                  const hub::SubscribeOptions& options) override {
     asked.push_back(index);
@@ -121,7 +126,8 @@ struct FakeHost final : SessionHost {
   std::optional<std::string> claimed;
   hub::Claim claimed_how{};
   std::vector<Published> published;
-  std::vector<std::uint32_t> asked;  // indexes of filters whose on_subscribed is due
+  std::vector<std::uint32_t> delays;  // of those published later
+  std::vector<std::uint32_t> asked;   // indexes of filters whose on_subscribed is due
   std::vector<Subscribed> subscribed;
   std::vector<std::string> filters;
   std::vector<std::string> starts;  // of replays
@@ -274,6 +280,9 @@ class SessionRig {
     send(wire);
   }
   // The `index`th publish that the hub has taken is durable, and all before it.
+  void kept(std::size_t index, const Result<void>& result = {}) {
+    session.on_kept(host.published.at(index).sequence, result);
+  }
   void durable(std::size_t index) { session.on_published(host.published.at(index).sequence); }
   // A message for the client, as the hub offers it; `ticket` is for one of a shared subscription.
   // False: the session does not take it now.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "hub/sim_hub_test.h"
+#include "mqtt/broker_test.h"
 #include "mqtt/server.h"
 #include "sessions/sessions.h"
 
@@ -19,7 +20,7 @@ struct StoredBroker {
     hub.world.step_wall_clock(wall_step);
     for (std::uint32_t i = 0; i < shards; ++i) {
       options.seed = seed + i + 1;
-      add_shard(i, shards, seed, options);
+      add_shard(i, seed, options);
     }
     std::uint32_t ready = 0;
     for (auto& shard : sessions)
@@ -35,25 +36,19 @@ struct StoredBroker {
   access::AllowAll access;
   sessions::Group group;
   std::vector<std::unique_ptr<sessions::Sessions>> sessions;
+  std::vector<std::unique_ptr<delayed::Delayed>> delayed;
   std::vector<std::unique_ptr<Server>> servers;
   std::vector<runtime::Endpoint> endpoints;
 
  private:
-  void add_shard(std::uint32_t i, std::uint32_t shards, std::uint64_t seed,
-                 const Options& options) {
+  void add_shard(std::uint32_t i, std::uint64_t seed, const Options& options) {
     sim::SimLoop& loop = hub.world.loop(i);
     sessions.push_back(
-        std::make_unique<sessions::Sessions>(group,
-                                             table::Table::Context{.loop = &loop,
-                                                                   .stream = &hub.stream(i),
-                                                                   .store = hub.machine->store,
-                                                                   .metrics = &hub.metrics[i],
-                                                                   .shard = {i},
-                                                                   .shards = shards},
-                                             Random(seed + i)));
+        std::make_unique<sessions::Sessions>(group, hub.table_context(i), Random(seed + i)));
     group.add(*sessions.back());
-    servers.push_back(std::make_unique<Server>(loop, *hub.hubs[i], access, hub.metrics[i], options,
-                                               sessions.back().get()));
+    delayed.push_back(delayed_of(hub, i));
+    servers.push_back(std::make_unique<Server>(loop, *hub.hubs[i], *delayed[i], access,
+                                               hub.metrics[i], options, sessions.back().get()));
     Server& server = *servers.back();
     sessions.back()->set_flush([&server](Task done) { server.flush(std::move(done)); });
     sessions.back()->set_on_will(

@@ -95,7 +95,8 @@ TEST(Trace, APublishThatIsNotPermittedSaysSo) {
   };
   hub::SimHub sim(3);
   Forbidding access;
-  Server server(sim.world.loop(0), *sim.hubs[0], access, sim.metrics[0], {.seed = 1});
+  const auto delayed = delayed_of(sim);
+  Server server(sim.world.loop(0), *sim.hubs[0], *delayed, access, sim.metrics[0], {.seed = 1});
   TestClient client(sim.world, server.listen({"127.0.0.1", 0}).value(), Version::v3_1_1);
   ASSERT_EQ(client.connect("dev"), 0);
   TraceLog log(sim, {By::topic, "#"});

@@ -65,6 +65,7 @@ struct Config {
     Milliseconds will_delay_max;
     Milliseconds session_expiry_max;
     bool offline_qos0;
+    Milliseconds delay_max;
     Milliseconds keep_alive_max;
     Milliseconds connect_timeout;
     std::int64_t client_message_rate;
@@ -97,6 +98,7 @@ struct Config {
     Milliseconds sys_interval;
     std::string address;
     std::int64_t connections_max;  // 0: auto
+    std::int64_t delayed_max;
     MqttLimits limits;
     std::map<std::string, MqttListener, std::less<>> listeners;  // by name
   } mqtt;

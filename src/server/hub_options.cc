@@ -44,6 +44,7 @@ mqtt::Limits limits_of(const Config::MqttLimits& config) {
   const auto session_expiry = ceil<seconds>(config.session_expiry_max);
   limits.session_expiry_max_s = static_cast<std::uint32_t>(session_expiry.count());
   limits.offline_qos0 = config.offline_qos0;
+  limits.delay_max_s = static_cast<std::uint32_t>(floor<seconds>(config.delay_max).count());
   const auto keep_alive = ceil<seconds>(config.keep_alive_max);
   limits.keep_alive_max_s = static_cast<std::uint16_t>(keep_alive.count());
   limits.connect_timeout = ceil<seconds>(config.connect_timeout);

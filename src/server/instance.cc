@@ -81,6 +81,7 @@ Instance::~Instance() {
     unit->kafka.reset();
     unit->groups.reset();
     unit->mqtt.reset();
+    unit->delayed.reset();
     unit->hub.reset();
     unit->sessions.reset();
     unit->latest.reset();
@@ -108,6 +109,8 @@ Result<void> Instance::build() {
   coordinators_ = std::make_unique<kafka::Coordinators>(*mailboxes_);
   mqtt_connections_ =
       std::make_shared<mqtt::ConnectionQuota>(mqtt_connections_max(config_, descriptor_limit()));
+  delayed_places_ =
+      std::make_shared<delayed::Places>(static_cast<std::uint64_t>(config_.mqtt.delayed_max));
   for (std::uint32_t i = 0; i < units_.size(); ++i) {
     Unit& unit = *units_[i];
     stream::Stream& stream = backend_->stream(ShardId{i});
@@ -123,8 +126,11 @@ Result<void> Instance::build() {
     unit.hub = std::make_unique<hub::Hub>(*group_, ShardId{i}, unit.loop, stream, *unit.latest,
                                           unit.metrics, hub_options(config_));
     group_->add(*unit.hub);
-    unit.mqtt = std::make_unique<mqtt::Server>(unit.loop, *unit.hub, *unit.access, unit.metrics,
-                                               mqtt_options(config_), unit.sessions.get());
+    unit.delayed =
+        std::make_unique<delayed::Delayed>(table_context(ShardId{i}), *unit.hub, delayed_places_);
+    unit.mqtt =
+        std::make_unique<mqtt::Server>(unit.loop, *unit.hub, *unit.delayed, *unit.access,
+                                       unit.metrics, mqtt_options(config_), unit.sessions.get());
     unit.sessions->set_flush([&unit](Task done) { unit.mqtt->flush(std::move(done)); });
     unit.sessions->set_on_will(
         [&unit](const std::string& client_id, sessions::Uid uid, sessions::Will will, WallMs due) {
@@ -361,25 +367,30 @@ bool Instance::wait_for_default_streams() {
   return !terminate_;
 }
 
-// So that retained messages and sessions are there for the first who asks.
+// So that retained messages and sessions are there for the first who asks, and delayed messages
+// that are due.
 Result<bool> Instance::open_hubs() {
-  const auto on_opened = [this](const Result<void>& opened) {
-    notify([this, opened] {
-      ++hubs_open_;
-      if (hubs_opened_) hubs_opened_ = opened;
-    });
-  };
-  for (const auto& unit : units_)
-    unit->loop.post_from_outside([on_opened, &unit] {
-      unit->hub->open([on_opened, &unit](const Result<void>& opened) {
-        if (!opened) return on_opened(opened);
-        unit->sessions->open(on_opened);
-      });
-    });
+  for (const auto& unit : units_) unit->loop.post_from_outside([this, &unit] { open_hub(*unit); });
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return terminate_ || hubs_open_ == units_.size(); });
   SLUICE_TRY(hubs_opened_);
   return !terminate_;
+}
+
+void Instance::open_hub(Unit& unit) {
+  const auto opened = [this](const Result<void>& result) {
+    notify([this, result] {
+      ++hubs_open_;
+      if (hubs_opened_) hubs_opened_ = result;
+    });
+  };
+  unit.hub->open([&unit, opened](const Result<void>& hub) {
+    if (!hub) return opened(hub);
+    unit.sessions->open([&unit, opened](const Result<void>& sessions) {
+      if (!sessions) return opened(sessions);
+      unit.delayed->open(opened);
+    });
+  });
 }
 
 void Instance::wait_for_terminate() {
@@ -423,6 +434,8 @@ Result<void> Instance::stop_tables() {
     });
     if (auto done = stopped.get_future().get(); !done) outcome = std::move(done);
   };
+  // First who publishes: that still changes what retained messages there are.
+  for (std::size_t i = 0; i < units_.size(); ++i) stop_one(i, *units_[i]->delayed);
   for (std::size_t i = 0; i < units_.size(); ++i) stop_one(i, *units_[i]->sessions);
   for (std::size_t i = 0; i < units_.size(); ++i) {
     stop_one(i, *units_[i]->latest);

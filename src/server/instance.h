@@ -11,6 +11,7 @@
 #include "base/disk.h"
 #include "base/metrics.h"
 #include "cli/listeners.h"
+#include "delayed/delayed.h"
 #include "http/server.h"
 #include "hub/hub.h"
 #include "kafka/coordinator.h"
@@ -65,6 +66,7 @@ class Instance {
     std::unique_ptr<latest::Latest> latest;
     std::unique_ptr<sessions::Sessions> sessions;
     std::unique_ptr<hub::Hub> hub;
+    std::unique_ptr<delayed::Delayed> delayed;
     std::unique_ptr<mqtt::Server> mqtt;
     // None on a Kafka cluster:
     std::unique_ptr<kafka::Coordinator> groups;
@@ -94,6 +96,7 @@ class Instance {
   Result<void> listen_everywhere(bool admin);  // on the admin port, or on all others
   bool wait_for_default_streams();             // false: told to terminate meanwhile
   Result<bool> open_hubs();                    // false: told to terminate meanwhile
+  void open_hub(Unit& unit);
   void wait_for_terminate();
   Result<void> stop();
   Result<void> stop_tables();
@@ -147,6 +150,7 @@ class Instance {
   std::unique_ptr<SysTopics> sys_topics_;  // on shard 0
   cli::Listeners listeners_;
   std::shared_ptr<mqtt::ConnectionQuota> mqtt_connections_;
+  std::shared_ptr<delayed::Places> delayed_places_;
   std::atomic<Phase> phase_ = Phase::starting;
 
   // What shards tell the main thread.

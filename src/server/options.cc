@@ -131,6 +131,9 @@ const std::array table{
         [](Config& c) -> Field {
           return IntegerField{&c.mqtt.connections_max, 1, 100'000'000, true};
         }},
+    Option{"mqtt.delayed_max", "100000",
+           "Messages published to `$delayed/<seconds>/<topic>` that may wait. More are refused.",
+           [](Config& c) -> Field { return IntegerField{&c.mqtt.delayed_max, 0, 1'000'000'000}; }},
     limit<[](MqttLimits& l) -> Field { return SizeField{&l.packet_max, KiB, 256 * MiB}; }>(
         "mqtt.packet_max", "16MiB",
         "Largest MQTT packet. A larger one closes its connection. Must fit into a file of the "
@@ -169,6 +172,11 @@ const std::array table{
         "mqtt.offline_qos0", "false",
         "Whether a session also gets what was published while its client was away where it reads "
         "at QoS 0."),
+    limit<[](MqttLimits& l) -> Field {
+      return DurationField{&l.delay_max, seconds(0), days(365)};
+    }>("mqtt.delay_max", "50d",
+       "Longest delay of a message published to `$delayed/<seconds>/<topic>`. `0s`: such topics "
+       "are refused."),
     limit<[](MqttLimits& l) -> Field {
       return DurationField{&l.keep_alive_max, seconds(0), seconds(65535)};
     }>("mqtt.keep_alive_max", "0s",

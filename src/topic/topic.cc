@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::string_view shared_prefix = "$share/";
 constexpr std::string_view replay_prefix = "$stream/";
+constexpr std::string_view delayed_prefix = "$delayed/";
 
 std::string_view shown(std::string_view text) { return beginning_of(text, 80); }
 
@@ -103,6 +104,23 @@ Result<ReplayFilter> parse_replay(std::string_view text) {
   }
   SLUICE_TRY(validate_filter(replay.filter));
   return replay;
+}
+
+bool is_delayed(std::string_view text) { return text.starts_with(delayed_prefix); }
+
+Result<DelayedTopic> parse_delayed(std::string_view text) {
+  constexpr std::size_t digits_max = 9;
+  const std::string_view rest = text.substr(delayed_prefix.size());
+  const std::string_view digits = rest.substr(0, rest.find('/'));
+  std::uint32_t seconds = 0;
+  for (const char digit : digits) {
+    if (digit < '0' || digit > '9' || digits.size() > digits_max)
+      return fail(Errc::invalid, "\"{}\" is no number of seconds", shown(digits));
+    seconds = seconds * 10 + static_cast<std::uint32_t>(digit - '0');
+  }
+  if (digits.empty() || digits.size() + 1 >= rest.size())
+    return fail(Errc::invalid, "\"{}\" has no number of seconds, or no topic", shown(text));
+  return DelayedTopic{seconds, rest.substr(digits.size() + 1)};
 }
 
 bool matches(std::string_view filter, std::string_view topic) {

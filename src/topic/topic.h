@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -44,6 +45,19 @@ struct ReplayFilter {
 // The parts of "$stream/<stream>[/<filter>]"; the filter is checked, of the stream only that it may
 // be a name. Errors as of validate_filter().
 Result<ReplayFilter> parse_replay(std::string_view text);
+
+// Whether `text` begins as the topic of a delayed message does, "$delayed/"; it need not be a valid
+// one.
+bool is_delayed(std::string_view text);
+
+struct DelayedTopic {
+  std::uint32_t seconds;
+  std::string_view topic;  // may be none that is valid
+};
+
+// The parts of "$delayed/<seconds>/<topic>". Errc::invalid: the seconds are no decimal number of at
+// most nine digits, or there is no topic.
+Result<DelayedTopic> parse_delayed(std::string_view text);
 
 // Whether a valid filter covers a valid topic name. A filter that begins with a wildcard does not
 // cover topics that begin with '$' ([MQTT-4.7.2-1]); "a/#" covers "a".

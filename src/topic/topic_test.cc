@@ -103,6 +103,20 @@ TEST(ReplayFilter, NeedsANameAndAFilterThatIsOne) {
   EXPECT_EQ(parse_replay("$stream/a/\xff"sv).error().code, Errc::malformed);
 }
 
+TEST(DelayedTopic, IsANumberOfSecondsAndATopic) {
+  const auto delayed = parse_delayed("$delayed/15/a/b").value();
+  EXPECT_EQ(delayed.seconds, 15u);
+  EXPECT_EQ(delayed.topic, "a/b");
+  EXPECT_EQ(parse_delayed("$delayed/0/a").value().seconds, 0u);
+  EXPECT_EQ(parse_delayed("$delayed/999999999/a").value().seconds, 999'999'999u);
+  EXPECT_EQ(parse_delayed("$delayed/1//").value().topic, "/");
+  for (const auto text :
+       {"$delayed/"sv, "$delayed/15"sv, "$delayed/15/"sv, "$delayed//a"sv, "$delayed/-1/a"sv,
+        "$delayed/1.5/a"sv, "$delayed/x/a"sv, "$delayed/1000000000/a"sv})
+    EXPECT_FALSE(parse_delayed(text)) << text;
+  EXPECT_FALSE(is_delayed("$delayed"));
+}
+
 TEST(Matches, FollowsTheExamplesOfTheStandard) {
   struct Row {
     std::string_view filter;
