@@ -62,6 +62,9 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   // Restored, and not resumed yet.
   [[nodiscard]] bool is_held(Handle handle);
   [[nodiscard]] SubscriberSink* sink_of(Handle handle);  // null: it is gone
+  // What the filters of a subscriber that is there grant of a record that it gets again; null: none
+  // matches. Valid until the next call; not within on_records().
+  [[nodiscard]] const Grant* grant_again(Handle handle, Position position, std::string_view topic);
   [[nodiscard]] SubscriberState describe(Handle handle);
   [[nodiscard]] std::size_t count_matching(Partition partition, const log::Block& block,
                                            const log::Record& record);

@@ -213,6 +213,17 @@ void Distributor::check_end(SourceId id, const std::shared_ptr<Subscribing>& sub
   });
 }
 
+const Grant* Distributor::grant_again(Handle handle, Position position, std::string_view topic) {
+  const Source* source = find(position.partition);
+  if (!source) return nullptr;
+  subscriptions_.forget();
+  const auto& targets =
+      subscriptions_
+          .match_since(handle.index, source->scope(), topic, position.partition, position.offset)
+          .targets;
+  return targets.empty() ? nullptr : &targets.front().grant;
+}
+
 // The log has lost its end, or it is another one: what comes from now on counts.
 void Distributor::draw_back(Source& source, Handle handle, Offset end) {
   Subscriber* subscriber = subscriptions_.find(handle);

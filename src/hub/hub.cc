@@ -57,8 +57,7 @@ class Hub::Impl final : public stream::CatalogueSink {
                 metrics,
                 [&group](ShardId other) -> Shares& { return group.hub(other).impl_->shares_; }),
         replays_(stream, router_, distributor_),
-        fetches_(loop, stream, router_,
-                 [this](Handle asker) { return distributor_.sink_of(asker) != nullptr; }) {
+        fetches_(loop, stream, router_, distributor_) {
     stream.watch_catalogue(*this);
     if (!stream.catalogue().find(options_.default_stream)) make_default_stream();
   }

@@ -128,6 +128,9 @@ struct FetchedRecord {
   std::string_view prefix;  // the topic is this followed by the record's key
   const log::BlockRef& block;
   std::uint32_t record;  // index into block.records()
+  // By the asker's plain filters as they are now; null: none of them matches. Valid during the
+  // call.
+  const Grant* grant;
 };
 
 // Whom Hub::fetch() gives records to.

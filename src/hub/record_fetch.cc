@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include "hub/find_record.h"
@@ -27,12 +28,12 @@ void RecordFetch::go_on_later(const FetchRef& fetch) {
 }
 
 void RecordFetch::go_on(const FetchRef& fetch) {
-  if (!is_there_(fetch->asker)) return;
+  if (!is_there(fetch->asker)) return;
   while (fetch->next < fetch->positions.size()) {
     const Position position = fetch->positions[fetch->next];
     if (!fetch->knows(position)) return read(fetch, position);
     const bool taken = hand_over(*fetch, position);
-    if (!is_there_(fetch->asker)) return;
+    if (!is_there(fetch->asker)) return;
     if (!taken) break;
     ++fetch->next;
   }
@@ -43,8 +44,12 @@ bool RecordFetch::hand_over(const Fetch& fetch, Position position) {
   const auto after = std::ranges::upper_bound(fetch.blocks, position.offset, {}, &log::Block::from);
   if (after != fetch.blocks.begin()) {
     const stream::BlockRef& block = *std::prev(after);
-    if (const auto record = find_record(*block, position.offset))
-      return fetch.sink->on_fetched({position, fetch.prefix, block, *record});
+    if (const auto record = find_record(*block, position.offset)) {
+      const std::string topic =
+          fetch.prefix + std::string(as_text(block->key(block->records()[*record])));
+      return fetch.sink->on_fetched({position, fetch.prefix, block, *record,
+                                     distributor_.grant_again(fetch.asker, position, topic)});
+    }
   }
   fetch.sink->on_gone(position);
   return true;

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/task.h"
+#include "hub/distributor.h"
 #include "hub/handle.h"
 #include "hub/hub.h"
 #include "hub/router.h"
@@ -24,8 +24,8 @@ namespace sluice::hub {
 class RecordFetch {
  public:
   RecordFetch(runtime::Loop& loop, stream::Stream& stream, const Router& router,
-              std::function<bool(Handle)> is_there)
-      : loop_(loop), stream_(stream), router_(router), is_there_(std::move(is_there)) {}
+              Distributor& distributor)
+      : loop_(loop), stream_(stream), router_(router), distributor_(distributor) {}
 
   void start(Handle asker, std::vector<Position> positions, FetchSink& sink,
              Done<std::size_t> done);
@@ -51,7 +51,8 @@ class RecordFetch {
 
   void go_on_later(const FetchRef& fetch);
   void go_on(const FetchRef& fetch);
-  [[nodiscard]] static bool hand_over(const Fetch& fetch, Position position);
+  [[nodiscard]] bool is_there(Handle asker) { return distributor_.sink_of(asker) != nullptr; }
+  [[nodiscard]] bool hand_over(const Fetch& fetch, Position position);
   void read(const FetchRef& fetch, Position position);
   void on_read(const FetchRef& fetch, Position position, Result<stream::ReadAnswer> answer);
   void find_bounds(const FetchRef& fetch, Position position);
@@ -60,7 +61,7 @@ class RecordFetch {
   runtime::Loop& loop_;
   stream::Stream& stream_;
   const Router& router_;
-  const std::function<bool(Handle)> is_there_;
+  Distributor& distributor_;  // has the askers
 };
 
 }  // namespace sluice::hub

@@ -25,6 +25,9 @@ class Fetcher final : public FetchSink {
                [this](const Result<std::size_t>& count) { done = *count; });
   }
   void leave() { subscriber_.reset(); }
+  void subscribe(sim::SimWorld& world, const std::string& filter, std::uint32_t id) {
+    subscriber_->subscribe(world, filter, {.qos = 1, .retain_as_published = true, .id = id});
+  }
 
   bool on_fetched(const FetchedRecord& fetched) override {
     const log::Record& record = fetched.block->records()[fetched.record];
@@ -32,6 +35,7 @@ class Fetcher final : public FetchSink {
     got.push_back(std::string(fetched.prefix) + std::string(as_text(fetched.block->key(record))) +
                   '=' + std::string(as_text(fetched.block->value(record))));
     at.push_back(fetched.position);
+    if (const Grant* grant = fetched.grant) ids.emplace_back(grant->ids.begin(), grant->ids.end());
     if (got.size() == leave_at) leave();
     return true;
   }
@@ -42,6 +46,7 @@ class Fetcher final : public FetchSink {
 
   Strings got;
   std::vector<Position> at;
+  std::vector<std::vector<std::uint32_t>> ids;  // of those that filters match
   std::optional<std::size_t> done;
   std::size_t room = std::numeric_limits<std::size_t>::max();
   std::size_t leave_at = 0;
@@ -148,6 +153,23 @@ TEST_P(Fetch, NothingIsCalledOnceTheAskerHasGone) {
   EXPECT_TRUE(gone.got.empty());
   EXPECT_EQ(goes.got.size(), 30u);
   EXPECT_FALSE(gone.done || goes.done);
+}
+
+TEST_P(Fetch, RecordsAreGrantedByTheFiltersOfNow) {
+  using Ids = std::vector<std::vector<std::uint32_t>>;
+  const auto of_topic = [&](const std::string& topic) {
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      if (texts[i].starts_with(topic + '=')) return places[i];
+    return Position{};
+  };
+  Fetcher fetcher(hub);
+  run(fetcher, {of_topic("s/1")});
+  EXPECT_EQ(fetcher.ids, Ids{});
+  fetcher.subscribe(sim.world, "s/+", 5);
+  fetcher.subscribe(sim.world, "#", 6);
+  fetcher.subscribe(sim.world, "a3", 7);
+  run(fetcher, {of_topic("s/1"), of_topic("a3"), of_topic("a4")});
+  EXPECT_EQ(fetcher.ids, (Ids{{5}, {6, 7}, {6}})) << "'s' is not marked for wildcards";
 }
 
 TEST_P(Fetch, NobodyAsksForNothing) {

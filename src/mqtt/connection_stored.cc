@@ -27,8 +27,9 @@ class Fetch final : public hub::FetchSink {
  public:
   explicit Fetch(Session& session) : session_(session) {}
   bool on_fetched(const hub::FetchedRecord& record) override {
-    const hub::Grant grant{.qos = 2, .retain_as_published = false, .ids = {}};
-    const hub::Delivery delivery{record.record, 1, &grant};
+    // Its filter may be gone: what was begun is completed ([MQTT-3.10.4-4]).
+    static constexpr hub::Grant none{};
+    const hub::Delivery delivery{record.record, 1, record.grant ? record.grant : &none};
     return session_.on_fetched({.prefix = record.prefix,
                                 .block = record.block,
                                 .deliveries = {&delivery, 1},

@@ -24,7 +24,7 @@ class Counters {
   Counter& dropped_retention;
   Counter& dropped_refused;         // by the client, in PUBACK or PUBREC
   Counter& dropped_too_large;       // for the client's maximum packet size
-  Counter& dropped_not_authorized;  // a publish that had no way to be refused
+  Counter& dropped_not_authorized;  // a publish that had no way to be refused; one to be sent again
   Counter& dropped_topic;
   Counter& dropped_payload_format;  // is not what its indicator says
   Counter& dropped_not_stored;

@@ -298,6 +298,8 @@ class Session {
   Decoded<void> check_filter(std::string_view filter);
   // What the hub says of itself is also for those who administer it.
   bool may_subscribe(std::string_view filter);
+  bool may_go_on(const sessions::Filter& filter);
+  bool may_get(const hub::DeliveryBatch& batch);
   void refuse_filter(std::uint32_t index, Reason reason, std::string_view text);
   // Keeps count of the connection's filters; false: one more would be too many.
   bool take_place(std::string_view filter);

@@ -10,6 +10,7 @@
 #include "mqtt/encode.h"
 #include "mqtt/session.h"
 #include "mqtt/session_state.h"
+#include "topic/topic.h"
 
 namespace sluice::mqtt {
 
@@ -81,10 +82,8 @@ void Session::on_opened(Result<sessions::Opened> opened) {
                           {Reason::server_unavailable, "the session could not be opened"});
   }
   if (!opened->present) return accept(false);
-  // Permissions may have changed, or another user come.
-  if (!unrestricted_)
-    std::erase_if(opened->filters,
-                  [this](const sessions::Filter& filter) { return !may_subscribe(filter.text); });
+  std::erase_if(opened->filters,
+                [this](const sessions::Filter& filter) { return !may_go_on(filter); });
   filters_ = static_cast<std::uint16_t>(opened->filters.size());
   // A retained message that was in flight can't be read from the log again. The client gets all
   // that its filters ask for once more.
@@ -92,6 +91,20 @@ void Session::on_opened(Result<sessions::Opened> opened) {
       opened->progress.in_flight,
       [](const sessions::InFlight& message) { return message.position.offset == retained_offset; });
   host_.restore(std::move(opened->filters), stored_->next, with_retained);
+}
+
+// Permissions may have changed, or another user come.
+bool Session::may_go_on(const sessions::Filter& filter) {
+  if (unrestricted_) return true;
+  const auto shared = topic::parse_shared(filter.text);
+  return may_subscribe(shared && *shared ? (*shared)->filter : std::string_view(filter.text));
+}
+
+// Whoever may have the filter by which it came may have its topic.
+bool Session::may_get(const hub::DeliveryBatch& batch) {
+  if (unrestricted_) return true;
+  const log::Record& record = batch.block->records()[batch.deliveries.front().record];
+  return may_subscribe(std::string(batch.prefix) + std::string(as_text(batch.block->key(record))));
 }
 
 void Session::take_up(const sessions::Opened& opened) {
@@ -159,7 +172,10 @@ bool Session::on_fetched(const hub::DeliveryBatch& batch) {
   auto& [again, at, open] = stored_->again;
   const std::uint16_t id = again[at++].packet_id;
   if (outbound_.window().state(id) == SendState::none) return true;  // acknowledged nevertheless
-  if (outbound_.send_again(id, batch, host_.control_output(), context_.delivery)) {
+  if (!may_get(batch)) {
+    context_.counters.dropped_not_authorized.add();
+    outbound_.finish(id);
+  } else if (outbound_.send_again(id, batch, host_.control_output(), context_.delivery)) {
     ++open;
   } else {
     context_.counters.dropped_too_large.add();

@@ -156,6 +156,26 @@ TEST_F(StoredSession, WhatTheLogHasNoMoreIsNotInFlightAnyLonger) {
   EXPECT_EQ(rig.host.resumes, 1);
 }
 
+TEST_F(StoredSession, WhatItsUserMayNotHaveAnyMoreIsNotSentAgain) {
+  SessionRig rig(Version::v5, limits());
+  rig.host.forbidden = "secret";
+  auto opened = present({.in_flight = {{1, SentState::qos1, at(1)}, {2, SentState::qos1, at(2)}},
+                         .next_packet_id = 3});
+  opened.filters.push_back({.text = "$share/group/secret", .qos = 1});
+  opened.filters.push_back({.text = "secret", .qos = 1});
+  opened.filters.push_back({.text = "$share/group/a", .qos = 1});
+  rig.host.opened_answer = std::move(opened);
+  connect(rig);
+  ASSERT_EQ(rig.host.restored->filters.size(), 2u);
+  EXPECT_EQ(rig.host.restored->filters[1].text, "$share/group/a");
+  EXPECT_TRUE(rig.fetch("secret", at(1)));
+  EXPECT_TRUE(rig.fetch("a", at(2)));
+  rig.session.on_fetch_end();
+  EXPECT_EQ(rig.sent(), (Packets{"connack 00 present", "publish 2 q1 a dup"}));
+  EXPECT_EQ(rig.counters.dropped_not_authorized.value(), 1u);
+  EXPECT_EQ(rig.session.in_flight(), 1u);
+}
+
 TEST_F(StoredSession, WhatFindsNoRoomIsFetchedAgainLater) {
   SessionRig rig(Version::v5, limits());
   rig.host.opened_answer =
