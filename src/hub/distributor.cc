@@ -197,6 +197,7 @@ void Distributor::resume(Handle handle) {
   if (!subscriber || !subscriber->lag || !subscriber->lag->blocked) return;
   Lag& lag = *subscriber->lag;
   lag.blocked = lag.held = false;
+  for (Lag::At& at : lag.at) at.aboard = false;  // steps may have passed it by
   if (lag.is_over()) return subscriber->lag.reset();
   if (!lag.snapshots.empty()) snapshots_.wake(handle);
   kick_sweeps(handle);
@@ -254,8 +255,8 @@ bool Distributor::is_due(const Source& source, const Subscriber& subscriber, Off
                          Readers readers) {
   const Lag::At* lag = subscriber.lag ? subscriber.lag->find(source.partition) : nullptr;
   if (readers == Readers::at_tail) return !lag && offset >= source.next;
-  return lag && lag->aboard && !subscriber.lag->blocked && lag->next >= source.swept &&
-         offset >= lag->next && offset < lag->stop;
+  return lag && lag->aboard && !subscriber.lag->blocked &&
+         offset >= std::max(lag->next, source.swept) && offset < lag->stop;
 }
 
 // Whether narrow() would grant each of these records as it is; false when it is not plain.

@@ -30,10 +30,10 @@ namespace sluice::hub {
 //
 // A subscriber that takes less than it was offered lags: it keeps the offset where it stopped, and
 // no tail gives it anything until it is there again. All lagging subscribers of a source are served
-// by one sweep: the log is read from the lowest offset that anybody waits for, each block once,
-// matched once; whoever can't take more stays behind with its offset and boards the next sweep
-// after resume(). A subscriber that waits for retained messages lags in the same way, up to a stop
-// (snapshots.h).
+// by one sweep: the log is read from the lowest offset that anybody waits for up to where the tail
+// was, each block once, matched once; whoever can't take more stays behind with its offset and
+// boards the next sweep after resume(). A subscriber that waits for retained messages lags in the
+// same way, up to a stop (snapshots.h).
 class Distributor final : public stream::TailSink, public stream::CatalogueSink {
  public:
   Distributor(runtime::Loop& loop, stream::Stream& stream, Router& router, latest::Latest& latest,
@@ -117,6 +117,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
     bool sweeping = false;
     bool warned = false;          // that it holds records without a topic
     Offset swept;                 // the sweep under way has handed out everything below
+    Offset sweep_end;             // where it ends: who is beyond boards the next one
     Offset ahead = Lag::no_stop;  // somebody begins there, beyond `next`
     Cohort cohort;                // that the sweep reads for
     std::vector<Handle> lagging;
@@ -190,9 +191,12 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void start_sweep(Source& source);
   void kick_sweeps(Handle handle);
   void sweep(SourceId id);
+  [[nodiscard]] bool board(Source& source, Offset from, Offset until);
   void renew_hint(Source& source);
   void on_swept(SourceId id, const Result<stream::ReadAnswer>& answer);
-  void advance(Source& source, Offset reached);
+  void note_swept(Source& source);
+  [[nodiscard]] static Offset next_of(const Source& source, const Subscriber& subscriber,
+                                      const Lag::At& at);
   void reach(Source& source, Offset next);
   void skip_lost(SourceId id, Task again);
   void skip_to(Source& source, Handle handle, Offset start);

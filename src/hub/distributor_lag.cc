@@ -85,37 +85,49 @@ void Distributor::start_sweep(Source& source) {
   loop_.post([this, id = source.id()] { sweep(id); });
 }
 
+// One step: a read for all who are aboard.
 void Distributor::sweep(SourceId id) {
   Source* source = find_same(id);
   if (!source) return;
-  Offset from = source->next;
-  source->cohort.begin(source->next);
-  // Whoever is there again leaves the list: all of them in one go, for they may be many.
-  std::erase_if(source->lagging, [&](Handle handle) {
+  // When the sweep is through another one begins, from the lowest place on.
+  source->sweeping =
+      board(*source, source->swept, source->sweep_end) || board(*source, Offset{0}, source->next);
+  if (!source->sweeping) return;
+  renew_hint(*source);
+  stream_.read(id.partition, source->swept, read_size, stream::Want::records, source->cohort.hint,
+               [this, id](Result<stream::ReadAnswer> answer) { on_swept(id, answer); });
+}
+
+// Who waits at a place from `from` up to `until` takes part; whoever is at the tail again leaves
+// the list, all of them in one go, for they may be many. Who stays behind the sweep waits for the
+// next one: were the lowest place read first each time, many slow ones would have the same records
+// read and matched for each of them. False: there is nobody.
+bool Distributor::board(Source& source, Offset from, Offset until) {
+  Offset lowest = until;
+  source.cohort.begin(source.next);
+  std::erase_if(source.lagging, [&](Handle handle) {
     Subscriber* subscriber = subscriptions_.find(handle);
     SLUICE_ASSERT(subscriber && subscriber->lag);
-    Lag::At& at = *subscriber->lag->find(id.partition);
+    Lag::At& at = *subscriber->lag->find(source.partition);
     at.aboard = false;
     if (subscriber->lag->blocked || at.stopped()) return false;
-    if (at.next == source->next) {
-      end_lag(*source, handle);
+    if (at.next == source.next) {
+      end_lag(source, handle);
       return true;
     }
-    if (at.next > source->next) {
-      source->ahead = std::min(source->ahead, at.next);  // looked at again then: reach()
-    } else {
-      from = std::min(from, at.next);
+    if (at.next > source.next) {
+      source.ahead = std::min(source.ahead, at.next);  // looked at again then: reach()
+    } else if (at.next >= from && at.next < until) {
+      lowest = std::min(lowest, at.next);
       at.aboard = true;
-      source->cohort.add(handle);
+      source.cohort.add(handle);
     }
     return false;
   });
-  source->sweeping = !source->cohort.is_empty();
-  if (!source->sweeping) return;
-  source->swept = from;
-  renew_hint(*source);
-  stream_.read(id.partition, from, read_size, stream::Want::records, source->cohort.hint,
-               [this, id](Result<stream::ReadAnswer> answer) { on_swept(id, answer); });
+  if (source.cohort.is_empty()) return false;
+  source.swept = lowest;
+  source.sweep_end = until;
+  return true;
 }
 
 void Distributor::renew_hint(Source& source) {
@@ -149,26 +161,32 @@ void Distributor::on_swept(SourceId id, const Result<stream::ReadAnswer>& answer
     if (block->from() >= source->cohort.end) break;  // the tail was there: it is read again
     hand_out(*source, block, Readers::lagging);
     if (source = find_same(id); !source) return;
-    advance(*source, block->until());
+    source->swept = std::max(source->swept, block->until());
   }
   // Beyond what was read there is nothing that anybody aboard wants, up to answer->next.
   const bool nothing = answer->blocks.empty() && answer->next <= source->swept;
   const Offset end = source->cohort.end;
-  advance(*source, nothing ? end : std::min(answer->next, end));
+  source->swept = std::max(source->swept, nothing ? end : std::min(answer->next, end));
+  note_swept(*source);
   loop_.post([this, id] { sweep(id); });
 }
 
-// Everybody who takes part in the sweep has what lies below `reached`.
-void Distributor::advance(Source& source, Offset reached) {
+// After a step: everybody aboard has what lies below `swept`.
+void Distributor::note_swept(Source& source) {
   for (const Handle handle : source.lagging) {
-    Subscriber* subscriber = subscriptions_.find(handle);
-    if (!subscriber || subscriber->lag->blocked) continue;
+    const Subscriber* subscriber = subscriptions_.find(handle);
+    if (!subscriber) continue;
     Lag::At* at = subscriber->lag->find(source.partition);
-    if (!at->aboard || at->next < source.swept || at->stopped()) continue;
-    at->next = std::max(at->next, std::min(reached, at->stop));
+    if (!at->aboard || at->stopped()) continue;
+    at->next = next_of(source, *subscriber, *at);
     if (at->stopped()) snapshots_.wake(handle);
   }
-  source.swept = std::max(source.swept, reached);
+}
+
+// Where a subscriber that lags is, also within a step.
+Offset Distributor::next_of(const Source& source, const Subscriber& subscriber, const Lag::At& at) {
+  if (!at.aboard || subscriber.lag->blocked) return at.next;
+  return std::max(at.next, std::min(source.swept, at.stop));
 }
 
 // Retention has overtaken somebody: counted, said, and on from the start of the log.

@@ -74,7 +74,7 @@ std::vector<Position> Distributor::positions(Handle handle) {
       const Lag::At* at = subscriber->lag ? subscriber->lag->find(partition) : nullptr;
       const Source* source = find(partition);
       if (at)
-        all.push_back({partition, at->next});
+        all.push_back({partition, source ? next_of(*source, *subscriber, *at) : at->next});
       else if (source && source->tailing)
         all.push_back({partition, source->next});
     }
@@ -100,7 +100,7 @@ std::vector<Position> Distributor::since(Handle handle, std::string_view text) {
   for (Position& position : all) {
     const Lag::At* at = subscriber->lag->find(position.partition);
     if (!at) continue;
-    position.offset = at->next;
+    position.offset = next_of(*find(position.partition), *subscriber, *at);
     for (const Filter::Since& since : filter->since)
       if (since.partition == position.partition)
         position.offset = std::max(position.offset, since.offset);

@@ -55,7 +55,9 @@ struct Lag {
     Partition partition;
     Offset next;
     Offset stop = no_stop;  // not beyond it, until a snapshot is through
-    bool aboard = false;    // takes part in the sweep under way: it was asked for with its filters
+    // Takes part in the sweep under way: the read was asked for with its filters. Within a step it
+    // has come further than `next` says: Distributor::next_of().
+    bool aboard = false;
     [[nodiscard]] bool stopped() const { return next >= stop; }
   };
   std::vector<At> at;               // sorted

@@ -89,6 +89,23 @@ TEST_F(Sweep, WhoBoardsWhileASweepIsUnderWayMissesNothing) {
   ASSERT_TRUE(sim.world.run_until([&] { return one.got.size() == 8 && other.got.size() == 8; }));
 }
 
+TEST_F(Sweep, WhoIsSlowAndFarBehindKeepsNobodyElseWaiting) {
+  TestSubscriber slow(*sim.hubs[0]);
+  TestSubscriber other(*sim.hubs[0]);
+  slow.subscribe(sim.world, "+/slow");
+  other.subscribe(sim.world, "+/other");
+  slow.stop();
+  other.stop();
+  for (int i = 0; i < 300; ++i) publish("a/slow", std::string(2'000, '.'));  // more than a step
+  for (int i = 0; i < 20; ++i) publish("a/other", "x");
+  other.take(1'000);
+  for (std::size_t taken = 1; taken <= 10; ++taken) {
+    slow.take(1);  // before the next step is asked for
+    ASSERT_TRUE(sim.world.run_until([&] { return slow.got.size() == taken; }));
+  }
+  EXPECT_EQ(other.got.size(), 20u);
+}
+
 // By seed: subscribers of few topics each, that stop, go on and take further filters at random
 // moments. The law: each gets every message that one of its filters matched when it was published,
 // once, in order.
