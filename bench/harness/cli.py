@@ -7,12 +7,16 @@ A run in which a load generator finds loss, duplicates at exactly-once or a prot
 """
 
 import argparse
+import contextlib
 import datetime
+import fcntl
 import math
 import re
 import shlex
 import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import docs, machine
@@ -23,6 +27,7 @@ from .rounds import Chosen, run_group
 from .rows import GROUPS, Group
 
 RESULTS = machine.WORK / "results.jsonl"
+LOCK = Path(tempfile.gettempdir()) / "sluice-bench.lock"
 
 
 def arguments() -> argparse.Namespace:
@@ -90,6 +95,17 @@ def say(words: str) -> None:
     print(f"bench: {words}", file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Two on one machine would measure each other."""
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("bench: another one is running on this machine")
+        yield
+
+
 def measure(options: argparse.Namespace, chosen: list[Chosen]) -> Results:
     shutil.rmtree(machine.WORK, ignore_errors=True)
     machine.WORK.mkdir(parents=True)
@@ -122,7 +138,11 @@ def main() -> int:
     if options.list:
         list_rows(chosen, options.rounds, options.scale)
         return 0
-    results = load(RESULTS) if options.report else measure(options, chosen)
+    if options.report:
+        results = load(RESULTS)
+    else:
+        with alone():
+            results = measure(options, chosen)
     print(f"{results.about['machine']}; {results.about['rounds']}. {results.about['pinning']}")
     reports = [report_on(part.group, results) for part in chosen if part.group.name in results.groups()]
     if options.write_docs:
