@@ -72,6 +72,7 @@ void Coordinator::erase_offsets_of_removed_streams(Groups::iterator group) {
 
 void Coordinator::fail_loading(const Error& error) {
   phase_ = Phase::failed;
+  if (error.code == Errc::closed) return;  // the hub stops
   logger.error("consumer groups are not available", {{"reason", error.text}});
 }
 
