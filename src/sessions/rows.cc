@@ -8,6 +8,7 @@ namespace sluice::sessions {
 namespace {
 
 constexpr Logger logger("sessions");
+constexpr std::size_t reads_max = 2048;  // half of a table's: it has other readers, too
 
 }  // namespace
 
@@ -54,21 +55,63 @@ void Rows::when_settled(std::uint32_t slot, Task task) {
   of.waiting.emplace_back(of.put, std::move(task));
 }
 
+void Rows::begin_read(Task read) {
+  reads_waiting_.push_back(std::move(read));
+  begin_reads();
+}
+
+// A table may answer at once: what begins or ends meanwhile is seen to by the loop.
+void Rows::begin_reads() {
+  if (std::exchange(beginning_, true)) return;
+  while (reading_ < reads_max && !reads_waiting_.empty()) {
+    Task read = std::move(reads_waiting_.front());
+    reads_waiting_.pop_front();
+    ++reading_;
+    read();
+  }
+  beginning_ = false;
+}
+
+void Rows::end_read() {
+  --reading_;
+  begin_reads();
+}
+
+void Rows::get(const std::string& client_id, std::string key, Done<std::optional<Buffer>> done) {
+  begin_read([this, slot = slot_of_client(client_id), key = std::move(key),
+              done = std::move(done)]() mutable {
+    table_.get(slot, std::move(key),
+               [this, done = std::move(done)](Result<std::optional<Buffer>> row) mutable {
+                 done(std::move(row));
+                 end_read();
+               });
+  });
+}
+
+void Rows::scan(std::uint32_t slot, table::Range range, Done<table::Portion> done) {
+  begin_read([this, slot, range = std::move(range), done = std::move(done)]() mutable {
+    table_.scan(slot, std::move(range),
+                [this, done = std::move(done)](Result<table::Portion> portion) mutable {
+                  done(std::move(portion));
+                  end_read();
+                });
+  });
+}
+
 void Rows::load_meta(const std::string& client_id, Done<std::optional<Meta>> done) {
-  table_.get(slot_of_client(client_id), meta_key(client_id),
-             [this, client_id, done = std::move(done)](Result<std::optional<Buffer>> row) mutable {
-               if (!row) return done(std::unexpected(std::move(row.error())));
-               if (!*row) return done(std::nullopt);
-               auto meta = decode_meta(**row);
-               if (meta) return done(std::move(*meta));
-               note_unreadable(client_id, meta.error());
-               done(std::nullopt);
-             });
+  get(client_id, meta_key(client_id),
+      [this, client_id, done = std::move(done)](Result<std::optional<Buffer>> row) mutable {
+        if (!row) return done(std::unexpected(std::move(row.error())));
+        if (!*row) return done(std::nullopt);
+        auto meta = decode_meta(**row);
+        if (meta) return done(std::move(*meta));
+        note_unreadable(client_id, meta.error());
+        done(std::nullopt);
+      });
 }
 
 void Rows::load_progress(const std::string& client_id, Uid uid, Done<Progress> done) {
-  table_.get(
-      slot_of_client(client_id), progress_key(client_id),
+  get(client_id, progress_key(client_id),
       [this, client_id, uid, done = std::move(done)](Result<std::optional<Buffer>> row) mutable {
         if (!row) return done(std::unexpected(std::move(row.error())));
         if (!*row) return done(Progress{});
@@ -96,25 +139,25 @@ void Rows::load_filters(const std::string& client_id, Uid uid, Done<std::vector<
 
 void Rows::scan_filters(const std::shared_ptr<FilterScan>& scan) {
   const std::uint32_t slot = slot_of_client(scan->client_id);
-  table_.scan(slot, {.from = scan->from, .until = scan->until},
-              [this, slot, scan](Result<table::Portion> portion) {
-                if (!portion) return scan->done(std::unexpected(std::move(portion.error())));
-                for (const table::Row& row : portion->rows) {
-                  auto filter = decode_filter(filter_in_key(scan->client_id, row.key), row.value);
-                  if (filter && filter->uid == scan->uid) {
-                    scan->found.push_back(std::move(filter->value));
-                    continue;
-                  }
-                  if (!filter) note_unreadable(scan->client_id, filter.error());
-                  scan->stale.push_back(row.key);
-                }
-                if (portion->next) {
-                  scan->from = std::move(*portion->next);
-                  return scan_filters(scan);
-                }
-                for (std::string& key : scan->stale) put_behind(slot, std::move(key), std::nullopt);
-                scan->done(std::move(scan->found));
-              });
+  this->scan(slot, {.from = scan->from, .until = scan->until},
+             [this, slot, scan](Result<table::Portion> portion) {
+               if (!portion) return scan->done(std::unexpected(std::move(portion.error())));
+               for (const table::Row& row : portion->rows) {
+                 auto filter = decode_filter(filter_in_key(scan->client_id, row.key), row.value);
+                 if (filter && filter->uid == scan->uid) {
+                   scan->found.push_back(std::move(filter->value));
+                   continue;
+                 }
+                 if (!filter) note_unreadable(scan->client_id, filter.error());
+                 scan->stale.push_back(row.key);
+               }
+               if (portion->next) {
+                 scan->from = std::move(*portion->next);
+                 return scan_filters(scan);
+               }
+               for (std::string& key : scan->stale) put_behind(slot, std::move(key), std::nullopt);
+               scan->done(std::move(scan->found));
+             });
 }
 
 // The filters go in the same turn, so with one batch.

@@ -19,8 +19,9 @@ namespace sluice::sessions {
 
 // The rows of the sessions whose home is this shard, read and written as what they are.
 //
-// Failure: errors are those of the table. A row that can't be decoded counts as not there; it is
-// logged and counted.
+// Bounds: so many reads of the table at a time that it is never too busy for one; the others wait
+// in their order. Each caller has few: a connection, or the portion of a sweep. Failure: errors are
+// those of the table. A row that can't be decoded counts as not there; it is logged and counted.
 class Rows {
  public:
   Rows(table::Table& table, Metrics& metrics);
@@ -52,12 +53,21 @@ class Rows {
   struct FilterScan;
 
   void on_answer(Slot& slot, bool was_taken);
+  void get(const std::string& client_id, std::string key, Done<std::optional<Buffer>> done);
+  void scan(std::uint32_t slot, table::Range range, Done<table::Portion> done);
+  // `read` calls end_read() when its answer is there.
+  void begin_read(Task read);
+  void begin_reads();
+  void end_read();
   void scan_filters(const std::shared_ptr<FilterScan>& scan);
   void note_unreadable(std::string_view client_id, const Error& error);
 
   table::Table& table_;
   Counter& unreadable_;
   std::array<Slot, slot_count> slots_;
+  std::size_t reading_ = 0;
+  std::deque<Task> reads_waiting_;
+  bool beginning_ = false;
 };
 
 // Runs `done` with the first error when `count` answers have come.

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "sessions/machine_test.h"
+#include "sessions/rows.h"
 
 namespace sluice::sessions {
 namespace {
@@ -80,6 +81,41 @@ TEST(Sessions, OutliveAStop) {
   EXPECT_FALSE(again.crashed);
   EXPECT_EQ(again.filters, std::vector{some_filter()});
   EXPECT_EQ(again.progress, some_progress());
+}
+
+TEST(Sessions, MoreMayComeAndGoInOneTurnThanATableReadsAtOnce) {
+  constexpr std::size_t clients_count = 5000;  // a table refuses what is beyond 4,096
+  Machine machine(31, 1);
+  std::vector<Uid> uids(clients_count);
+  const auto connect_all = [&](bool present) {
+    machine.expect_done([&](Sessions& sessions, Done<void> done) {
+      const Together together(clients_count, std::move(done));
+      for (std::size_t i = 0; i < clients_count; ++i)
+        sessions.connect(stored("dev" + std::to_string(i)),
+                         [&uid = uids[i], present,
+                          answer = together.answer()](const Result<Opened>& opened) mutable {
+                           if (!opened) return answer(std::unexpected(opened.error()));
+                           EXPECT_EQ(opened->present, present);
+                           uid = opened->uid;
+                           answer({});
+                         });
+    });
+  };
+  const auto disconnect_all = [&] {
+    machine.expect_done([&](Sessions& sessions, Done<void> done) {
+      const Together together(clients_count, std::move(done));
+      for (std::size_t i = 0; i < clients_count; ++i)
+        sessions.disconnect("dev" + std::to_string(i), uids[i], 3600, false, some_progress(),
+                            together.answer());
+    });
+  };
+  connect_all(false);
+  disconnect_all();
+  machine.stop();
+  machine.start(1);  // so that all are read from the store
+  connect_all(true);
+  machine.run_for(5min);  // and these rows are there, too
+  disconnect_all();
 }
 
 TEST(Sessions, ACleanStartEndsTheOneThatWasThere) {
