@@ -8,7 +8,9 @@
 namespace sluice::sessions {
 namespace {
 
-constexpr std::uint8_t format = 1;  // of all kinds of values
+constexpr std::uint8_t format = 1;  // of all kinds of values but progress
+constexpr std::uint8_t progress_format = 2;
+constexpr std::uint8_t progress_format_with_lost = 2;
 
 constexpr char meta_tag = 'm';
 constexpr char filter_tag = 'f';
@@ -149,12 +151,13 @@ std::uint32_t read_u32(Reader& in) {
   return static_cast<std::uint32_t>(value);
 }
 
-Result<Reader> begin(std::string_view what, Bytes value) {
+// `newest`: the format in which such values are written now.
+Result<Reader> begin(std::string_view what, Bytes value, std::uint8_t newest = format) {
   Reader in(value);
   const auto found = in.read<std::uint8_t>();
-  if (in.ok() && found == format) return in;
+  if (in.ok() && found >= 1 && found <= newest) return in;
   return fail(in.ok() ? Errc::unsupported : Errc::malformed,
-              "{} of {} bytes has format {}; this hub knows {}", what, value.size(), found, format);
+              "{} of {} bytes has format {}; this hub knows {}", what, value.size(), found, newest);
 }
 
 Result<void> end(std::string_view what, const Reader& in, Bytes value, bool valid = true) {
@@ -304,7 +307,7 @@ Buffer encode_progress(Uid uid, const Progress& progress) {
   Buffer bytes;
   bytes.reserve(32 + 4 * (progress.in_flight.size() + progress.open.size()));
   Writer out(bytes);
-  out.write<std::uint8_t>(format);
+  out.write<std::uint8_t>(progress_format);
   out.write<std::uint64_t>(uid);
   out.write_uvarint(progress.next_packet_id);
   out.write_uvarint(progress.received);
@@ -314,12 +317,14 @@ Buffer encode_progress(Uid uid, const Progress& progress) {
   out.write_uvarint(progress.open.size());
   std::uint16_t last = 0;
   for (const std::uint16_t packet_id : progress.open) write_packet_id(out, last, packet_id);
+  out.write_uvarint(progress.lost.retention);
+  out.write_uvarint(progress.lost.lag_limit);
   return bytes;
 }
 
 Result<OfLife<Progress>> decode_progress(Bytes value) {
   constexpr std::string_view what = "the progress of a session";
-  SLUICE_TRY_ASSIGN(Reader in, begin(what, value));
+  SLUICE_TRY_ASSIGN(Reader in, begin(what, value, progress_format));
   OfLife<Progress> row;
   row.uid = in.read<std::uint64_t>();
   Progress& progress = row.value;
@@ -332,6 +337,8 @@ Result<OfLife<Progress>> decode_progress(Bytes value) {
   progress.open.resize(read_count(in));
   std::uint16_t last = 0;
   for (std::uint16_t& packet_id : progress.open) packet_id = read_packet_id(in, last);
+  if (std::to_integer<std::uint8_t>(value.front()) >= progress_format_with_lost)
+    progress.lost = {.retention = in.read_uvarint(), .lag_limit = in.read_uvarint()};
   SLUICE_TRY(
       end(what, in, value,
           is_stored(row.uid) && next_packet_id > 0 && next_packet_id == progress.next_packet_id));

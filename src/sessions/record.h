@@ -49,6 +49,14 @@ struct InFlight {
   friend bool operator==(const InFlight&, const InFlight&) = default;
 };
 
+// Offsets that a session was moved on past without being offered what is there, whether that was
+// for it or not: no fewer than the messages that it has lost.
+struct Lost {
+  std::uint64_t retention = 0;  // the log had removed them
+  std::uint64_t lag_limit = 0;  // it was further behind than it may be
+  friend bool operator==(const Lost&, const Lost&) = default;
+};
+
 // All that changes with the messages, replaced as a whole: so a crash leaves a session as it was at
 // some moment.
 struct Progress {
@@ -59,6 +67,7 @@ struct Progress {
   // beyond are found by their evidence (log::Qos2Evidence::n).
   std::uint64_t received = 0;
   std::vector<std::uint16_t> open{};  // packet ids of its publishes without PUBREL
+  Lost lost{};                        // in all its life
   friend bool operator==(const Progress&, const Progress&) = default;
 };
 

@@ -73,6 +73,7 @@ Progress any_progress(Random& random) {
         {any_packet_id(random), static_cast<SentState>(random.below(3)), any_position(random)});
   for (auto left = random.below(50); left > 0; --left)
     progress.open.push_back(any_packet_id(random));
+  progress.lost = {.retention = any(random), .lag_limit = any(random)};
   return progress;
 }
 
@@ -124,7 +125,8 @@ TEST(Record, KeepsTheExtremes) {
       .in_flight = {{0xffff, SentState::released, {last, {most}}}, {1, SentState::qos2, {}}},
       .next_packet_id = 0xffff,
       .received = ~std::uint64_t{0},
-      .open = {0xffff, 1, 0xffff}};
+      .open = {0xffff, 1, 0xffff},
+      .lost = {.retention = ~std::uint64_t{0}, .lag_limit = ~std::uint64_t{0}}};
   const auto back = decode_progress(encode_progress(2, progress));
   ASSERT_TRUE(back);
   EXPECT_EQ(back->value, progress);
@@ -144,8 +146,22 @@ TEST(Record, ASessionWithOnePartitionIsSmall) {
 
 TEST(Record, ANewerFormatIsSaidToBeSo) {
   Buffer bytes = encode_progress(2, {});
-  bytes[0] = std::byte{2};
+  bytes[0] = std::byte{3};
   EXPECT_EQ(decode_progress(bytes).error().code, Errc::unsupported);
+  bytes = encode_meta({.uid = 2});
+  bytes[0] = std::byte{2};
+  EXPECT_EQ(decode_meta(bytes).error().code, Errc::unsupported);
+}
+
+TEST(Record, AnOlderProgressSaysNothingOfLosses) {
+  const Progress progress{.next_packet_id = 7, .received = 5, .open = {3, 9}};
+  Buffer bytes = encode_progress(2, progress);
+  bytes.resize(bytes.size() - 2);
+  EXPECT_FALSE(decode_progress(bytes)) << "cut short";
+  bytes[0] = std::byte{1};
+  const auto back = decode_progress(bytes);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->value, progress);
 }
 
 TEST(Record, BelongsToALifeThatIsStored) {
