@@ -210,6 +210,11 @@ void KafkaStream::resolve(Partition partition, stream::Start start, WallMs when,
                             bring_home(partition, std::move(done)));
 }
 
+void KafkaStream::resolve_newest(Partition /*partition*/, std::uint64_t /*bytes*/,
+                                 Done<Offset> done) {
+  done(fail(Errc::unsupported, "a Kafka cluster does not tell where bytes begin"));
+}
+
 void KafkaStream::read(Partition partition, Offset from, std::size_t bytes_max,
                        stream::Want /*want*/, stream::KeyHintRef /*hint*/,
                        Done<stream::ReadAnswer> done) {

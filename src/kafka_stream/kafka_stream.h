@@ -55,6 +55,8 @@ class KafkaStream final : public stream::Stream, public FollowTarget {
   void bounds(Partition partition, Done<stream::Bounds> done) override;
   void resolve(Partition partition, stream::Start start, WallMs when,
                Done<stream::Resolved> done) override;
+  // Nobody there knows how many bytes lie between two offsets.
+  void resolve_newest(Partition partition, std::uint64_t bytes, Done<Offset> done) override;
   using Stream::read;
   void read(Partition partition, Offset from, std::size_t bytes_max, stream::Want want,
             stream::KeyHintRef hint, Done<stream::ReadAnswer> done) override;

@@ -148,6 +148,11 @@ TEST(SegmentIndex, FindsWhereToBegin) {
   EXPECT_EQ(index.find({500}), 9 * SegmentIndex::spacing);
   EXPECT_EQ(index.find_time(0), 0u);
   EXPECT_EQ(index.find_time(1003), 3 * SegmentIndex::spacing) << "all before are older";
+  EXPECT_EQ(index.offset_at(0), Offset{100});
+  EXPECT_EQ(index.offset_at(3 * SegmentIndex::spacing - 1), Offset{102});
+  EXPECT_EQ(index.offset_at(3 * SegmentIndex::spacing), Offset{103});
+  EXPECT_EQ(index.offset_at(50 * SegmentIndex::spacing), Offset{109});
+  EXPECT_EQ(SegmentIndex().offset_at(7), std::nullopt);
   const Buffer bytes = index.encode({100}, 12345);
   EXPECT_EQ(SegmentIndex::decode(bytes, {100}, 12345)->find({103}), 3 * SegmentIndex::spacing);
   EXPECT_FALSE(SegmentIndex::decode(bytes, {100}, 12346)) << "the segment has another size";

@@ -300,6 +300,9 @@ void Log::find_time(Partition partition, WallMs when, Done<Found> done) {
 void Log::find_max_time(Partition partition, Done<Found> done) {
   impl_->find_max_time(partition, std::move(done));
 }
+void Log::find_newest(Partition partition, std::uint64_t bytes, Done<Offset> done) {
+  impl_->find_newest(partition, bytes, std::move(done));
+}
 void Log::apply_retention() { impl_->apply_retention(); }
 void Log::delete_records(Partition partition, Offset before, Done<Offset> done) {
   impl_->delete_records(partition, before, std::move(done));

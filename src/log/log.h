@@ -146,6 +146,11 @@ class Log {
   // The offset of the record with the largest timestamp (KIP-734).
   void find_max_time(Partition partition, Done<Found> done);
 
+  // Where the newest `bytes` bytes of a partition begin, as they are stored; of what is in segments
+  // only to about 64 KiB, and never too high. The start if it holds less. Errors: not_found, busy,
+  // io, closed.
+  void find_newest(Partition partition, std::uint64_t bytes, Done<Offset> done);
+
   // Retention and compaction now, without waiting for their interval.
   void apply_retention();
   // Raises the start to `before`; answers the new one, or the present one if that is higher.

@@ -51,6 +51,7 @@ class Log::Impl final : public runtime::TurnHook,
             Done<ReadAnswer> done);
   void find_time(Partition partition, WallMs when, Done<Found> done);
   void find_max_time(Partition partition, Done<Found> done);
+  void find_newest(Partition partition, std::uint64_t bytes, Done<Offset> done);
   void apply_retention();
   void delete_records(Partition partition, Offset before, Done<Offset> done);
   void hold(Partition partition, Offset from);
@@ -111,6 +112,8 @@ class Log::Impl final : public runtime::TurnHook,
   static ReadAnswer read_cached(const PartitionLog& partition, Offset from, std::size_t bytes_max);
   void read_disk(PendingRead read);
   void on_disk_read(PendingRead read, Result<SegmentRead> result);
+  void find_offset_at(std::shared_ptr<PartitionLog> partition, std::size_t segment,
+                      std::uint64_t at, Done<Offset> done);
   static SegmentRange range_of(const PartitionLog& partition, std::size_t first, std::size_t count);
 
   void go_read_only(const Error& error);

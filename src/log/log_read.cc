@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <ranges>
 
 #include "log/log_impl.h"
 
@@ -156,6 +157,43 @@ void Log::Impl::find_max_time(Partition id, Done<Found> done) {
     largest = std::max(largest, block->max_timestamp());
   if (largest < 0) return done(Found{partition->visible_end, -1});
   find_time(id, largest, std::move(done));
+}
+
+// From the end backwards: over the blocks that are in no segment yet, then over segments by their
+// sizes.
+void Log::Impl::find_newest(Partition id, std::uint64_t bytes, Done<Offset> done) {
+  auto partition = find(id);
+  if (!partition)
+    return done(fail(Errc::not_found, "no partition {} of stream {:x}", id.index, id.stream.value));
+  const auto unwritten = partition->cached.from(partition->written_until);
+  for (const BlockRef& block : unwritten | std::views::reverse) {
+    if (block->bytes().size() >= bytes)
+      return done(std::max(block->from(), partition->state.start));
+    bytes -= block->bytes().size();
+  }
+  const auto& segments = partition->state.segments;
+  std::size_t behind = segments.size();
+  while (behind > 0 && segments[behind - 1].size < bytes) bytes -= segments[--behind].size;
+  if (behind == 0) return done(partition->state.start);
+  find_offset_at(std::move(partition), behind - 1, segments[behind - 1].size - bytes,
+                 std::move(done));
+}
+
+void Log::Impl::find_offset_at(std::shared_ptr<PartitionLog> partition, std::size_t segment,
+                               std::uint64_t at, Done<Offset> done) {
+  if (disk_reads_ >= disk_reads_max)
+    return done(fail(Errc::busy, "{} reads wait for the disk", disk_reads_));
+  ++disk_reads_;
+  auto job = [store = store_, range = range_of(*partition, segment, 1), at] {
+    return store->offset_at(range, at);
+  };
+  helper_.run(std::move(job), [this, partition = std::move(partition),
+                               done = std::move(done)](Result<Offset> found) mutable {
+    --disk_reads_;
+    if (partition->dropped) return done(fail(Errc::closed, "the partition was dropped"));
+    if (!found) return done(std::move(found));
+    done(std::max(*found, partition->state.start));
+  });
 }
 
 }  // namespace sluice::log

@@ -207,6 +207,56 @@ TEST(Log, FindsRecordsByTime) {
   EXPECT_EQ(newest->offset, Offset{99});
 }
 
+// Bytes of the batches from an offset on.
+std::uint64_t bytes_from(LogMachine& machine, Partition partition, Offset from) {
+  std::uint64_t bytes = 0;
+  while (from < machine.log().bounds(partition)->visible_end) {
+    const auto answer = machine.read(partition, from);
+    for (const BlockRef& block : answer->blocks)
+      if (block->from() >= from) bytes += block->bytes().size();
+    from = answer->next;
+  }
+  return bytes;
+}
+
+TEST(Log, FindsWhereTheNewestBytesBegin) {
+  constexpr std::uint64_t batch_max = 1200;
+  Options options = LogMachine::small_options();
+  options.segment_size = 256 * 1024;
+  LogMachine machine(1, options);
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {});
+  const auto newest = [&](std::uint64_t bytes) {
+    return *machine.await<Offset>(
+        [&](auto done) { machine.log().find_newest(p0, bytes, std::move(done)); });
+  };
+  EXPECT_EQ(newest(1), Offset{0});
+  fill(machine, p0, 0, 600, 1000);  // segments of 256 KiB, with an entry each 64 KiB
+  const auto check = [&] {
+    for (const std::uint64_t bytes : {1u, 1'000u, 100'000u, 300'000u, 600'000u}) {
+      const std::uint64_t found = bytes_from(machine, p0, newest(bytes));
+      EXPECT_GE(found, bytes);
+      EXPECT_LE(found, bytes + SegmentIndex::spacing + batch_max) << bytes;
+    }
+    EXPECT_EQ(newest(1 << 20), Offset{0});
+  };
+  check();
+  machine.settle();
+  check();
+  ASSERT_TRUE(machine.stop());
+  ASSERT_TRUE(machine.start());
+  machine.log().open(p0, {});
+  check();
+  ASSERT_TRUE(machine.await<Offset>(
+      [&](auto done) { machine.log().delete_records(p0, {597}, std::move(done)); }));
+  EXPECT_EQ(newest(100'000), Offset{597});
+  EXPECT_EQ(
+      machine.await<Offset>([&](auto done) { machine.log().find_newest(p1, 1, std::move(done)); })
+          .error()
+          .code,
+      Errc::not_found);
+}
+
 TEST(Log, DropsOldSegmentsBySize) {
   LogMachine machine(1);
   ASSERT_TRUE(machine.start());

@@ -37,11 +37,22 @@ std::uint64_t SegmentIndex::find_time(WallMs when) const {
   return after == entries_.begin() ? 0 : std::prev(after)->at;
 }
 
+std::optional<Offset> SegmentIndex::offset_at(std::uint64_t at) const {
+  const auto after = entry_behind(at);
+  if (after == entries_.begin()) return std::nullopt;
+  return std::prev(after)->from;
+}
+
 std::uint64_t SegmentIndex::next_entry(std::uint64_t at) const {
-  const auto after =
-      std::upper_bound(entries_.begin(), entries_.end(), at,
-                       [](std::uint64_t wanted, const Entry& entry) { return wanted < entry.at; });
+  const auto after = entry_behind(at);
   return after == entries_.end() ? none : after->at;
+}
+
+std::vector<SegmentIndex::Entry>::const_iterator SegmentIndex::entry_behind(
+    std::uint64_t at) const {
+  return std::upper_bound(
+      entries_.begin(), entries_.end(), at,
+      [](std::uint64_t wanted, const Entry& entry) { return wanted < entry.at; });
 }
 
 Buffer SegmentIndex::encode(Offset base, std::uint64_t segment_size) const {

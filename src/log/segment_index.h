@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/bytes.h"
@@ -21,6 +22,8 @@ class SegmentIndex {
   [[nodiscard]] std::uint64_t find(Offset offset) const;
   // Where to begin for the first record of `when` or later: all batches before are older.
   [[nodiscard]] std::uint64_t find_time(WallMs when) const;
+  // The first offset of an entry at or before the position `at`; nothing if there is none.
+  [[nodiscard]] std::optional<Offset> offset_at(std::uint64_t at) const;
   // The nearest entry behind `at`, to read on beyond damage; `none` if there is none.
   static constexpr std::uint64_t none = UINT64_MAX;
   [[nodiscard]] std::uint64_t next_entry(std::uint64_t at) const;
@@ -35,6 +38,8 @@ class SegmentIndex {
     std::uint64_t at = 0;
     WallMs max_before = -1;  // largest timestamp of all batches before `at`
   };
+  [[nodiscard]] std::vector<Entry>::const_iterator entry_behind(std::uint64_t at) const;
+
   std::vector<Entry> entries_;
   WallMs max_timestamp_ = -1;
 };

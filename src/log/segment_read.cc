@@ -199,4 +199,11 @@ Result<std::optional<SegmentStore::Found>> SegmentStore::find_time(
   return std::nullopt;
 }
 
+Result<Offset> SegmentStore::offset_at(const SegmentRange& range, std::uint64_t at) {
+  const Segment& known = range.segments.front();
+  SLUICE_TRY_ASSIGN(OpenSegment* const segment, open({range.partition, known.id()}, false));
+  SLUICE_TRY(complete_index(*segment, known, range.until, !range.last_is_active));
+  return segment->index.offset_at(at).value_or(known.base);
+}
+
 }  // namespace sluice::log

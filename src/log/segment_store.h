@@ -110,6 +110,10 @@ class SegmentStore {
                                          std::span<const BlockRef> unwritten, WallMs when,
                                          Offset floor);
 
+  // The offset of a batch at or before the position `at` in the only segment of `range`, as its
+  // index knows it.
+  Result<Offset> offset_at(const SegmentRange& range, std::uint64_t at);
+
   // Deletes the files of a partition's segments other than `known`.
   Result<void> tidy(Partition partition, std::span<const SegmentId> known);
   Result<void> remove(Partition partition, SegmentId segment);

@@ -247,6 +247,28 @@ TEST_P(StreamContract, ResolvesTheEndsAndTimes) {
   }
 }
 
+TEST_P(StreamContract, TellsWhereTheNewestBytesBeginOrThatItCannot) {
+  const auto backend = GetParam().make();
+  const auto partition = only_partition(create(*backend, "sensors"));
+  ASSERT_TRUE(append(*backend, {}, partition, {"a"}));
+  const auto last = append(*backend, {}, partition, {"b"});
+  ASSERT_TRUE(last);
+  for (const auto shard : all_shards(*backend)) {
+    const auto newest = [&](std::uint64_t bytes) {
+      return await<Offset>(*backend, shard, [&](Stream& stream, Done<Offset> done) {
+        stream.resolve_newest(partition, bytes, std::move(done));
+      });
+    };
+    const auto of_one_byte = newest(1);
+    if (!of_one_byte) {
+      EXPECT_EQ(of_one_byte.error().code, Errc::unsupported);
+      continue;
+    }
+    EXPECT_LE(*of_one_byte, last->first);
+    EXPECT_EQ(newest(1 << 20), bounds(*backend, shard, partition)->start);
+  }
+}
+
 TEST_P(StreamContract, ACreatedStreamIsKnownToAllShardsAndCanBeUsedAtOnce) {
   const auto backend = GetParam().make();
   std::vector<RecordingCatalogueSink> sinks(backend->shards());

@@ -217,6 +217,15 @@ void EmbeddedStream::resolve(Partition partition, Start start, WallMs when, Done
       std::move(done));
 }
 
+void EmbeddedStream::resolve_newest(Partition partition, std::uint64_t bytes, Done<Offset> done) {
+  ask<Offset>(
+      owner_of(partition),
+      [partition, bytes](EmbeddedStream& owner, Done<Offset> answer) {
+        owner.log_.find_newest(partition, bytes, std::move(answer));
+      },
+      std::move(done));
+}
+
 void EmbeddedStream::read(Partition partition, Offset from, std::size_t bytes_max, Want want,
                           KeyHintRef hint, Done<ReadAnswer> done) {
   ask<ReadAnswer>(

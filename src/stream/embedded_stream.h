@@ -45,6 +45,7 @@ class EmbeddedStream final : public Stream, public log::CommitSink {
   void on_room(Partition partition, Task callback) override;
   void bounds(Partition partition, Done<Bounds> done) override;
   void resolve(Partition partition, Start start, WallMs when, Done<Resolved> done) override;
+  void resolve_newest(Partition partition, std::uint64_t bytes, Done<Offset> done) override;
   using Stream::read;
   void read(Partition partition, Offset from, std::size_t bytes_max, Want want, KeyHintRef hint,
             Done<ReadAnswer> done) override;

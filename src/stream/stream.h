@@ -163,6 +163,9 @@ class Stream {
   virtual void bounds(Partition partition, Done<Bounds> done) = 0;
   // `when` is for at_time only. at_time without such a record: {visible end, -1}.
   virtual void resolve(Partition partition, Start start, WallMs when, Done<Resolved> done) = 0;
+  // Where the newest `bytes` bytes begin, as they are stored; perhaps some 64 KiB, or a batch, too
+  // low. The start if there are fewer. Errors: unsupported where the backend can't tell.
+  virtual void resolve_newest(Partition partition, std::uint64_t bytes, Done<Offset> done) = 0;
   // Whole batches from the one that holds `from`, as log::Log::read says. No blocks and next ==
   // from: at the end. out_of_range: `from` lies below the start (the caller counts what is lost and
   // goes on from bounds().start) or beyond the visible end. With Want::records the blocks are
