@@ -224,6 +224,11 @@ constexpr std::array forms{
          [](const JsonFields& e) {
            return fmt::format("NOT DELIVERED  all below {}: retention has removed it", place(e));
          }},
+    Form{"lost_to_lag_limit",
+         [](const JsonFields& e) {
+           return fmt::format("NOT DELIVERED  all below {}: further behind than its limit allows",
+                              place(e));
+         }},
     Form{"will",
          [](const JsonFields& e) {
            return fmt::format("leaves a will to {}, published after {} s", shown(e, "topic"),

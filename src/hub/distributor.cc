@@ -12,6 +12,8 @@ namespace sluice::hub {
 namespace {
 
 constexpr Logger logger("hub");
+constexpr std::string_view skipped_help =
+    "Offsets that a subscriber was moved on past without being offered what is there, by reason";
 
 bool have_equal_keys(const log::Block& block, const log::Record& a, const log::Record& b) {
   return a.key_hash == b.key_hash &&
@@ -38,9 +40,10 @@ Distributor::Distributor(runtime::Loop& loop, stream::Stream& stream, Router& ro
       undeliverable_(metrics.counter("sluice_messages_dropped_total",
                                      "Messages not delivered to a subscriber, by reason",
                                      "reason=\"no_topic\"")),
-      lost_(metrics.counter("sluice_messages_dropped_total",
-                            "Messages not delivered to a subscriber, by reason",
-                            "reason=\"retention\"")),
+      skipped_retention_(metrics.counter("sluice_subscriber_records_skipped_total", skipped_help,
+                                         "reason=\"retention\"")),
+      skipped_lag_limit_(metrics.counter("sluice_subscriber_records_skipped_total", skipped_help,
+                                         "reason=\"lag_limit\"")),
       lags_(metrics.counter("sluice_subscriber_lags_total",
                             "Times that a subscriber fell behind and was served from the log")),
       filters_(metrics.gauge("sluice_subscriptions",

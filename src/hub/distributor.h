@@ -96,6 +96,12 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
     Partition partition;
     std::uint64_t life;
   };
+  // How far back a limit reaches in a partition.
+  struct Floor {
+    LagLimit limit;
+    Offset from{};  // who wants less is too far behind
+    runtime::TimePoint known_until{};
+  };
   struct Source {
     [[nodiscard]] SourceId id() const { return {partition, life}; }
     [[nodiscard]] Subscriptions::Scope scope() const {
@@ -121,9 +127,14 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
     Offset ahead = Lag::no_stop;  // somebody begins there, beyond `next`
     Cohort cohort;                // that the sweep reads for
     std::vector<Handle> lagging;
+    std::vector<Floor> floors;     // of limits that those who lag have, or had
     std::vector<Waiting> waiting;  // for `tailing`
   };
   enum class Readers : std::uint8_t { at_tail, lagging };
+  struct Beyond {
+    Handle handle;
+    Offset to;  // where it goes on
+  };
 
   Source* find(Partition partition);
   Source* find_same(SourceId id);
@@ -199,8 +210,15 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
                                       const Lag::At& at);
   void reach(Source& source, Offset next);
   void skip_lost(SourceId id, Task again);
-  void skip_to(Source& source, Handle handle, Offset start);
-  void count_lost(const Source& source, std::int64_t offsets);
+  void skip_tail_to(Source& source, Offset start);
+  bool skip_to(Source& source, Handle handle, Offset to, Loss why);
+  void tell_lost(const Source& source, Handle handle, Loss why, std::int64_t offsets);
+
+  // Of those that may not be further behind than a limit says (distributor_limits.cc).
+  [[nodiscard]] bool keep_limits(SourceId id);
+  std::vector<Beyond> find_beyond(const Source& source, std::vector<LagLimit>& unknown);
+  void ask_floors(SourceId id, const std::vector<LagLimit>& limits);
+  void on_floors(SourceId id, const std::vector<Floor>& floors);
 
   runtime::Loop& loop_;
   stream::Stream& stream_;
@@ -223,7 +241,8 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   std::vector<std::uint32_t> offered_at_;  // by subscriber index: place in offered_ + 1; 0: none
 
   Counter& undeliverable_;
-  Counter& lost_;
+  Counter& skipped_retention_;
+  Counter& skipped_lag_limit_;
   Counter& lags_;
   Gauge& filters_;
   LogLimit log_limit_;

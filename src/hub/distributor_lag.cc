@@ -29,8 +29,7 @@ void Distributor::reach(Source& source, Offset next) {
 void Distributor::start_lag(Source& source, Handle handle, Offset next, bool blocked) {
   Subscriber* subscriber = subscriptions_.find(handle);
   if (!subscriber) return;
-  if (!subscriber->lag) subscriber->lag = std::make_unique<Lag>();
-  Lag& lag = *subscriber->lag;
+  Lag& lag = subscriptions_.lag_of(*subscriber);
   if (blocked && !std::exchange(lag.blocked, true)) lags_.add();
   if (tracer_.active()) trace_position("left_tail", source, *subscriber, next);
   if (Lag::At* at = lag.find(source.partition)) {
@@ -87,6 +86,7 @@ void Distributor::start_sweep(Source& source) {
 
 // One step: a read for all who are aboard.
 void Distributor::sweep(SourceId id) {
+  if (subscriptions_.has_limits() && !keep_limits(id)) return;
   Source* source = find_same(id);
   if (!source) return;
   // When the sweep is through another one begins, from the lowest place on.
@@ -189,47 +189,74 @@ Offset Distributor::next_of(const Source& source, const Subscriber& subscriber, 
   return std::max(at.next, std::min(source.swept, at.stop));
 }
 
-// Retention has overtaken somebody: counted, said, and on from the start of the log.
+// Retention has overtaken somebody: on from the start of the log.
 void Distributor::skip_lost(SourceId id, Task again) {
-  stream_.bounds(
-      id.partition, [this, id, again = std::move(again)](Result<stream::Bounds> bounds) mutable {
-        Source* source = find_same(id);
-        if (!source) return;
-        const Offset start = bounds ? bounds->start : Offset{0};
-        bool moved = source->behind && source->next < start;
-        if (moved) {
-          count_lost(*source, start - source->next);
-          reach(*source, start);
-        }
-        // A sink may end its subscriber, and with it the source.
-        for (const Handle handle : std::vector(source->lagging)) {
-          if (source = find_same(id); !source) return;
-          const Subscriber* subscriber = subscriptions_.find(handle);
-          const Lag::At* at =
-              subscriber && subscriber->lag ? subscriber->lag->find(id.partition) : nullptr;
-          if (!at || at->next >= start) continue;
-          moved = true;
-          skip_to(*source, handle, start);
-        }
-        if (moved) return loop_.post(std::move(again));
-        loop_.run_after(retry_delay, std::move(again));
-      });
+  stream_.bounds(id.partition,
+                 [this, id, again = std::move(again)](Result<stream::Bounds> bounds) mutable {
+                   Source* source = find_same(id);
+                   if (!source) return;
+                   const Offset start = bounds ? bounds->start : Offset{0};
+                   bool moved = source->behind && source->next < start;
+                   if (moved) skip_tail_to(*source, start);
+                   // A sink may end its subscriber, and with it the source.
+                   if (source = find_same(id); !source) return;
+                   for (const Handle handle : std::vector(source->lagging)) {
+                     if (source = find_same(id); !source) return;
+                     if (skip_to(*source, handle, start, Loss::retention)) moved = true;
+                   }
+                   if (moved) return loop_.post(std::move(again));
+                   loop_.run_after(retry_delay, std::move(again));
+                 });
 }
 
-void Distributor::skip_to(Source& source, Handle handle, Offset start) {
-  const Subscriber& subscriber = *subscriptions_.find(handle);
-  Offset& next = subscriber.lag->find(source.partition)->next;
-  const std::int64_t lost = start - std::exchange(next, start);
-  if (tracer_.active()) trace_position("lost_to_retention", source, subscriber, start);
-  count_lost(source, lost);
-  subscriber.sink->on_lost(static_cast<std::uint64_t>(lost));
+// The shard itself is behind, and so is everybody whom it has at the tail. The source may be gone
+// afterwards.
+void Distributor::skip_tail_to(Source& source, Offset start) {
+  const SourceId id = source.id();
+  const auto* stream = stream_.catalogue().find(id.partition.stream);
+  const std::int64_t offsets = start - source.next;
+  std::vector<Handle> at_tail;
+  subscriptions_.for_each([&](std::uint32_t index, const Subscriber& subscriber) {
+    const bool lags = subscriber.lag && subscriber.lag->find(id.partition);
+    const bool is_covered = stream && std::ranges::any_of(subscriber.filters, [&](const Filter& f) {
+                              return covers(f, *stream);
+                            });
+    if (!lags && is_covered) at_tail.push_back(subscriptions_.handle(index));
+  });
+  reach(source, start);
+  for (const Handle handle : at_tail)
+    if (const Source* still = find_same(id)) tell_lost(*still, handle, Loss::retention, offsets);
 }
 
-void Distributor::count_lost(const Source& source, std::int64_t offsets) {
-  lost_.add(static_cast<std::uint64_t>(offsets));
+// False: it wants nothing below `to`, or is gone.
+bool Distributor::skip_to(Source& source, Handle handle, Offset to, Loss why) {
+  const Subscriber* subscriber = subscriptions_.find(handle);
+  Lag::At* at = subscriber && subscriber->lag ? subscriber->lag->find(source.partition) : nullptr;
+  if (!at || at->next >= to) return false;
+  const std::int64_t offsets = to - std::exchange(at->next, to);
+  if (at->stopped()) snapshots_.wake(handle);
+  if (tracer_.active())
+    trace_position(why == Loss::retention ? "lost_to_retention" : "lost_to_lag_limit", source,
+                   *subscriber, to);
+  tell_lost(source, handle, why, offsets);
+  return true;
+}
+
+// Counted, and said.
+void Distributor::tell_lost(const Source& source, Handle handle, Loss why, std::int64_t offsets) {
+  const Subscriber* subscriber = subscriptions_.find(handle);
+  if (!subscriber) return;
+  const auto count = static_cast<std::uint64_t>(offsets);
+  (why == Loss::retention ? skipped_retention_ : skipped_lag_limit_).add(count);
   if (log_limit_.allow(loop_.wall_ms()))
-    logger.warn("a subscriber was overtaken by retention",
-                {{"stream", source.stream}, {"lost_offsets", offsets}});
+    logger.warn(why == Loss::retention ? "a subscriber was overtaken by retention"
+                                       : "a subscriber was further behind than its limit allows",
+                {{"client", subscriber->sink->who().client},
+                 {"stream", source.stream},
+                 {"partition", source.partition.index},
+                 {"skipped_offsets", offsets},
+                 {"suppressed", log_limit_.take_suppressed()}});
+  subscriber->sink->on_lost(why, count);
 }
 
 }  // namespace sluice::hub

@@ -142,8 +142,8 @@ std::vector<Position> Distributor::restored_positions(std::vector<StoredFilter> 
 // It gets nothing before resume().
 void Distributor::hold(Handle handle) {
   Subscriber& subscriber = *subscriptions_.find(handle);
-  subscriber.lag = std::make_unique<Lag>();
-  subscriber.lag->blocked = subscriber.lag->held = true;
+  Lag& lag = subscriptions_.lag_of(subscriber);
+  lag.blocked = lag.held = true;
 }
 
 // Returns what they cover, in order.

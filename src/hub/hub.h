@@ -15,6 +15,7 @@
 #include "base/start_point.h"
 #include "base/task.h"
 #include "hub/handle.h"
+#include "hub/lag_limits.h"
 #include "hub/message.h"
 #include "latest/latest.h"
 #include "runtime/loop.h"
@@ -75,6 +76,12 @@ struct DeliveryBatch {
   std::uint64_t first_ticket = 0;  // ticket {membership, first_ticket + n}
 };
 
+// Why a subscriber was moved on in the log.
+enum class Loss : std::uint8_t {
+  retention,  // records that it had yet to read are removed
+  lag_limit,  // it was further behind than LagLimits allow
+};
+
 // What a connection that subscribes implements.
 class SubscriberSink {
  public:
@@ -85,9 +92,12 @@ class SubscriberSink {
   // Origin::shared they are the subscriber's part of what a shared subscription gives: each that is
   // taken stands open until Hub::settle(); what is not taken goes to other members.
   virtual std::size_t on_records(const DeliveryBatch& batch) = 0;
-  // Retention has overtaken it in some partition that it reads from the log: so many offsets were
-  // skipped, whether they held anything for it or not. Not of shared subscriptions.
-  virtual void on_lost(std::uint64_t /*offsets*/) {}
+  // It was moved on past so many offsets of some partition without being offered what is there,
+  // whether that was for it or not. Not of shared subscriptions.
+  virtual void on_lost(Loss /*why*/, std::uint64_t /*offsets*/) {}
+  // Null: it may be behind as far as it likes, as replays and shared subscriptions may in any case.
+  // Asked when it leaves the tail; what is answered stays there as long as the subscriber.
+  [[nodiscard]] virtual const LagLimits* lag_limits() const { return nullptr; }
   // Who it is, for traces; nobody: it is not to be told of.
   [[nodiscard]] virtual trace::Who who() const { return {}; }
 

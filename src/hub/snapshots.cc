@@ -39,8 +39,7 @@ Snapshot* Snapshots::find(Handle handle, std::uint64_t id) {
 std::uint64_t Snapshots::add(Handle handle, const std::string& filter) {
   remove(handle, filter);
   Subscriber* subscriber = subscriptions_.find(handle);
-  if (!subscriber->lag) subscriber->lag = std::make_unique<Lag>();
-  subscriber->lag->snapshots.push_back({.id = ++last_id_, .filter = filter});
+  subscriptions_.lag_of(*subscriber).snapshots.push_back({.id = ++last_id_, .filter = filter});
   return last_id_;
 }
 

@@ -23,10 +23,12 @@ struct Saved {
 // lies.
 class StoredSubscriber final : public SubscriberSink {
  public:
-  explicit StoredSubscriber(Hub& hub, std::uint64_t session = 0)
-      : hub_(hub), handle_(hub.add_subscriber(*this, session)), resumed_(true) {}
-  StoredSubscriber(Hub& hub, const Saved& saved, std::uint64_t session = 0)
+  explicit StoredSubscriber(Hub& hub, std::uint64_t session = 0, const LagLimits* limits = nullptr)
+      : hub_(hub), limits_(limits), handle_(hub.add_subscriber(*this, session)), resumed_(true) {}
+  StoredSubscriber(Hub& hub, const Saved& saved, std::uint64_t session = 0,
+                   const LagLimits* limits = nullptr)
       : hub_(hub),
+        limits_(limits),
         filters_(saved.filters),
         handle_(hub.restore(*this, session, saved.filters, saved.next,
                             [this](const Result<void>&) { restored = true; })) {}
@@ -90,8 +92,9 @@ class StoredSubscriber final : public SubscriberSink {
     }
     return taken;
   }
-  void on_lost(std::uint64_t offsets) override {
-    lost += offsets;
+  [[nodiscard]] const LagLimits* lag_limits() const override { return limits_; }
+  void on_lost(Loss why, std::uint64_t offsets) override {
+    (why == Loss::retention ? lost : lost_to_limit) += offsets;
     if (const auto call = lost_too) call();  // which may end this
   }
 
@@ -105,7 +108,8 @@ class StoredSubscriber final : public SubscriberSink {
     return all;
   }
   std::vector<Got> got;
-  std::uint64_t lost = 0;
+  std::uint64_t lost = 0;  // to retention
+  std::uint64_t lost_to_limit = 0;
   bool restored = false;
   std::function<void(const DeliveryBatch&)> look;  // before anything is taken
   std::function<void(const Got&)> note;
@@ -113,6 +117,7 @@ class StoredSubscriber final : public SubscriberSink {
 
  private:
   Hub& hub_;
+  const LagLimits* limits_;
   std::vector<StoredFilter> filters_;
   Handle handle_;
   bool resumed_ = false;

@@ -15,6 +15,29 @@ constexpr std::size_t cached_targets_max = 1 << 20;  // in all; beyond, the cach
 
 }  // namespace
 
+const LagLimit* Subscriber::lag_limit() const {
+  const LagLimits* limits = lag->limits;
+  const auto is_of_replay = [](const Filter& filter) {
+    return filter.options.streams != Streams::all;
+  };
+  if (!limits || std::ranges::any_of(filters, is_of_replay)) return nullptr;
+  const bool is_qos0 =
+      limits->qos0.is_set() && std::ranges::all_of(filters, [](const Filter& filter) {
+        return filter.text.empty() || filter.options.qos == 0;
+      });
+  const LagLimit& limit = is_qos0 ? limits->qos0 : limits->any;
+  return limit.is_set() ? &limit : nullptr;
+}
+
+Lag& Subscriptions::lag_of(Subscriber& subscriber) {
+  if (!subscriber.lag) {
+    subscriber.lag = std::make_unique<Lag>();
+    subscriber.lag->limits = subscriber.sink->lag_limits();
+    has_limits_ = has_limits_ || subscriber.lag->limits;
+  }
+  return *subscriber.lag;
+}
+
 void Subscriptions::erase(Handle handle) {
   Subscriber* subscriber = subscribers_.find(handle);
   if (!subscriber) return;

@@ -60,10 +60,11 @@ struct Lag {
     bool aboard = false;
     [[nodiscard]] bool stopped() const { return next >= stop; }
   };
-  std::vector<At> at;               // sorted
-  bool blocked = false;             // until resume()
-  bool held = false;                // restored, until resume(): it gets nothing from tails either
-  std::vector<Snapshot> snapshots;  // the first one runs
+  std::vector<At> at;                 // sorted
+  const LagLimits* limits = nullptr;  // of its sink; null: none
+  bool blocked = false;               // until resume()
+  bool held = false;                  // restored, until resume(): it gets nothing from tails either
+  std::vector<Snapshot> snapshots;    // the first one runs
 
   [[nodiscard]] At* find(Partition partition) {
     const auto place = std::ranges::lower_bound(at, partition, {}, &At::partition);
@@ -82,6 +83,9 @@ struct Subscriber {
   std::unique_ptr<Lag> lag;  // none: at the tail everywhere
 
   [[nodiscard]] bool is_held() const { return lag && lag->held; }
+  // Which limit holds for it while it lags; null: none. Replays are behind because they are meant
+  // to be.
+  [[nodiscard]] const LagLimit* lag_limit() const;
   // Some filters do not count for all that is still to be read.
   [[nodiscard]] bool has_new_filters() const {
     return std::ranges::any_of(filters, [](const Filter& filter) { return !filter.since.empty(); });
@@ -119,6 +123,10 @@ class Subscriptions {
   [[nodiscard]] Subscriber* find(Handle handle) { return subscribers_.find(handle); }
   [[nodiscard]] Subscriber& at(std::uint32_t index) { return subscribers_.at(index); }
   [[nodiscard]] Handle handle(std::uint32_t index) const { return subscribers_.handle(index); }
+  // Where a subscriber reads on; made if it was at the tail everywhere.
+  Lag& lag_of(Subscriber& subscriber);
+  // Some that have lagged may not be behind as far as they like.
+  [[nodiscard]] bool has_limits() const { return has_limits_; }
   template <class Visit>
   void for_each(Visit visit) {
     subscribers_.for_each(visit);
@@ -164,6 +172,7 @@ class Subscriptions {
   std::unique_ptr<const Matched> merge(std::vector<Reference>& references);
 
   Slots<Subscriber> subscribers_;
+  bool has_limits_ = false;
   topic::FilterTree<Reference> tree_;
   std::vector<Cached> cache_;  // direct-mapped; made with the first filter
   std::size_t cached_targets_ = 0;
