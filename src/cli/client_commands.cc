@@ -60,6 +60,17 @@ std::string state_text(const JsonFields& client) {
   return text;
 }
 
+std::string lost_text(const JsonFields& client) {
+  const auto* lost = client.find("lost");
+  if (lost == nullptr || !lost->is_object()) return "nothing";
+  const JsonFields fields(lost->get_object());
+  const std::int64_t retention = fields.number("retention");
+  const std::int64_t lag_limit = fields.number("lag_limit");
+  if (retention + lag_limit == 0) return "nothing";
+  return fmt::format("{} records of the log to retention, {} to its lag limit", retention,
+                     lag_limit);
+}
+
 void print_client(const JsonFields& client) {
   const std::vector<Row> facts{
       {"client", printable(client.text("client_id"))},
@@ -74,7 +85,8 @@ void print_client(const JsonFields& client) {
       {"in flight", fmt::format("{} from it, {} to it", client.number("in_flight_from"),
                                 client.number("in_flight_to"))},
       {"waiting for it", fmt::format("{} bytes", client.number("bytes_waiting"))},
-      {"state", state_text(client)}};
+      {"state", state_text(client)},
+      {"lost", lost_text(client)}};
   fmt::print("{}", format_table(facts));
   print_subscriptions(client);
 

@@ -9,6 +9,7 @@
 #include "hub/hub.h"
 #include "mqtt/packet.h"
 #include "net/transport.h"
+#include "sessions/record.h"
 
 namespace sluice::mqtt {
 
@@ -37,6 +38,7 @@ struct ClientState {
   std::uint32_t in_flight_to = 0;  // the same towards it
   std::size_t bytes_waiting = 0;   // for it to read
   bool is_lagging = false;         // it takes no more at the moment
+  sessions::Lost lost{};           // of a stored session in all its life, else of the connection
   std::uint32_t subscription_count = 0;
   std::optional<Will> will{};
   hub::SubscriberState subscriber{};  // not in lists

@@ -110,6 +110,27 @@ TEST(Clients, ShowWhatIsKnownOfThem) {
   EXPECT_FALSE(show(broker, "de"));
 }
 
+TEST(Clients, ShowWhatTheyWereMovedOnPast) {
+  using std::chrono::minutes;
+  Broker broker(5, {.limits = {.max_inflight = 1, .lag = {.any = {.age = minutes(1)}}}});
+  auto client = broker.client();
+  ASSERT_EQ(client.connect("dev"), 0);
+  client.subscribe({{.filter = "a", .qos = 1}});
+  auto publisher = broker.client();
+  ASSERT_EQ(publisher.connect("p"), 0);
+  for (std::uint16_t i = 1; i <= 5; ++i) publisher.publish("a", "old", 1, i);
+  for (int i = 0; i < 5; ++i) publisher.next_ack();
+  const std::uint16_t first = client.next_publish().packet_id;
+  broker.hub.world.run_for(minutes(10));
+  publisher.publish("a", "new", 1, 6);
+  publisher.next_ack();
+  EXPECT_EQ(show(broker, "dev")->lost, sessions::Lost{});
+  client.ack(first);
+  EXPECT_EQ(as_text(client.next_publish().payload), "new");
+  EXPECT_EQ(show(broker, "dev")->lost, sessions::Lost{.lag_limit = 4});
+  EXPECT_EQ(show(broker, "p")->lost, sessions::Lost{});
+}
+
 TEST(Clients, AKickTellsTheReasonAndPublishesTheWill) {
   for (const Version version : {Version::v3_1_1, Version::v5}) {
     Broker broker(4);

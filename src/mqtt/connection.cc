@@ -547,6 +547,7 @@ void Connection::close() {
 void Connection::tear_down() {
   if (publisher_.valid()) context_.hub.remove_publisher(publisher_);
   if (claimed_) leave_will();
+  context_.lost.erase(self_.index);
   if (auto granted = context_.taken_over.extract(self_.index)) granted.mapped()();
   close();
 }

@@ -55,6 +55,8 @@ class Connection final : public runtime::SocketHandler,
   void on_room() override;
   void on_rate();
   std::size_t on_records(const hub::DeliveryBatch& batch) override;
+  void on_lost(hub::Loss why, std::uint64_t offsets) override;
+  [[nodiscard]] const hub::LagLimits* lag_limits() const override;
   [[nodiscard]] trace::Who who() const override;
 
   // For administrators.

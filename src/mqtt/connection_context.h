@@ -17,6 +17,7 @@
 #include "mqtt/timer_wheel.h"
 #include "mqtt/wills.h"
 #include "runtime/loop.h"
+#include "sessions/record.h"
 
 namespace sluice::sessions {
 class Sessions;
@@ -68,6 +69,8 @@ struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
   // Who has claimed the client ids of connections (by index) whose sessions are not handed back
   // yet.
   std::unordered_map<std::uint32_t, Task> taken_over;
+  // By a connection's index: what was skipped of one whose session is not stored.
+  std::unordered_map<std::uint32_t, sessions::Lost> lost;
   // By a connection's index: where the first answer lies in its output that a trace has not seen.
   std::unordered_map<std::uint32_t, std::size_t> traced_answers;
   std::size_t without_place = 0;  // connections that wait for their CONNECT to be refused

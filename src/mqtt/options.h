@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "hub/lag_limits.h"
 #include "mqtt/rates.h"
 
 namespace sluice::mqtt {
@@ -42,6 +43,7 @@ struct Limits {
   std::uint16_t subscriptions_max = 10'000;   // filters of one connection
   std::uint32_t filter_levels_max = 128;      // of one filter
   std::size_t output_max = 256 << 10;         // bytes waiting for a slow client; then it lags
+  hub::LagLimits lag{};                       // how far behind it may then be
   Rates client_rates{};                       // of each client
   RateAction rate_action = RateAction::throttle;
   bool check_payload_format = false;  // a payload said to be UTF-8 must be

@@ -348,6 +348,7 @@ void Session::describe(ClientState& state) const {
   state.in_flight_to = outbound_.in_flight();
   state.packet_max = outbound_.packet_max();
   state.subscription_count = filters_;
+  if (stored_) state.lost = stored_->lost;
   if (!will_) return;
   state.will = ClientState::Will{will_->topic, will_->qos, will_->retain, will_->wait_s()};
 }

@@ -187,7 +187,8 @@ class Session {
   [[nodiscard]] bool has_will_waiting() const { return will_ && will_->wait_s() > 0; }
   // Of a stored one; what it has come to is to be saved.
   void note_moved();
-  // Precondition of both: stored_uid() is not 0.
+  void note_lost(hub::Loss why, std::uint64_t offsets);  // as SubscriberSink::on_lost
+  // Precondition of both, and of note_lost(): stored_uid() is not 0.
   sessions::Progress take_progress();  // what moves from now on is told by on_moved() again
   sessions::Progress progress();
 

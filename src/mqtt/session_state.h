@@ -50,6 +50,7 @@ struct Session::Stored {
   bool fetching = false;
   // Where the tails were when the client came back: at QoS 0 it missed what is older.
   std::vector<Position> live_from;
+  sessions::Lost lost;
 };
 
 // A SUBSCRIBE of which not all filters have been answered. There is one at a time: no packet is

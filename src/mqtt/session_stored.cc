@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "mqtt/encode.h"
+#include "mqtt/loss.h"
 #include "mqtt/session.h"
 #include "mqtt/session_state.h"
 #include "topic/topic.h"
@@ -113,6 +114,7 @@ void Session::take_up(const sessions::Opened& opened) {
   stored_->expiry_s = granted_expiry_s();
   const sessions::Progress& progress = opened.progress;
   stored_->next = progress.next;
+  stored_->lost = progress.lost;
   durable_up_to_ = progress.received;
   next_sequence_ = progress.received + 1;
   for (const std::uint16_t id : progress.open) {
@@ -188,6 +190,7 @@ void Session::on_gone() {
   if (state_ != State::connected) return;
   const std::uint16_t id = stored_->again.messages[stored_->again.at++].packet_id;
   context_.counters.dropped_retention.add();
+  note_lost(hub::Loss::retention, 1);
   if (outbound_.window().state(id) != SendState::none) outbound_.finish(id);
 }
 
@@ -265,6 +268,11 @@ void Session::note_moved() {
   host_.on_moved();
 }
 
+void Session::note_lost(hub::Loss why, std::uint64_t offsets) {
+  add_loss(stored_->lost, why, offsets);
+  note_moved();
+}
+
 sessions::Uid Session::stored_uid() const { return stored_ ? stored_->uid : 0; }
 
 std::uint32_t Session::expiry_s() const { return stored_->expiry_s; }
@@ -287,6 +295,7 @@ sessions::Progress Session::progress() {
   progress.received = durable_up_to_;
   if (inbound_)
     inbound_->qos2.for_each_received([&](std::uint16_t id) { progress.open.push_back(id); });
+  progress.lost = stored_->lost;
   return progress;
 }
 

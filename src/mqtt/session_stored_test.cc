@@ -153,6 +153,7 @@ TEST_F(StoredSession, WhatTheLogHasNoMoreIsNotInFlightAnyLonger) {
   rig.session.on_fetch_end();
   EXPECT_EQ(rig.session.in_flight(), 0u);
   EXPECT_EQ(rig.counters.dropped_retention.value(), 1u);
+  EXPECT_EQ(rig.session.progress().lost, sessions::Lost{.retention = 1});
   EXPECT_EQ(rig.host.resumes, 1);
 }
 
@@ -174,6 +175,19 @@ TEST_F(StoredSession, WhatItsUserMayNotHaveAnyMoreIsNotSentAgain) {
   EXPECT_EQ(rig.sent(), (Packets{"connack 00 present", "publish 2 q1 a dup"}));
   EXPECT_EQ(rig.counters.dropped_not_authorized.value(), 1u);
   EXPECT_EQ(rig.session.in_flight(), 1u);
+}
+
+TEST_F(StoredSession, CountsInAllItsLifeWhatItHasLost) {
+  SessionRig rig(Version::v5, limits());
+  connected(rig, present({.lost = {.retention = 5, .lag_limit = 1}}));
+  rig.session.note_lost(hub::Loss::retention, 2);
+  rig.session.note_lost(hub::Loss::lag_limit, 7);
+  EXPECT_EQ(rig.host.moves, 1) << "it is to be saved";
+  const sessions::Lost lost{.retention = 7, .lag_limit = 8};
+  EXPECT_EQ(rig.session.take_progress().lost, lost);
+  ClientState state;
+  rig.session.describe(state);
+  EXPECT_EQ(state.lost, lost);
 }
 
 TEST_F(StoredSession, WhatFindsNoRoomIsFetchedAgainLater) {
@@ -337,7 +351,8 @@ TEST_F(StoredSession, ThatOpensWhenItsConnectionIsOverIsHandedBackAsItWas) {
                                   .in_flight = {{3, SentState::qos2, at(4)}},
                                   .next_packet_id = 4,
                                   .received = 8,
-                                  .open = {6}};
+                                  .open = {6},
+                                  .lost = {.retention = 2, .lag_limit = 3}};
   rig.session.on_opened(present(before));
   EXPECT_TRUE(rig.session.is_settled());
   EXPECT_EQ(rig.session.progress(), before);

@@ -68,6 +68,10 @@ std::string details_json(const ClientState& client) {
   for (const auto& one : client.subscriber.behind) behind.push_back(behind_json(one));
   out.add_raw("subscriptions", subscriptions_json(client.subscriber.subscriptions))
       .add_raw("behind", json_array(behind))
+      .add_raw("lost", JsonObject()
+                           .add("retention", client.lost.retention)
+                           .add("lag_limit", client.lost.lag_limit)
+                           .str())
       .add("waits_for_retained", client.subscriber.waits_for_retained);
   return out.str();
 }

@@ -62,6 +62,10 @@ struct Config {
     std::int64_t client_id_max;
     std::int64_t subscriptions_max;
     std::uint64_t output_max;
+    std::uint64_t session_lag_bytes;
+    Milliseconds session_lag_age;
+    std::uint64_t qos0_lag_bytes;
+    Milliseconds qos0_lag_age;
     Milliseconds will_delay_max;
     Milliseconds session_expiry_max;
     bool offline_qos0;

@@ -99,6 +99,21 @@ Result<void> check_cluster(const Config::KafkaCluster& cluster) {
               properties.error().text);
 }
 
+Result<void> check_lag_on_cluster(std::string_view section, const Config::MqttLimits& limits) {
+  if (limits.session_lag_bytes == 0 && limits.qos0_lag_bytes == 0) return {};
+  return fail(Errc::malformed,
+              "{0}.{1}_lag_bytes: a Kafka cluster does not tell how many bytes a client is behind; "
+              "set {0}.{1}_lag_age",
+              section, limits.session_lag_bytes != 0 ? "session" : "qos0");
+}
+
+Result<void> check_lag_on_cluster(const Config::Mqtt& mqtt) {
+  SLUICE_TRY(check_lag_on_cluster("mqtt", mqtt.limits));
+  for (const auto& [name, listener] : mqtt.listeners)
+    SLUICE_TRY(check_lag_on_cluster("mqtt.listener." + name, listener.limits));
+  return {};
+}
+
 Result<void> check_fits_journal(const Config& config, std::string_view name, std::uint64_t size) {
   if (size + journal_overhead <= config.log.journal_size) return {};
   return fail(
@@ -125,7 +140,10 @@ Result<void> check_config(const Config& config) {
     SLUICE_TRY(check_listener(config, has_users, plan));
     SLUICE_TRY(check_certificate(config.tls, plan));
   }
-  if (config.stream.backend == "kafka") SLUICE_TRY(check_cluster(config.kafka_cluster));
+  if (config.stream.backend == "kafka") {
+    SLUICE_TRY(check_cluster(config.kafka_cluster));
+    SLUICE_TRY(check_lag_on_cluster(config.mqtt));
+  }
   SLUICE_TRY(check_advertised("kafka.advertised", config.kafka.advertised));
   SLUICE_TRY(check_advertised("kafka.tls_advertised", config.kafka.tls_advertised));
   SLUICE_TRY(check_fits_journal(config, "mqtt.packet_max", config.mqtt.limits.packet_max));

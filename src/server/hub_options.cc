@@ -39,6 +39,8 @@ mqtt::Limits limits_of(const Config::MqttLimits& config) {
   limits.client_id_max = static_cast<std::size_t>(config.client_id_max);
   limits.subscriptions_max = static_cast<std::uint16_t>(config.subscriptions_max);
   limits.output_max = config.output_max;
+  limits.lag = {.any = {.bytes = config.session_lag_bytes, .age = config.session_lag_age},
+                .qos0 = {.bytes = config.qos0_lag_bytes, .age = config.qos0_lag_age}};
   const auto will_delay = floor<seconds>(config.will_delay_max);
   limits.will_delay_max_s = static_cast<std::uint32_t>(will_delay.count());
   const auto session_expiry = ceil<seconds>(config.session_expiry_max);

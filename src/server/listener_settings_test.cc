@@ -45,6 +45,21 @@ TEST_F(ListenerSettingsTest, AListenerHasItsOwnSettingsAndElseThoseOfMqtt) {
   EXPECT_FALSE(plain.rates.limited());
 }
 
+TEST_F(ListenerSettingsTest, AListenerHasLagLimitsOfItsOwn) {
+  using std::chrono::hours;
+  write_file(
+      "[mqtt.listener.edge]\nport = 0\nsession_lag_bytes = \"1MiB\"\nqos0_lag_bytes = \"2MiB\"\n"
+      "[mqtt]\nsession_lag_age = \"1h\"\nqos0_lag_age = \"2h\"\n");
+  const auto settings = load_settings(sources_);
+  ASSERT_TRUE(settings) << settings.error().text;
+  const hub::LagLimits edge = options_of(settings->config, "edge").limits.lag;
+  EXPECT_EQ(edge.any, (hub::LagLimit{.bytes = 1 << 20, .age = hours(1)}));
+  EXPECT_EQ(edge.qos0, (hub::LagLimit{.bytes = 2 << 20, .age = hours(2)}));
+  const hub::LagLimits plain = options_of(settings->config, "mqtt").limits.lag;
+  EXPECT_EQ(plain.any, hub::LagLimit{.age = hours(1)});
+  EXPECT_EQ(plain.qos0, hub::LagLimit{.age = hours(2)});
+}
+
 TEST_F(ListenerSettingsTest, FlagsAndEnvironmentReachAListenerToo) {
   write_file("[mqtt.listener.edge]\nport = 1\naddress = \"::1\"\n");
   sources_.environment = {{"SLUICE_MQTT__LISTENER__EDGE__PORT", "2"},

@@ -159,6 +159,23 @@ const std::array table{
     }>("mqtt.output_max", "256KiB",
        "Bytes that wait for a client which reads too slowly. With more it is sent nothing new, and "
        "is served from the log later."),
+    limit<[](MqttLimits& l) -> Field { return SizeField{&l.session_lag_bytes, 0, 1024 * TiB}; }>(
+        "mqtt.session_lag_bytes", "0",
+        "How far a client may be behind the end of a partition when it is served from the log, as "
+        "it is back or has been slow: in bytes of the log, to about 64 KiB. Beyond, it goes on at "
+        "the oldest record within, and what it skips is counted and logged. `0`: no limit."),
+    limit<[](MqttLimits& l) -> Field {
+      return DurationField{&l.session_lag_age, seconds(0), days(36'500)};
+    }>("mqtt.session_lag_age", "0s",
+       "The same by age: records older than this are skipped, to about a second. `0s`: no limit."),
+    limit<[](MqttLimits& l) -> Field { return SizeField{&l.qos0_lag_bytes, 0, 1024 * TiB}; }>(
+        "mqtt.qos0_lag_bytes", "0",
+        "If this or `mqtt.qos0_lag_age` is set, they hold in place of `mqtt.session_lag_*` for "
+        "clients whose filters are all of QoS 0; beyond, these go on at the end of the log. `0`: "
+        "no limit."),
+    limit<[](MqttLimits& l) -> Field {
+      return DurationField{&l.qos0_lag_age, seconds(0), days(36'500)};
+    }>("mqtt.qos0_lag_age", "0s", "The same by age. `0s`: no limit."),
     limit<[](MqttLimits& l) -> Field {
       return DurationField{&l.will_delay_max, seconds(0), days(365)};
     }>("mqtt.will_delay_max", "1d", "A longer will delay is cut to this. `0s`: no delays."),

@@ -222,6 +222,22 @@ TEST_F(ChecksTest, APacketFitsIntoAJournalFile) {
       std::string::npos);
 }
 
+TEST_F(ChecksTest, OnAClusterALagIsLimitedByAge) {
+  config_.stream.backend = "kafka";
+  config_.kafka_cluster.brokers = "127.0.0.1:1";
+  config_.mqtt.limits.session_lag_age = std::chrono::hours(1);
+  config_.mqtt.limits.qos0_lag_age = std::chrono::hours(1);
+  EXPECT_EQ(error(), "");
+  config_.mqtt.limits.qos0_lag_bytes = 1;
+  EXPECT_EQ(error(),
+            "mqtt.qos0_lag_bytes: a Kafka cluster does not tell how many bytes a client is "
+            "behind; set mqtt.qos0_lag_age");
+  config_.mqtt.limits.session_lag_bytes = 1;
+  EXPECT_NE(error().find("set mqtt.session_lag_age"), std::string::npos);
+  config_.stream.backend = "embedded";
+  EXPECT_EQ(error(), "");
+}
+
 std::string read_text(const char* path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
