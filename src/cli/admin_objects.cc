@@ -100,6 +100,17 @@ void print_subscriptions(const JsonFields& object) {
   if (count >= static_cast<std::int64_t>(rows.size())) fmt::print("... {} filters in all\n", count);
 }
 
+std::string lost_text(const JsonFields& object) {
+  const auto* lost = object.find("lost");
+  if (lost == nullptr || !lost->is_object()) return "nothing";
+  const JsonFields fields(lost->get_object());
+  const std::int64_t retention = fields.number("retention");
+  const std::int64_t lag_limit = fields.number("lag_limit");
+  if (retention + lag_limit == 0) return "nothing";
+  return fmt::format("{} records of the log to retention, {} to its lag limit", retention,
+                     lag_limit);
+}
+
 std::string to_the_second(std::string_view time) {
   return fmt::format("{}Z", time.substr(0, std::string_view("2024-05-01T12:00:00").size()));
 }

@@ -35,6 +35,8 @@ Result<void> remove_each(const Arguments& arguments, std::string_view name, std:
 // The table of an object's `subscriptions`, if it has any, and how many there are if not all are
 // shown.
 void print_subscriptions(const JsonFields& object);
+// An object's `lost`.
+std::string lost_text(const JsonFields& object);
 // "2024-05-01T12:00:00.000Z" without what follows the seconds.
 std::string to_the_second(std::string_view time);
 

@@ -60,17 +60,6 @@ std::string state_text(const JsonFields& client) {
   return text;
 }
 
-std::string lost_text(const JsonFields& client) {
-  const auto* lost = client.find("lost");
-  if (lost == nullptr || !lost->is_object()) return "nothing";
-  const JsonFields fields(lost->get_object());
-  const std::int64_t retention = fields.number("retention");
-  const std::int64_t lag_limit = fields.number("lag_limit");
-  if (retention + lag_limit == 0) return "nothing";
-  return fmt::format("{} records of the log to retention, {} to its lag limit", retention,
-                     lag_limit);
-}
-
 void print_client(const JsonFields& client) {
   const std::vector<Row> facts{
       {"client", printable(client.text("client_id"))},

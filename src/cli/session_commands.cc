@@ -69,7 +69,8 @@ void print_session(const JsonFields& session) {
       {"will", session.flag("has_will") ? "yes" : "none"},
       {"in flight", fmt::format("{} from it, {} to it", session.number("in_flight_from"),
                                 session.number("in_flight_to"))},
-      {"behind", behind_text(session)}};
+      {"behind", behind_text(session)},
+      {"lost so far", lost_text(session)}};
   fmt::print("{}", format_table(facts));
   print_subscriptions(session);
 

@@ -11,7 +11,7 @@
 #include "base/logger.h"
 #include "base/start_point.h"
 #include "runtime/ask.h"
-#include "server/subscription_json.h"
+#include "server/client_json.h"
 
 namespace sluice::server {
 
@@ -68,10 +68,7 @@ std::string details_json(const ClientState& client) {
   for (const auto& one : client.subscriber.behind) behind.push_back(behind_json(one));
   out.add_raw("subscriptions", subscriptions_json(client.subscriber.subscriptions))
       .add_raw("behind", json_array(behind))
-      .add_raw("lost", JsonObject()
-                           .add("retention", client.lost.retention)
-                           .add("lag_limit", client.lost.lag_limit)
-                           .str())
+      .add_raw("lost", lost_json(client.lost))
       .add("waits_for_retained", client.subscriber.waits_for_retained);
   return out.str();
 }

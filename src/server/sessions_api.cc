@@ -13,7 +13,7 @@
 #include "base/start_point.h"
 #include "mqtt/session_removal.h"
 #include "server/backlog.h"
-#include "server/subscription_json.h"
+#include "server/client_json.h"
 
 namespace sluice::server {
 
@@ -77,6 +77,7 @@ std::string details_json(const sessions::Details& details, const stream::Catalog
       .add("subscription_count", subscriptions.size())
       .add_raw("subscriptions", subscriptions_json(subscriptions))
       .add_raw("positions", json_array(positions))
+      .add_raw("lost", lost_json(details.progress.lost))
       .str();
 }
 

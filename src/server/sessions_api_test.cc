@@ -115,7 +115,8 @@ TEST_F(SessionsApiTest, ShowsHowFarASessionIsBehindAndWhatRetentionTookFromIt) {
              {.next = {{plain, {1}}, {named, {2}}},
               .in_flight = {{1, sessions::SentState::qos1, {named, {0}}},
                             {2, sessions::SentState::qos2, {named, {1}}}},
-              .open = {9}});
+              .open = {9},
+              .lost = {.retention = 11, .lag_limit = 12}});
   publish("a", 4);
   publish("s/a", 10);
   delete_records(named, {5});
@@ -134,6 +135,8 @@ TEST_F(SessionsApiTest, ShowsHowFarASessionIsBehindAndWhatRetentionTookFromIt) {
   EXPECT_NE(shown.body.find("{\"stream\":\"s\",\"partition\":0,\"next\":2,\"end\":10,"
                             "\"records\":5,\"lost_to_retention\":3}"),
             std::string::npos)
+      << shown.body;
+  EXPECT_NE(shown.body.find("\"lost\":{\"retention\":11,\"lag_limit\":12}"), std::string::npos)
       << shown.body;
 }
 

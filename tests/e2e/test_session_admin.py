@@ -213,3 +213,8 @@ def test_what_retention_took_is_shown_as_lost(hub, name):
     kafka.delete_records(hub, name, 0, 4)
     assert positions(hub, name)[name, 0]["lost_to_retention"] == 4
     assert "lost to retention: 4" in session_command(hub, "show", name).stdout
+    with session_client(hub, name) as client:
+        assert client.receive().payload == b"4"
+    eventually(lambda: shown(hub, name)["lost"] == {"retention": 4, "lag_limit": 0}, "the loss to be counted")
+    assert positions(hub, name)[name, 0]["lost_to_retention"] == 0
+    assert "4 records of the log to retention" in session_command(hub, "show", name).stdout

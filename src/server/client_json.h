@@ -5,11 +5,16 @@
 #include <string>
 
 #include "hub/hub.h"
+#include "sessions/record.h"
 
 namespace sluice::server {
 
-// The filters of a client or a session, with their options, as a JSON array: the first of them.
+// What the API says alike of clients and of stored sessions, as JSON.
+
+// The filters with their options: an array of the first of them.
 constexpr std::size_t subscriptions_shown = 1000;
 std::string subscriptions_json(std::span<const hub::SubscriberState::Subscription> subscriptions);
+// What it was moved on past: an object.
+std::string lost_json(const sessions::Lost& lost);
 
 }  // namespace sluice::server

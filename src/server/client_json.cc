@@ -1,4 +1,4 @@
-#include "server/subscription_json.h"
+#include "server/client_json.h"
 
 #include <algorithm>
 #include <vector>
@@ -20,6 +20,10 @@ std::string subscriptions_json(std::span<const hub::SubscriberState::Subscriptio
     all.push_back(one.str());
   }
   return json_array(all);
+}
+
+std::string lost_json(const sessions::Lost& lost) {
+  return JsonObject().add("retention", lost.retention).add("lag_limit", lost.lag_limit).str();
 }
 
 }  // namespace sluice::server
