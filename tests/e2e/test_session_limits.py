@@ -77,6 +77,8 @@ def test_what_retention_has_overtaken_is_counted_and_the_session_goes_on(new_hub
     assert {(line["client"], line["stream"]) for line in lines} == {("dev", "mqtt")}
     assert sum(line["skipped_offsets"] for line in lines) == gone
 
+    shown = sluice("session", "show", "dev", "--data", hub.data).stdout
+    assert f"{gone} records of the log to retention, 0 to its lag limit" in shown
     hub.stop()
     hub.start()
     with session_client(hub, version):
