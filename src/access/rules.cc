@@ -52,9 +52,11 @@ Result<std::optional<Action>> parse_action(std::string_view word) {
 
 Result<void> check_topic_pattern(std::string_view filter) {
   SLUICE_TRY(topic::validate_filter(filter));
-  if (filter.starts_with("$share/"))
-    return fail(Errc::invalid,
-                "a rule names the filter behind \"$share/GROUP/\", and holds for all groups");
+  if (topic::is_shared(filter))
+    return fail(
+        Errc::invalid,
+        "a rule names the filter behind \"$share/GROUP/\" or \"$queue/NAME/\", and holds for "
+        "all of them");
   if (topic::is_replay(filter))
     return fail(Errc::invalid,
                 "a rule names topics, and holds for replays of them by \"$stream/\", too");

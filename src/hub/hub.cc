@@ -134,7 +134,7 @@ void Hub::remove_subscriber(Handle subscriber) {
 void Hub::subscribe(Handle subscriber, const std::string& filter, const SubscribeOptions& options,
                     Done<void> done) {
   if (topic::is_shared(filter))
-    return impl_->shares_.subscribe(subscriber, filter, options, std::move(done));
+    return impl_->shares_.subscribe(subscriber, filter, options, {}, std::move(done));
   impl_->distributor_.subscribe(subscriber, filter, options, std::move(done));
 }
 
@@ -170,6 +170,30 @@ void Hub::settle(Handle membership, std::span<const std::uint64_t> tickets) {
   impl_->shares_.settle(membership, tickets);
 }
 
+void Hub::keep(Handle membership, std::span<const std::uint64_t> tickets) {
+  impl_->shares_.keep(membership, tickets);
+}
+
+void Hub::set_store(sessions::Groups& groups) { impl_->shares_.set_store(groups); }
+
+void Hub::subscribe_shared(Handle subscriber, const std::string& filter,
+                           const SubscribeOptions& options, const std::string& client_id,
+                           Done<void> done) {
+  impl_->shares_.subscribe(subscriber, filter, options, client_id, std::move(done));
+}
+
+sessions::ShareId Hub::share_of(Handle subscriber, std::string_view filter) const {
+  return topic::is_shared(filter) ? impl_->shares_.share_of(subscriber, filter) : 0;
+}
+
+bool Hub::holds_shares(Handle subscriber) const { return impl_->shares_.holds_any(subscriber); }
+
+void Hub::save_shares(Handle subscriber, Done<void> done) {
+  impl_->shares_.save(subscriber, std::move(done));
+}
+
+void Hub::save_groups(Done<void> done) { impl_->shares_.save_home(std::move(done)); }
+
 std::vector<Position> Hub::positions(Handle subscriber) const {
   return impl_->distributor_.positions(subscriber);
 }
@@ -201,7 +225,7 @@ Handle Hub::restore(SubscriberSink& sink, std::uint64_t session, std::vector<Sto
   impl_->distributor_.restore(handle, std::move(own), std::move(next), part_done);
   for (const StoredFilter& filter : beside)
     if (topic::is_shared(filter.text))
-      impl_->shares_.subscribe(handle, filter.text, filter.options, part_done);
+      impl_->shares_.restore(handle, filter, part_done);
     else
       impl_->replays_.restore(handle, filter, part_done);
   return handle;

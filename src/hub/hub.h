@@ -20,8 +20,13 @@
 #include "latest/latest.h"
 #include "runtime/loop.h"
 #include "runtime/mailbox.h"
+#include "sessions/record.h"
 #include "stream/stream.h"
 #include "trace/traces.h"
+
+namespace sluice::sessions {
+class Groups;
+}
 
 namespace sluice::hub {
 
@@ -74,6 +79,8 @@ struct DeliveryBatch {
   Partition partition{};
   Handle membership{};             // with Origin::shared: the nth record, counted from 0, has the
   std::uint64_t first_ticket = 0;  // ticket {membership, first_ticket + n}
+  std::uint32_t group =
+      0;  // of a stored session's: which shared subscription (sessions::group_mark)
 };
 
 // Why a subscriber was moved on in the log.
@@ -130,6 +137,7 @@ struct StoredFilter {
   SubscribeOptions options;
   // tails() when it was added: it matches nothing before. Of a replay where it goes on.
   std::vector<Position> since;
+  sessions::ShareId share = 0;  // of a shared one: share_of()
 };
 
 // A record that was read again.
@@ -241,7 +249,8 @@ class Hub final : public runtime::TurnHook {
   //
   // A filter "$share/<name>/<filter>" makes the subscriber a member of that group (MQTT 5, section
   // 4.8.2), beside its other filters: it gets a part of the group's messages, and none twice
-  // because of them; no retained ones, and `no_local` means nothing.
+  // because of them; no retained ones, and `no_local` means nothing. "$queue/<name>/<filter>" is
+  // one that lasts without members, from its first one on.
   //
   // Errors: too_large (options.partitions_max): nothing has changed.
   void subscribe(Handle subscriber, const std::string& filter, const SubscribeOptions& options,
@@ -260,13 +269,34 @@ class Hub final : public runtime::TurnHook {
   [[nodiscard]] bool has_filter(Handle subscriber, std::string_view filter) const;
   void resume(Handle subscriber);  // it can take more
   // Records that a shared subscription gave are done with: acknowledged, refused, or sent to one
-  // who does not acknowledge. What is open when the subscriber is removed goes to another member.
+  // who does not acknowledge. What is open when the subscriber is removed goes to another member,
+  // but for what was kept: that is in the subscriber's stored session, durably.
   void settle(Handle membership, std::span<const std::uint64_t> tickets);
+  void keep(Handle membership, std::span<const std::uint64_t> tickets);
   [[nodiscard]] SubscriberState describe(Handle subscriber) const;
   // How many subscribers of this shard have a filter that matches a record of a partition. A shared
   // subscription counts as one, where it has its home.
   [[nodiscard]] std::size_t count_matching(Partition partition, const log::Block& block,
                                            std::uint32_t record) const;
+
+  // --- shared subscriptions that outlive their members
+  // Before anybody subscribes, on all shards. Without it none does, but for what it is told here:
+  // those of sessions::Groups on the same shard are kept there.
+  void set_store(sessions::Groups& groups);
+  // As subscribe(), for a filter "$share/..." or "$queue/..." of the stored session of that client,
+  // for which the group is kept from `done` on, whoever comes and goes. Errors: those of
+  // sessions::Groups; then nothing has changed.
+  void subscribe_shared(Handle subscriber, const std::string& filter,
+                        const SubscribeOptions& options, const std::string& client_id,
+                        Done<void> done);
+  // What the session stores of such a subscription; 0: it has none.
+  [[nodiscard]] sessions::ShareId share_of(Handle subscriber, std::string_view filter) const;
+  [[nodiscard]] bool holds_shares(Handle subscriber) const;
+  // Done when the groups that the subscriber holds know, durably, what it has settled and kept so
+  // far: a crash gives it to nobody again.
+  void save_shares(Handle subscriber, Done<void> done);
+  // The same of all groups whose home is this shard.
+  void save_groups(Done<void> done);
 
   // --- subscribers that outlive their connections
   // Where a subscriber is, for restore(): of each partition that its filters cover (but shared
@@ -286,7 +316,7 @@ class Hub final : public runtime::TurnHook {
   // A subscriber as it was: its filters stand, and it goes on at `next` in each partition that they
   // cover. A partition that is not named there was covered later: it begins at the lowest `since`
   // that names it, or, made since, at its start. So does one of a stream that was made anew. An
-  // offset beyond what the log still has means its end. Shared filters make it a new member.
+  // offset beyond what the log still has means its end. Shared filters make it a member again.
   //
   // It gets nothing at all before resume(), and misses nothing that is published from now on.
   // `done` runs when all tails are known.

@@ -20,6 +20,7 @@ class OpenRecords {
     Position position;
     std::uint32_t key_hash = 0;
     bool holds_key = false;  // its key is bound to the member (KeyHolders)
+    bool kept = false;       // the member's session has it for good: it goes to nobody else
   };
 
   void set_limit(std::uint32_t limit) { limit_ = limit; }
@@ -48,6 +49,17 @@ class OpenRecords {
     --open_;
     while (span_ > 0 && !place(next_ - span_).open) --span_;
     return record;
+  }
+  // False: it is not open.
+  bool keep(std::uint64_t ticket) {
+    if (next_ - ticket > span_ || ticket >= next_ || !place(ticket).open) return false;
+    place(ticket).record.kept = true;
+    return true;
+  }
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (std::uint64_t ticket = next_ - span_; ticket != next_; ++ticket)
+      if (const Place& one = places_[ticket & (capacity_ - 1)]; one.open) visit(one.record);
   }
   // Closes all, oldest first.
   template <class Visit>

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "base/random.h"
 #include "hub/key_holders.h"
@@ -63,6 +65,21 @@ TEST(OpenRecords, RoomComesBackWhenHalfIsFree) {
   EXPECT_FALSE(open.has_room_again());
   open.close(1);
   EXPECT_TRUE(open.has_room_again());
+}
+
+TEST(OpenRecords, AreKeptAsLongAsTheyAreOpen) {
+  OpenRecords open;
+  open.set_limit(10);
+  for (int i = 0; i < 3; ++i) open.add(record_at(i));
+  open.close(1);
+  EXPECT_TRUE(open.keep(2));
+  EXPECT_FALSE(open.keep(1));
+  EXPECT_FALSE(open.keep(3));
+  std::vector<std::pair<std::int64_t, bool>> all;
+  open.for_each([&](const OpenRecords::Record& record) {
+    all.emplace_back(record.position.offset.value, record.kept);
+  });
+  EXPECT_EQ(all, (std::vector<std::pair<std::int64_t, bool>>{{0, false}, {2, true}}));
 }
 
 TEST(KeyHolders, AKeyIsHeldUntilAllOfItIsReleased) {

@@ -43,17 +43,18 @@ ShareGroup::ShareGroup(const Context& context, ShardId home, std::uint32_t shard
 void ShareGroup::start(Handle self, const std::string& text) {
   self_ = self;
   text_ = text;
-  const std::string filter(topic::parse_shared(text).value()->filter);
-  context_.distributor.subscribe(subscriber_, filter, {.qos = 2},
-                                 when_alive([](ShareGroup& group, const Result<void>&) {
-                                   group.subscribed_ = true;
-                                   for (Task& done : std::exchange(group.joining_, {})) done();
-                                 }));
+  if (context_.store) return load();
+  begin(std::nullopt);
+}
+
+void ShareGroup::on_subscribed() {
+  subscribed_ = true;
+  for (Task& done : std::exchange(joining_, {})) done();
 }
 
 // --- members
 
-void ShareGroup::join(const ShareJoin& join, std::move_only_function<void(MemberAtHome)> done) {
+void ShareGroup::join(const ShareJoin& join, OnJoined done) {
   Handle handle = find_member(join.shard, join.membership);
   if (!handle.valid()) {
     handle = members_.add({.shard = join.shard, .membership = join.membership, .open = {}});
@@ -62,9 +63,14 @@ void ShareGroup::join(const ShareJoin& join, std::move_only_function<void(Member
   Member& member = *members_.find(handle);
   member.qos = join.qos;
   member.open.set_limit(std::max(join.window, 1u));
+  member.waits = context_.store && (!join.holder.empty() || topic::is_queue(text_));
   renew_ready(handle);
-  if (subscribed_) return done(name_of(handle));
-  joining_.push_back([done = std::move(done), name = name_of(handle)]() mutable { done(name); });
+  ShareJoined joined{.member = name_of(handle)};
+  if (subscribed_) return answer_join(std::move(joined), join.holder, std::move(done));
+  joining_.push_back(
+      [this, joined = std::move(joined), holder = join.holder, done = std::move(done)]() mutable {
+        answer_join(std::move(joined), holder, std::move(done));
+      });
 }
 
 Handle ShareGroup::find_member(ShardId shard, Handle membership) {
@@ -82,6 +88,8 @@ void ShareGroup::report(const ShareReport& report) {
   switch (report.kind) {
     case ShareReport::Kind::settled:
       return settle(handle, report.first, report.count);
+    case ShareReport::Kind::kept:
+      return keep(handle, report.first, report.count);
     case ShareReport::Kind::room:
       member->blocked = false;
       return renew_ready(handle);
@@ -101,8 +109,16 @@ void ShareGroup::settle(Handle handle, std::uint64_t first, std::uint32_t count)
 
 std::optional<OpenRecords::Record> ShareGroup::close(Handle handle, std::uint64_t ticket) {
   const auto record = members_.at(handle.index).open.close(ticket);
-  if (record && record->holds_key) holders_.release(record->key_hash, handle.index);
+  if (!record) return record;
+  if (record->holds_key) holders_.release(record->key_hash, handle.index);
+  moved_ = true;
+  if (open_-- == open_max) wake();
   return record;
+}
+
+void ShareGroup::keep(Handle handle, std::uint64_t first, std::uint32_t count) {
+  OpenRecords& open = members_.find(handle)->open;
+  for (std::uint64_t ticket = first; ticket < first + count; ++ticket) moved_ |= open.keep(ticket);
 }
 
 void ShareGroup::stop(Handle handle) {
@@ -117,13 +133,21 @@ void ShareGroup::stop(Handle handle) {
 void ShareGroup::leave(Handle handle) {
   Member& member = *members_.find(handle);
   std::vector<Position> positions;
+  bool kept_some = false;
   member.open.close_all([&](const OpenRecords::Record& record) {
     if (record.holds_key) holders_.release(record.key_hash, handle.index);
-    positions.push_back(record.position);
+    if (record.kept)
+      kept_some = true;
+    else
+      positions.push_back(record.position);
+    --open_;
   });
+  moved_ |= kept_some;
   stop(handle);
   put_back(std::move(positions));
   wake();
+  // What its session has is not to be given again, wherever that goes from here.
+  if (kept_some) save([](const Result<void>&) {});
 }
 
 void ShareGroup::erase(Handle handle) {
@@ -138,7 +162,7 @@ void ShareGroup::renew_ready(Handle handle) {
     member.full = true;
   else if (member.open.has_room_again())
     member.full = false;
-  const bool ready = !member.stopped && !member.blocked && !member.full;
+  const bool ready = !member.waits && !member.stopped && !member.blocked && !member.full;
   if (ready == member.ready) return;
   member.ready = ready;
   if (ready) {
@@ -175,7 +199,11 @@ std::size_t ShareGroup::give(const DeliveryBatch& batch) {
 void ShareGroup::fill_portions(const DeliveryBatch& batch) {
   for (const auto& [first, count, grant] : batch.deliveries) {
     for (std::uint32_t i = first; i < first + count; ++i) {
-      const auto member = choose(batch.block->records()[i]);
+      const log::Record& record = batch.block->records()[i];
+      if (!taken_.empty() &&
+          skip_taken({batch.partition, batch.block->from() + record.offset_delta}))
+        continue;
+      const auto member = choose(record);
       if (!member) return;
       add(*member, batch, i);
     }
@@ -183,6 +211,7 @@ void ShareGroup::fill_portions(const DeliveryBatch& batch) {
 }
 
 std::optional<Handle> ShareGroup::choose(const log::Record& record) {
+  if (open_ >= open_max) return std::nullopt;
   if (const auto holder = holders_.find(record.key_hash)) {
     const Member& member = members_.at(*holder);
     if (member.ready && has_credit(member.shard)) return members_.handle(*holder);
@@ -227,6 +256,8 @@ void ShareGroup::add(Handle handle, const DeliveryBatch& batch, std::uint32_t in
   const bool holds_key = is_acknowledged(record, member.qos);
   if (holds_key) holders_.hold(record.key_hash, handle.index);
   member.open.add({.position = position, .key_hash = record.key_hash, .holds_key = holds_key});
+  ++open_;
+  moved_ = true;
   given_.push_back(position);
   if (member.open.full()) renew_ready(handle);
 }
@@ -292,6 +323,7 @@ void ShareGroup::on_answer(const SharePortion& portion) {
 
 void ShareGroup::put_back(std::vector<Position> positions) {
   if (positions.empty()) return;
+  moved_ = true;
   std::ranges::sort(positions);
   std::vector<Position> all;
   all.reserve(returned_.size() + positions.size());
@@ -310,6 +342,16 @@ std::size_t ShareGroup::take_back_rest() {
   }
   given_.clear();
   return count;
+}
+
+// True: some session has the record already. It counts as given.
+bool ShareGroup::skip_taken(Position position) {
+  const auto at = std::ranges::lower_bound(taken_, position);
+  if (at == taken_.end() || *at != position) return false;
+  taken_.erase(at);
+  moved_ = true;
+  given_.push_back(position);
+  return true;
 }
 
 // --- going on

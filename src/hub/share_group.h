@@ -19,6 +19,7 @@
 #include "hub/share_letters.h"
 #include "hub/slots.h"
 #include "runtime/loop.h"
+#include "sessions/groups.h"
 #include "stream/stream.h"
 
 namespace sluice::hub {
@@ -35,6 +36,9 @@ namespace sluice::hub {
 //          read from the log again, and given to others before anything newer. Positions come only
 //          from windows of members, and nothing new is given while there are any, so there are
 //          never more of them than these windows hold.
+// Store:   where there is one, a group that somebody holds is saved now and then, when members are
+//          gone, and when it is asked to: its place in each partition and what is open or came
+//          back, at most open_max positions (share_group_stored.cc).
 class ShareGroup final : public SubscriberSink, public std::enable_shared_from_this<ShareGroup> {
  public:
   // What a group uses of its shard.
@@ -43,6 +47,7 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
     stream::Stream& stream;
     Router& router;
     Distributor& distributor;
+    sessions::Groups* store = nullptr;  // none: no group outlives its members
   };
   // Delivers to the members of a shard; `answered` once all parts say what was taken. Within the
   // call if it is this shard.
@@ -57,11 +62,20 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   // `self` is how members name the group, `text` how clients do: "$share/<name>/<filter>".
   void start(Handle self, const std::string& text);
   // Adds a member, or takes over its other options. `done` gets its name when every message that is
-  // published from then on will be given to somebody.
-  void join(const ShareJoin& join, std::move_only_function<void(MemberAtHome)> done);
+  // published from then on will be given to somebody, even if the hub goes down where somebody
+  // holds the group.
+  using OnJoined = std::move_only_function<void(ShareJoined)>;
+  void join(const ShareJoin& join, OnJoined done);
   void report(const ShareReport& report);
-  // Some member takes records; else the group is over.
+  // Some member takes records; else the group is over, if nobody holds it.
   [[nodiscard]] bool has_members() const { return taking_ > 0; }
+  // Nor does any settle what it has: the group may wait in the store.
+  [[nodiscard]] bool is_empty() const { return members_.size() == 0; }
+  // Done when all that has happened so far is durable; at once if nobody holds the group. Errors:
+  // those of sessions::Groups.
+  void save(Done<void> done);
+  [[nodiscard]] bool is_saving() const { return saving_; }
+  [[nodiscard]] const std::string& text() const { return text_; }
 
   std::size_t on_records(const DeliveryBatch& batch) override;
   // Traces take it for a client of that name.
@@ -72,6 +86,7 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
     ShardId shard;
     Handle membership;
     std::uint8_t qos = 0;
+    bool waits = false;    // until it is durable that the group is held
     bool stopped = false;  // has unsubscribed
     bool blocked = false;  // took less than it was given; until it says `room`
     bool full = false;     // its window was, and is not half empty again
@@ -86,6 +101,7 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   [[nodiscard]] MemberAtHome name_of(Handle member) const { return {self_, member}; }
   [[nodiscard]] Handle find_member(ShardId shard, Handle membership);
   void settle(Handle handle, std::uint64_t first, std::uint32_t count);
+  void keep(Handle handle, std::uint64_t first, std::uint32_t count);
   void stop(Handle handle);
   void leave(Handle handle);
   void erase(Handle handle);
@@ -104,6 +120,7 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   void on_answer(const SharePortion& portion);
   void put_back(std::vector<Position> positions);
   std::size_t take_back_rest();
+  bool skip_taken(Position position);
 
   void wake();
   void go_on();
@@ -113,6 +130,15 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   std::vector<Position> take_returned(Partition partition, Offset from, Offset until);
   void skip_lost(Partition partition);
 
+  // With a store (share_group_stored.cc).
+  void load();
+  void begin(const std::optional<sessions::GroupState>& state);
+  void on_subscribed();
+  void answer_join(ShareJoined joined, const std::string& holder, OnJoined done);
+  void save_next();
+  void on_saved(const Result<void>& result);
+  [[nodiscard]] sessions::GroupState state();
+
   // `call` on this group, later, if it is still there.
   template <class Call>
   auto when_alive(Call call) {
@@ -120,6 +146,8 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
       if (const auto group = weak.lock()) call(*group, arguments...);
     };
   }
+
+  static constexpr std::uint32_t open_max = 65'536;
 
   const Context context_;
   const ShardId home_;
@@ -142,10 +170,18 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   std::vector<std::int64_t> in_transit_;  // bytes sent to other shards and not answered
   std::vector<Position> given_;           // by the last give(), in order
 
+  std::uint32_t open_ = 0;  // records, of all members
+
   std::vector<Position> returned_;  // sorted
+  std::vector<Position> taken_;     // sorted: sessions have them, the cursor has yet to pass them
   bool reading_ = false;            // some of them from the log
   bool stalled_ = false;            // took less than the Distributor offered
   bool woken_ = false;
+
+  bool moved_ = false;  // since it was saved
+  bool saving_ = false;
+  std::vector<Done<void>> saves_;      // that wait for the next one
+  std::vector<Done<void>> under_way_;  // for the one under way
 };
 
 }  // namespace sluice::hub

@@ -22,6 +22,7 @@ std::vector<Position> ShareGroup::take_returned(Partition partition, Offset from
   const auto last = std::ranges::lower_bound(returned_, Position{partition, std::max(from, until)});
   std::vector<Position> taken(first, last);
   returned_.erase(first, last);
+  moved_ |= !taken.empty();
   return taken;
 }
 
@@ -80,11 +81,14 @@ bool ShareGroup::give_returned(Partition partition, const stream::BlockRef& bloc
   return given == positions.size();
 }
 
-// Retention has overtaken what came back: counted, and gone.
+// Retention has overtaken what came back: counted, and gone. So is what a log that has lost its end
+// does not have.
 void ShareGroup::skip_lost(Partition partition) {
   context_.stream.bounds(
       partition, when_alive([partition](ShareGroup& group, const Result<stream::Bounds>& bounds) {
-        if (bounds) group.lost_.add(group.take_returned(partition, {}, bounds->start).size());
+        if (!bounds) return;
+        group.lost_.add(group.take_returned(partition, {}, bounds->start).size());
+        group.take_returned(partition, bounds->visible_end, end_of_all);
       }));
 }
 

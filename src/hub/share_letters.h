@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/result.h"
 #include "hub/handle.h"
 #include "log/block.h"
+#include "sessions/record.h"
 
 // What a group of a shared subscription, at its home, and its members, on any shard, tell each
 // other.
@@ -21,20 +23,30 @@ struct MemberAtHome {
 
 // To the home: a subscriber joins, or has other options from now on.
 struct ShareJoin {
-  std::string text;  // "$share/<name>/<filter>", valid
+  std::string text;  // "$share/<name>/<filter>", or with "$queue", valid
   ShardId shard;     // of the member
   Handle membership;
   std::uint8_t qos = 0;  // granted
   std::uint32_t window = 0;
+  std::string holder{};  // client id of a stored session that holds the group from now on; or empty
+};
+
+// And the answer. Errors: those of sessions::Groups, when the group could not be stored; then it is
+// a member nevertheless, until it stops.
+struct ShareJoined {
+  MemberAtHome member;
+  sessions::ShareId share = 0;  // of the holder
+  Result<void> result{};
 };
 
 // To the home: what has become of a member, or of its records. Reports keep their order.
 struct ShareReport {
   enum class Kind : std::uint8_t {
     settled,  // `count` tickets from `first` on
+    kept,     // the same: they stay with the member's stored session, and go to nobody else
     room,     // it can take more
     stopped,  // it has unsubscribed: gets no more, but may settle what is open
-    left,     // it is gone: what is open goes to others
+    left,     // it is gone: what is open and not kept goes to others
   };
   MemberAtHome member;
   Kind kind;

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "base/hash.h"
+#include "base/together.h"
 #include "runtime/ask.h"
 
 namespace sluice::hub {
@@ -26,7 +26,7 @@ Shares::Shares(Group& group, ShardId shard, const ShareGroup::Context& context, 
       outboxes_(group.mailboxes().shards()) {}
 
 ShardId Shares::home_of(std::string_view text) const {
-  return {static_cast<std::uint32_t>(hash64(as_bytes(text)) % outboxes_.size())};
+  return shard_of_slot(sessions::slot_of_group(text), static_cast<std::uint32_t>(outboxes_.size()));
 }
 
 // --- who shares what
@@ -66,37 +66,54 @@ Handle Shares::add(Handle subscriber, const std::string& text) {
 }
 
 void Shares::subscribe(Handle subscriber, const std::string& text, const SubscribeOptions& options,
-                       Done<void> done) {
+                       const std::string& holder, Done<void> done) {
   Handle handle = find(subscriber, text);
   if (!handle.valid()) handle = add(subscriber, text);
-  memberships_.find(handle)->options = options;
-  ask_to_join(handle, std::move(done));
+  Membership& membership = *memberships_.find(handle);
+  membership.options = options;
+  if (!holder.empty()) membership.mark = sessions::group_mark(text);
+  ask_to_join(handle, membership.share == 0 ? holder : std::string(), std::move(done));
 }
 
-void Shares::ask_to_join(Handle handle, Done<void> done) {
+void Shares::restore(Handle subscriber, const StoredFilter& filter, Done<void> done) {
+  const Handle handle = add(subscriber, filter.text);
+  Membership& membership = *memberships_.find(handle);
+  membership.options = filter.options;
+  membership.share = filter.share;
+  membership.mark = sessions::group_mark(filter.text);
+  ask_to_join(handle, {}, std::move(done));
+}
+
+void Shares::ask_to_join(Handle handle, const std::string& holder, Done<void> done) {
   const Membership& membership = *memberships_.find(handle);
-  const auto answer = std::make_shared<MemberAtHome>();
+  const auto answer = std::make_shared<ShareJoined>();
   runtime::ask(
       group_.mailboxes(), shard_, membership.home,
       [this, answer, home = membership.home,
        join = ShareJoin{membership.text, shard_, handle, membership.options.qos,
-                        membership.options.window}](Task reply) {
-        on_shard_(home).home_.join(
-            join, [answer, reply = std::move(reply)](MemberAtHome at_home) mutable {
-              *answer = at_home;
-              reply();
-            });
+                        membership.options.window, holder}](Task reply) {
+        on_shard_(home).home_.join(join,
+                                   [answer, reply = std::move(reply)](ShareJoined joined) mutable {
+                                     *answer = std::move(joined);
+                                     reply();
+                                   });
       },
       [this, answer, handle, done = std::move(done)]() mutable {
         on_joined(handle, *answer);
-        done({});
+        if (!answer->result) end_membership(handle);
+        done(std::move(answer->result));
       });
 }
 
-void Shares::on_joined(Handle handle, MemberAtHome at_home) {
+void Shares::on_joined(Handle handle, const ShareJoined& joined) {
   Membership* membership = memberships_.find(handle);
-  if (!membership || std::exchange(membership->joined, true)) return;
-  membership->at_home = at_home;
+  if (!membership) return;
+  if (joined.share != 0) {
+    if (membership->stopped) drop_share(membership->home, membership->text, joined.share);
+    membership->share = joined.share;
+  }
+  if (std::exchange(membership->joined, true)) return;
+  membership->at_home = joined.member;
   if (membership->left) return leave(handle);
   if (!membership->stopped) return;
   report(*membership, ShareReport::Kind::stopped);
@@ -106,11 +123,32 @@ void Shares::on_joined(Handle handle, MemberAtHome at_home) {
 bool Shares::unsubscribe(Handle subscriber, std::string_view text) {
   const Handle handle = find(subscriber, text);
   if (!handle.valid()) return false;
-  Membership& membership = *memberships_.find(handle);
-  stop(membership);
-  if (membership.joined) report(membership, ShareReport::Kind::stopped);
-  forget_if_over(handle);
+  end_membership(handle);
   return true;
+}
+
+void Shares::end_membership(Handle handle) {
+  Membership* membership = memberships_.find(handle);
+  if (!membership || membership->stopped) return;
+  stop(*membership);
+  if (membership->joined) report(*membership, ShareReport::Kind::stopped);
+  forget_if_over(handle);
+}
+
+// Who was to store it went before it was there.
+void Shares::drop_share(ShardId home, const std::string& text, sessions::ShareId share) {
+  runtime::ask(
+      group_.mailboxes(), shard_, home,
+      [this, home, text, share](Task reply) {
+        on_shard_(home).home_.drop_share(text, share);
+        reply();
+      },
+      [] {});
+}
+
+sessions::ShareId Shares::share_of(Handle subscriber, std::string_view text) {
+  const Handle handle = find(subscriber, text);
+  return handle.valid() ? memberships_.find(handle)->share : 0;
 }
 
 void Shares::stop(Membership& membership) {
@@ -198,7 +236,8 @@ std::uint32_t Shares::hand_over(Handle handle, const SharePortion& portion,
                                                       .origin = Origin::shared,
                                                       .partition = portion.partition,
                                                       .membership = handle,
-                                                      .first_ticket = part.first_ticket}));
+                                                      .first_ticket = part.first_ticket,
+                                                      .group = membership.mark}));
 }
 
 // --- and what became of them
@@ -207,13 +246,23 @@ void Shares::settle(Handle handle, std::span<const std::uint64_t> tickets) {
   Membership* membership = memberships_.find(handle);
   if (!membership) return;
   membership->open -= static_cast<std::uint32_t>(tickets.size());
+  report_tickets(*membership, ShareReport::Kind::settled, tickets);
+  forget_if_over(handle);
+}
+
+void Shares::keep(Handle handle, std::span<const std::uint64_t> tickets) {
+  if (const Membership* membership = memberships_.find(handle))
+    report_tickets(*membership, ShareReport::Kind::kept, tickets);
+}
+
+void Shares::report_tickets(const Membership& membership, ShareReport::Kind kind,
+                            std::span<const std::uint64_t> tickets) {
   while (!tickets.empty()) {
     std::uint32_t count = 1;
     while (count < tickets.size() && tickets[count] == tickets[0] + count) ++count;
-    report(*membership, ShareReport::Kind::settled, tickets[0], count);
+    report(membership, kind, tickets[0], count);
     tickets = tickets.subspan(count);
   }
-  forget_if_over(handle);
 }
 
 void Shares::resume(Handle subscriber) {
@@ -229,10 +278,11 @@ void Shares::report(const Membership& membership, ShareReport::Kind kind, std::u
                     std::uint32_t count) {
   const ShareReport report{membership.at_home, kind, first, count};
   if (membership.home == shard_) return home_.report({&report, 1});
-  auto& reports = outboxes_[membership.home.value].reports;
-  if (reports.empty()) loop_.need_turn_end(runtime::TurnPhase::gather);
+  Outbox& outbox = outboxes_[membership.home.value];
+  if (!outbox.has_letter()) loop_.need_turn_end(runtime::TurnPhase::gather);
+  auto& reports = outbox.reports;
   ShareReport* last = reports.empty() ? nullptr : &reports.back();
-  const bool goes_on = last && kind == ShareReport::Kind::settled && last->kind == kind &&
+  const bool goes_on = last && count > 0 && last->kind == kind &&
                        last->member == membership.at_home && last->first + last->count == first;
   if (goes_on)
     last->count += count;
@@ -242,7 +292,39 @@ void Shares::report(const Membership& membership, ShareReport::Kind kind, std::u
 
 void Shares::end_turn() {
   for (std::uint32_t home = 0; home < outboxes_.size(); ++home)
-    if (!outboxes_[home].reports.empty()) send_reports({home});
+    if (outboxes_[home].has_letter()) send_reports({home});
+}
+
+// --- the groups of stored sessions
+
+bool Shares::holds_any(Handle subscriber) const {
+  const auto list = of_subscribers_.find(subscriber.index);
+  return list != of_subscribers_.end() && std::ranges::any_of(list->second, [this](Handle handle) {
+           return memberships_.at(handle.index).share != 0;
+         });
+}
+
+// Behind what was reported: the home is to have it, too.
+void Shares::save(Handle subscriber, Done<void> done) {
+  const auto list = of_subscribers_.find(subscriber.index);
+  if (list == of_subscribers_.end()) return done({});
+  const std::vector<Handle> handles = list->second;
+  const Together together(handles.size() + 1, std::move(done));
+  for (const Handle handle : handles) {
+    const Membership& membership = *memberships_.find(handle);
+    if (membership.share == 0 || !membership.joined)
+      together.answer()({});
+    else
+      save_group(membership.home, {membership.at_home.group, together.answer()});
+  }
+  together.answer()({});
+}
+
+void Shares::save_group(ShardId home, Saving saving) {
+  if (home == shard_) return home_.save(saving.group, std::move(saving.done));
+  Outbox& outbox = outboxes_[home.value];
+  if (!outbox.has_letter()) loop_.need_turn_end(runtime::TurnPhase::gather);
+  outbox.saves.push_back(std::move(saving));
 }
 
 void Shares::send_reports(ShardId home) {
@@ -254,10 +336,26 @@ void Shares::send_reports(ShardId home) {
         on_shard_(home).home_.report(reports);
         reply();
       },
-      [this, home] {
+      [this, home, saves = std::exchange(outbox.saves, {})]() mutable {
+        for (Saving& saving : saves) ask_to_save(home, std::move(saving));
         outboxes_[home.value].under_way = false;
-        if (!outboxes_[home.value].reports.empty()) send_reports(home);
+        if (outboxes_[home.value].has_letter()) send_reports(home);
       });
+}
+
+// Apart from the reports, which must not wait for the disk.
+void Shares::ask_to_save(ShardId home, Saving saving) {
+  const auto answer = std::make_shared<Result<void>>();
+  runtime::ask(
+      group_.mailboxes(), shard_, home,
+      [this, home, group = saving.group, answer](Task reply) {
+        on_shard_(home).home_.save(group,
+                                   [answer, reply = std::move(reply)](Result<void> result) mutable {
+                                     *answer = std::move(result);
+                                     reply();
+                                   });
+      },
+      [answer, done = std::move(saving.done)]() mutable { done(std::move(*answer)); });
 }
 
 }  // namespace sluice::hub

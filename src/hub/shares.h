@@ -28,15 +28,25 @@ class Shares {
   Shares(Group& group, ShardId shard, const ShareGroup::Context& context, Metrics& metrics,
          std::function<Shares&(ShardId)> on_shard);
 
-  // As those of Hub, for "$share/<name>/<filter>".
+  // Before the first subscription; of the groups whose home is this shard.
+  void set_store(sessions::Groups& store) { home_.set_store(store); }
+
+  // As those of Hub, for "$share/<name>/<filter>". `holder`: client id of a stored session, or
+  // empty.
   void subscribe(Handle subscriber, const std::string& text, const SubscribeOptions& options,
-                 Done<void> done);
+                 const std::string& holder, Done<void> done);
+  void restore(Handle subscriber, const StoredFilter& filter, Done<void> done);
   bool unsubscribe(Handle subscriber, std::string_view text);
   [[nodiscard]] bool has(Handle subscriber, std::string_view text);
   void describe(Handle subscriber, SubscriberState& state);  // adds its shared subscriptions
   void remove(Handle subscriber);
   void resume(Handle subscriber);
   void settle(Handle membership, std::span<const std::uint64_t> tickets);
+  void keep(Handle membership, std::span<const std::uint64_t> tickets);
+  [[nodiscard]] sessions::ShareId share_of(Handle subscriber, std::string_view text);
+  [[nodiscard]] bool holds_any(Handle subscriber) const;
+  void save(Handle subscriber, Done<void> done);
+  void save_home(Done<void> done) { home_.save_all(std::move(done)); }
   void end_turn();  // sends what is to be reported
 
  private:
@@ -45,30 +55,44 @@ class Shares {
     std::string text;
     ShardId home;
     SubscribeOptions options;
-    MemberAtHome at_home;     // known with the answer to the first join, or the first records
-    std::uint32_t open = 0;   // records that were taken and are not settled
-    std::uint32_t round = 0;  // as ShareGroup::Member has it
-    bool joined = false;      // the first join was answered
-    bool blocked = false;     // took less than it was given; until resume()
-    bool stopped = false;     // has unsubscribed
-    bool left = false;        // the subscriber is gone
+    sessions::ShareId share = 0;  // of a holder
+    std::uint32_t mark = 0;       // of the group, for a stored session (sessions::group_mark)
+    MemberAtHome at_home;         // known with the answer to the first join, or the first records
+    std::uint32_t open = 0;       // records that were taken and are not settled
+    std::uint32_t round = 0;      // as ShareGroup::Member has it
+    bool joined = false;          // the first join was answered
+    bool blocked = false;         // took less than it was given; until resume()
+    bool stopped = false;         // has unsubscribed
+    bool left = false;            // the subscriber is gone
+  };
+  struct Saving {
+    Handle group;
+    Done<void> done;
   };
   // To one home.
   struct Outbox {
     std::vector<ShareReport> reports;
-    bool under_way = false;  // earlier ones are
+    std::vector<Saving> saves;  // asked for behind these reports
+    bool under_way = false;     // earlier ones are
+    [[nodiscard]] bool has_letter() const { return !reports.empty() || !saves.empty(); }
   };
 
   [[nodiscard]] ShardId home_of(std::string_view text) const;
   [[nodiscard]] Handle find(Handle subscriber, std::string_view text);
   Handle add(Handle subscriber, const std::string& text);
-  void ask_to_join(Handle handle, Done<void> done);
-  void on_joined(Handle handle, MemberAtHome at_home);
+  void ask_to_join(Handle handle, const std::string& holder, Done<void> done);
+  void on_joined(Handle handle, const ShareJoined& joined);
+  void end_membership(Handle handle);
+  void drop_share(ShardId home, const std::string& text, sessions::ShareId share);
   void stop(Membership& membership);
   void leave(Handle handle);
   void forget_if_over(Handle handle);
   void report(const Membership& membership, ShareReport::Kind kind, std::uint64_t first = 0,
               std::uint32_t count = 0);
+  void report_tickets(const Membership& membership, ShareReport::Kind kind,
+                      std::span<const std::uint64_t> tickets);
+  void save_group(ShardId home, Saving saving);
+  void ask_to_save(ShardId home, Saving saving);
   void send_reports(ShardId home);
 
   void deliver(std::shared_ptr<SharePortion> portion, Task answered);

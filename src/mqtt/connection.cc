@@ -474,8 +474,10 @@ void Connection::on_subscribed(std::uint32_t index, const Result<void>& result) 
 }
 
 bool Connection::unsubscribe(std::string_view filter) {
-  if (!subscriber_.valid() || !context_.hub.unsubscribe(subscriber_, filter)) return false;
-  if (const auto uid = session_.stored_uid(); uid != 0) erase_filter(uid, filter);
+  if (!subscriber_.valid()) return false;
+  const sessions::ShareId share = context_.hub.share_of(subscriber_, filter);
+  if (!context_.hub.unsubscribe(subscriber_, filter)) return false;
+  if (const auto uid = session_.stored_uid(); uid != 0) erase_filter(uid, filter, share);
   return true;
 }
 
@@ -534,8 +536,12 @@ void Connection::detach() {
   if (session_.has_place()) listener().listener().give_place_back();
   session_.abandon_shared();
   session_.on_detached();
-  if (subscriber_.valid()) context_.hub.remove_subscriber(std::exchange(subscriber_, {}));
+  if (!session_.is_keeping()) leave_hub();
   if (session_.is_kept()) close();
+}
+
+void Connection::leave_hub() {
+  if (subscriber_.valid()) context_.hub.remove_subscriber(std::exchange(subscriber_, {}));
 }
 
 void Connection::close() {

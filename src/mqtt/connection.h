@@ -36,7 +36,7 @@ class Connection final : public runtime::SocketHandler,
   // `has_place`: it holds a place of the listener, which it gives back; else CONNECT is refused.
   Connection(ConnectionContext& context, std::uint8_t listener, net::Channel channel,
              bool has_place, std::uint64_t session_id);
-  ~Connection() = default;
+  ~Connection() { leave_hub(); }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -92,6 +92,7 @@ class Connection final : public runtime::SocketHandler,
   bool unsubscribe(std::string_view filter) override;
   bool has_filter(std::string_view filter) override;
   void settle(const hub::Ticket& ticket) override;
+  void keep(const hub::Ticket& ticket) override;
   void on_unstored(std::string_view topic, Reason reason, std::string_view text) override;
   bool admit(RateUse& used, std::size_t bytes) override;
   void wait_for_rate(const RateUse& used) override;
@@ -111,7 +112,7 @@ class Connection final : public runtime::SocketHandler,
                         const hub::SubscribeOptions& options);
   void store_filter(std::uint32_t index, const std::string& filter,
                     const hub::SubscribeOptions& options);
-  void erase_filter(sessions::Uid uid, std::string_view filter);
+  void erase_filter(sessions::Uid uid, std::string_view filter, sessions::ShareId share);
   void on_restored(const Result<void>& result);
   void send_retained(const std::vector<std::string>& filters);
   std::vector<Position> tails();
@@ -148,6 +149,7 @@ class Connection final : public runtime::SocketHandler,
   void watch();
   void mark_dirty();
   void detach();
+  void leave_hub();
   void close();
   void tear_down();
   void expect(std::uint32_t due_s);

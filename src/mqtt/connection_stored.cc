@@ -4,8 +4,10 @@
 #include <memory>
 #include <utility>
 
+#include "base/together.h"
 #include "mqtt/connection.h"
 #include "sessions/sessions.h"
+#include "topic/topic.h"
 
 namespace sluice::mqtt {
 
@@ -60,7 +62,8 @@ void Connection::restore(std::vector<sessions::Filter> filters, const std::vecto
     if (with_retained && filter.retain_handling != 2) retained.push_back(filter.text);
     restored.push_back({.text = filter.text,
                         .options = options_of(filter, session_.window_of(filter.qos)),
-                        .since = std::move(filter.since)});
+                        .since = std::move(filter.since),
+                        .share = filter.share});
   }
   auto then = when_alive(
       [retained = std::move(retained)](Connection& connection, const Result<void>& result) {
@@ -124,14 +127,18 @@ void Connection::resume_deliveries() {
 
 void Connection::subscribe_stored(std::uint32_t index, const std::string& filter,
                                   const hub::SubscribeOptions& options) {
-  hub::SubscribeOptions bounded = options;
-  bounded.partitions_max = sessions::partitions_max;
-  context_.hub.subscribe(
-      subscriber(), filter, bounded,
+  auto then =
       when_alive([index, filter, options](Connection& connection, const Result<void>& result) {
         if (!result) return connection.on_subscribed(index, result);
+        if (!connection.subscriber_.valid()) return;  // the client went, and heard nothing of it
         connection.store_filter(index, filter, options);
-      }));
+      });
+  if (topic::is_shared(filter))
+    return context_.hub.subscribe_shared(subscriber(), filter, options, session_.client_id(),
+                                         std::move(then));
+  hub::SubscribeOptions bounded = options;
+  bounded.partitions_max = sessions::partitions_max;
+  context_.hub.subscribe(subscriber(), filter, bounded, std::move(then));
 }
 
 void Connection::store_filter(std::uint32_t index, const std::string& filter,
@@ -147,26 +154,41 @@ void Connection::store_filter(std::uint32_t index, const std::string& filter,
        .retain_as_published = options.retain_as_published,
        .retain_handling = static_cast<std::uint8_t>(options.send_retained ? 0 : 2),
        .id = options.id,
-       .since = context_.hub.since(subscriber_, filter)},
+       .since = topic::is_shared(filter) ? std::vector<Position>{}
+                                         : context_.hub.since(subscriber_, filter),
+       .share = context_.hub.share_of(subscriber_, filter)},
       when_alive([index](Connection& connection, const Result<void>& result) {
         connection.on_subscribed(index, result);
       }));
 }
 
 // UNSUBACK waits for what is saved after it.
-void Connection::erase_filter(sessions::Uid uid, std::string_view filter) {
-  context_.sessions->erase_filter(session_.client_id(), uid, std::string(filter),
+void Connection::erase_filter(sessions::Uid uid, std::string_view filter, sessions::ShareId share) {
+  context_.sessions->erase_filter(session_.client_id(), uid, std::string(filter), share,
                                   [](const Result<void>&) {});
 }
 
 void Connection::on_moved() { context_.unsaved.push_back(self_); }
 
+// With PUBREL the client forgets a message, and its session soon does: by then the shared
+// subscription that it came from must have done so, too.
 void Connection::save(sessions::Progress progress) {
+  auto saved = when_alive([](Connection& connection, const Result<void>& result) {
+    connection.session_.on_saved(result);
+    if (connection.left_) connection.leave_hub();
+    connection.after_event();
+  });
+  if (!subscriber_.valid() || !context_.hub.holds_shares(subscriber_))
+    return context_.sessions->save(session_.client_id(), session_.stored_uid(), std::move(progress),
+                                   std::move(saved));
+  const Together together(2, std::move(saved));
   context_.sessions->save(session_.client_id(), session_.stored_uid(), std::move(progress),
-                          when_alive([](Connection& connection, const Result<void>& result) {
-                            connection.session_.on_saved(result);
-                            connection.after_event();
-                          }));
+                          together.answer());
+  context_.hub.save_shares(subscriber_, together.answer());
+}
+
+void Connection::keep(const hub::Ticket& ticket) {
+  context_.hub.keep(ticket.membership, {&ticket.number, 1});
 }
 
 void Connection::save_behind() {

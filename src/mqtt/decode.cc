@@ -2,6 +2,7 @@
 
 #include "mqtt/property.h"
 #include "mqtt/text.h"
+#include "topic/topic.h"
 
 namespace sluice::mqtt {
 
@@ -256,7 +257,7 @@ Decoded<void> check_subscription_options(std::uint8_t options, Version version,
   if ((options & (version == Version::v5 ? 0xc0 : 0xfc)) != 0)
     return malformed("reserved bits of subscription options are set");
   if (retain_handling == 3) return broken("the retain handling of a subscription is 3");
-  if ((options & 4) != 0 && filter.starts_with("$share/"))
+  if ((options & 4) != 0 && topic::is_shared(filter))
     return broken("no-local on a shared subscription");
   return {};
 }

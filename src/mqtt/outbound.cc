@@ -90,14 +90,27 @@ void Outbound::note_sent(const hub::DeliveryBatch& batch, std::size_t number, st
   const bool is_shared = batch.origin == hub::Origin::shared;
   if (is_shared) note_ticket(batch, number, packet_id, context);
   if (packet_id == 0 || !extras_ || !extras_->positions) return;
-  // At QoS 1 a message of a shared subscription goes to another member, if this one goes.
-  std::optional<Position> position;
-  if (!is_shared || window_.state(packet_id) == SendState::sent_qos2)
-    position = {batch.partition,
-                batch.origin == hub::Origin::retained
-                    ? retained_offset
-                    : batch.block->from() + batch.block->records()[index].offset_delta};
-  extras_->positions->put(packet_id, window_.span(), position);
+  const SentPositions::Sent sent{
+      .position = {batch.partition,
+                   batch.origin == hub::Origin::retained
+                       ? retained_offset
+                       : batch.block->from() + batch.block->records()[index].offset_delta},
+      .group = batch.group};
+  if (!is_shared) return extras_->positions->put(packet_id, window_.span(), sent);
+  // A message of a shared subscription goes to another member, if this one goes; but for one of QoS
+  // 2 that was saved.
+  extras_->positions->put(packet_id, window_.span(), std::nullopt);
+  if (window_.state(packet_id) == SendState::sent_qos2)
+    extras_->unsaved.emplace_back(packet_id, sent);
+}
+
+void Outbound::begin_keeping() {
+  if (!extras_) return;
+  for (const auto& [id, sent] : std::exchange(extras_->unsaved, {})) {
+    if (window_.state(id) == SendState::none) continue;
+    extras_->positions->set(id, sent);
+    extras_->keeping.push_back(id);
+  }
 }
 
 std::vector<Outbound::InFlight> Outbound::stored_in_flight() const {
@@ -105,7 +118,8 @@ std::vector<Outbound::InFlight> Outbound::stored_in_flight() const {
   if (!extras_ || !extras_->positions) return all;
   all.reserve(window_.in_flight());
   window_.for_each([&](std::uint16_t id, SendState state) {
-    if (const auto position = extras_->positions->get(id)) all.push_back({id, state, *position});
+    if (const auto sent = extras_->positions->get(id))
+      all.push_back({id, state, sent->position, sent->group});
   });
   return all;
 }
@@ -113,11 +127,12 @@ std::vector<Outbound::InFlight> Outbound::stored_in_flight() const {
 void Outbound::restore(std::span<const InFlight> in_flight, std::uint16_t next_packet_id,
                        std::uint32_t maybe_sent) {
   std::vector<SendWindow::Sent> sent;
-  for (const auto& [id, state, position] : in_flight) sent.push_back({id, state});
+  for (const InFlight& one : in_flight) sent.push_back({one.packet_id, one.state});
   window_.restore(sent, next_packet_id);
-  for (const auto& [id, state, position] : in_flight)
+  for (const auto& [id, state, position, group] : in_flight)
     if (window_.state(id) != SendState::none)
-      extras().positions->put(id, window_.span_to(id), position);
+      extras().positions->put(id, window_.span_to(id),
+                              SentPositions::Sent{.position = position, .group = group});
   extras().maybe_sent = maybe_sent;
 }
 

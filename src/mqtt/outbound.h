@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -58,6 +59,7 @@ class Outbound {
     std::uint16_t packet_id;
     SendState state;
     Position position;
+    std::uint32_t group = 0;  // as of hub::DeliveryBatch
   };
   // What a stored session gets again on its next connection, in the order in which it was sent.
   [[nodiscard]] std::vector<InFlight> stored_in_flight() const;
@@ -73,11 +75,31 @@ class Outbound {
   // The exchange is over. Returns the ticket, if the message came from a shared subscription.
   // Precondition: window().state(packet_id) is not none.
   std::optional<hub::Ticket> finish(std::uint16_t packet_id);
-  // The client is gone: calls `settle` for each ticket of a message that may go to nobody else,
-  // which is one of QoS 2 ([MQTT-4.8.2-5]).
-  template <class Settle>
-  void abandon(Settle settle) const {
+  // For a stored session: messages of shared subscriptions at QoS 2 become its own with the first
+  // save that has them. Those sent since the last call are in stored_in_flight() from now on.
+  void begin_keeping();
+  [[nodiscard]] bool is_keeping() const { return extras_ && !extras_->keeping.empty(); }
+  // That save is done, or has failed: calls `keep` for the ticket of each, or they are none of its
+  // own after all.
+  template <class Keep>
+  void end_keeping(bool saved, Keep keep) {
     if (!extras_) return;
+    for (const std::uint16_t id : std::exchange(extras_->keeping, {})) {
+      const auto ticket = extras_->tickets.find(id);
+      if (!ticket) continue;  // it is over already
+      if (saved)
+        keep(*ticket);
+      else
+        extras_->positions->set(id, std::nullopt);
+    }
+  }
+  // The client is gone: calls `settle` for each ticket of a message that may go to nobody else,
+  // which is one of QoS 2 ([MQTT-4.8.2-5]); of a stored session the hub hears of those by
+  // end_keeping().
+  template <class Settle>
+  void abandon(Settle settle) {
+    if (!extras_) return;
+    if (extras_->positions) return extras_->unsaved.clear();
     extras_->tickets.for_each([&](std::uint16_t id, const hub::Ticket& ticket) {
       if (window_.state(id) != SendState::sent_qos1) settle(ticket);
     });
@@ -95,6 +117,9 @@ class Outbound {
     SentTickets tickets;
     std::optional<SentPositions> positions;  // of a stored session
     std::uint32_t maybe_sent = 0;            // as restore() says
+    // Of shared subscriptions at QoS 2: in no save yet; in the save under way.
+    std::vector<std::pair<std::uint16_t, SentPositions::Sent>> unsaved{};
+    std::vector<std::uint16_t> keeping{};
   };
   Extras& extras() {
     if (!extras_) extras_ = std::make_unique<Extras>();

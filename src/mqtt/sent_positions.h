@@ -14,21 +14,28 @@ namespace sluice::mqtt {
 constexpr Offset retained_offset{std::numeric_limits<std::int64_t>::max()};
 
 // Where in the log the messages on their way to a client are, by packet id: a stored session gets
-// them again from there. A ring like that of SendWindow, of 24 bytes each; who asks knows by the
+// them again from there. A ring like that of SendWindow, of 32 bytes each; who asks knows by the
 // window which ids are in flight.
 class SentPositions {
  public:
+  struct Sent {
+    Position position{};
+    std::uint32_t group = 0;  // as of hub::DeliveryBatch
+  };
   // `span`: how many ids lie from the oldest in flight to this one, both included. Nothing: the
   // message is not this session's to get again.
-  void put(std::uint16_t id, std::uint32_t span, const std::optional<Position>& position) {
+  void put(std::uint16_t id, std::uint32_t span, const std::optional<Sent>& sent) {
     if (span > capacity_) grow(id, span);
-    places_[id & (capacity_ - 1)] = position.value_or(none);
+    set(id, sent);
   }
-  // Precondition: it was put, and is in flight.
-  [[nodiscard]] std::optional<Position> get(std::uint16_t id) const {
-    const Position& position = places_[id & (capacity_ - 1)];
-    if (position == none) return std::nullopt;
-    return position;
+  // Precondition of both: it was put, and is in flight.
+  void set(std::uint16_t id, const std::optional<Sent>& sent) {
+    places_[id & (capacity_ - 1)] = sent.value_or(Sent{});
+  }
+  [[nodiscard]] std::optional<Sent> get(std::uint16_t id) const {
+    const Sent& sent = places_[id & (capacity_ - 1)];
+    if (sent.position == none) return std::nullopt;
+    return sent;
   }
   void release_memory() {
     places_.reset();
@@ -41,7 +48,7 @@ class SentPositions {
   void grow(std::uint16_t id, std::uint32_t span) {
     std::uint32_t capacity = std::max<std::uint32_t>(capacity_, 8);
     while (capacity < span) capacity *= 2;
-    auto places = std::make_unique<Position[]>(capacity);
+    auto places = std::make_unique<Sent[]>(capacity);
     for (std::uint32_t back = 1; back < span && back <= capacity_; ++back) {
       const auto older = static_cast<std::uint16_t>(id - back);
       places[older & (capacity - 1)] = places_[older & (capacity_ - 1)];
@@ -50,7 +57,7 @@ class SentPositions {
     capacity_ = capacity;
   }
 
-  std::unique_ptr<Position[]> places_;
+  std::unique_ptr<Sent[]> places_;
   std::uint32_t capacity_ = 0;  // 0 or a power of two
 };
 

@@ -21,7 +21,15 @@ class SentTickets {
     insert({ticket, id});
     ++size_;
   }
-  // Takes it out; nothing: the message came from elsewhere.
+  // Nothing: the message came from elsewhere.
+  [[nodiscard]] std::optional<hub::Ticket> find(std::uint16_t id) const {
+    if (size_ == 0) return std::nullopt;
+    std::uint32_t at = home(id);
+    for (; places_[at].id != id; at = next(at))
+      if (places_[at].id == none) return std::nullopt;
+    return places_[at].ticket;
+  }
+  // The same; takes it out.
   std::optional<hub::Ticket> take(std::uint16_t id) {
     if (size_ == 0) return std::nullopt;
     std::uint32_t at = home(id);

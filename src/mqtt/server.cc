@@ -106,6 +106,7 @@ void Server::flush(Task done) {
         for (const hub::Handle handle : std::exchange(context->unsaved, {}))
           if (auto* connection = context->connections.find(handle))
             (*connection)->save_now([flush](const Result<void>&) {});
+        context->hub.save_groups([flush](const Result<void>&) {});
       });
 }
 

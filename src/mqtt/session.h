@@ -55,6 +55,7 @@ class SessionHost {
   virtual bool unsubscribe(std::string_view filter) = 0;              // false: there was none
   virtual bool has_filter(std::string_view filter) = 0;
   virtual void settle(const hub::Ticket& ticket) = 0;  // as hub::Hub::settle
+  virtual void keep(const hub::Ticket& ticket) = 0;    // as hub::Hub::keep
   // A publish that has a reason not to be stored, whatever its client is told.
   virtual void on_unstored(std::string_view /*topic*/, Reason /*reason*/,
                            std::string_view /*text*/) {}
@@ -69,7 +70,8 @@ class SessionHost {
   virtual void resume_deliveries() = 0;
   virtual std::vector<Position> positions() = 0;  // as hub::Hub::positions
   virtual bool has_output_room() = 0;
-  virtual void on_moved() = 0;                         // what Session::progress() tells has changed
+  virtual void on_moved() = 0;  // what Session::progress() tells has changed
+  // And what was settled and kept of shared subscriptions.
   virtual void save(sessions::Progress progress) = 0;  // -> on_saved
   // From now on the session is over: send what is written, then close. Told once.
   virtual void end(Reason reason, std::string_view text) = 0;
@@ -151,6 +153,9 @@ class Session {
   void on_lost(std::string_view text);
   // After the end, once: the will, if it is to be published.
   std::unique_ptr<StoredWill> take_will() { return std::move(will_); }
+  // Some of what the client got of shared subscriptions is about to be its session's own:
+  // on_saved() tells.
+  [[nodiscard]] bool is_keeping() const { return outbound_.is_keeping(); }
   // After the end, once: settles what the client got of shared subscriptions and nobody else may
   // get.
   void abandon_shared() {
@@ -180,7 +185,9 @@ class Session {
   // It must be handed back: it is stored, or about to be opened.
   [[nodiscard]] bool is_kept() const { return opening_ || stored_uid() != 0; }
   // After the end: nothing is under way any more that what is saved last must know of.
-  [[nodiscard]] bool is_settled() const { return !opening_ && receive_ring_.empty(); }
+  [[nodiscard]] bool is_settled() const {
+    return !opening_ && receive_ring_.empty() && !is_keeping();
+  }
   [[nodiscard]] sessions::Uid stored_uid() const;  // 0: it is not stored
   [[nodiscard]] std::uint32_t expiry_s() const;
   // After the end: its will waits for a delay.

@@ -90,6 +90,7 @@ struct FakeHost final : SessionHost {
     return std::erase(filters, std::string(filter)) > 0;
   }
   void settle(const hub::Ticket& ticket) override { settled.push_back(ticket.number); }
+  void keep(const hub::Ticket& ticket) override { kept.push_back(ticket.number); }
   bool admit(RateUse&, std::size_t bytes) override {
     if (rate_left < bytes) return false;
     rate_left -= bytes;
@@ -131,7 +132,7 @@ struct FakeHost final : SessionHost {
   std::vector<Subscribed> subscribed;
   std::vector<std::string> filters;
   std::vector<std::string> starts;  // of replays
-  std::vector<std::uint64_t> settled;
+  std::vector<std::uint64_t> settled, kept;
   struct Restored {
     std::vector<sessions::Filter> filters;
     std::vector<Position> next;
@@ -298,6 +299,16 @@ class SessionRig {
   bool deliver(std::string_view topic, Position position, std::uint8_t qos = 2) {
     return with_batch(topic, 2, qos, position,
                       [&](const hub::DeliveryBatch& batch) { return deliver(batch); });
+  }
+  // One that a stored session gets as a member of a group, which is called 5.
+  bool deliver_shared(std::string_view topic, Position position, std::uint64_t ticket,
+                      std::uint8_t qos = 2) {
+    return with_batch(topic, 2, qos, position, [&](hub::DeliveryBatch batch) {
+      batch.origin = hub::Origin::shared;
+      batch.first_ticket = ticket;
+      batch.group = 5;
+      return deliver(batch);
+    });
   }
   // A message that was asked for is read from the log again.
   bool fetch(std::string_view topic, Position position) {

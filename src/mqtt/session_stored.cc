@@ -122,9 +122,9 @@ void Session::take_up(const sessions::Opened& opened) {
     ++open_publishes_;
   }
   std::vector<Outbound::InFlight>& again = stored_->again.messages;
-  for (const auto& [id, state, position] : progress.in_flight)
+  for (const auto& [id, state, position, group] : progress.in_flight)
     if (state == sessions::SentState::released || position.offset != retained_offset)
-      again.push_back({id, from_stored(state), position});
+      again.push_back({id, from_stored(state), position, group});
   outbound_.keep_positions();
   outbound_.restore(again, progress.next_packet_id,
                     opened.crashed ? outbound_.window().limit() : 0);
@@ -247,10 +247,13 @@ void Session::end_turn() {
   if (!stored_ || stored_->saving || stored_->held.empty() || state_ != State::connected) return;
   stored_->saving = true;
   stored_->covered = stored_->held.size();
+  outbound_.begin_keeping();
   host_.save(progress());
 }
 
 void Session::on_saved(const Result<void>& result) {
+  outbound_.end_keeping(result.has_value(),
+                        [this](const hub::Ticket& ticket) { host_.keep(ticket); });
   if (state_ != State::connected) return;
   if (!result)
     return on_ended_by_server(Reason::implementation_specific,
@@ -289,8 +292,8 @@ void Session::on_detached() {
 sessions::Progress Session::progress() {
   sessions::Progress progress;
   progress.next = stored_->next.empty() ? host_.positions() : stored_->next;
-  for (const auto& [id, state, position] : outbound_.stored_in_flight())
-    progress.in_flight.push_back({id, to_stored(state), position});
+  for (const auto& [id, state, position, group] : outbound_.stored_in_flight())
+    progress.in_flight.push_back({id, to_stored(state), position, group});
   progress.next_packet_id = outbound_.window().next();
   progress.received = durable_up_to_;
   if (inbound_)

@@ -269,6 +269,59 @@ TEST_F(StoredSession, APubcompLeavesWhenItIsDurableThatTheIdIsFree) {
   EXPECT_EQ(rig.sent(), Packets{"pubcomp 9 00"});
 }
 
+using Numbers = std::vector<std::uint64_t>;
+
+TEST_F(StoredSession, OfASharedSubscriptionKeepsAtQos2WhatWasSaved) {
+  SessionRig rig(Version::v5, limits());
+  connected(rig);
+  EXPECT_TRUE(rig.deliver_shared("a", at(7), 70));
+  EXPECT_TRUE(rig.deliver_shared("b", at(8), 80, 1));
+  EXPECT_TRUE(rig.session.progress().in_flight.empty()) << "it may go to another yet";
+  rig.session.end_turn();
+  EXPECT_EQ(rig.host.saves.at(0).in_flight,
+            (std::vector{sessions::InFlight{1, SentState::qos2, at(7), 5}}));
+  EXPECT_EQ(rig.host.kept, Numbers{});
+  rig.session.on_saved({});
+  EXPECT_EQ(rig.host.kept, Numbers{70});
+  rig.session.on_lost("gone");
+  rig.session.abandon_shared();
+  EXPECT_EQ(rig.host.settled, Numbers{}) << "the hub knows what was kept";
+  EXPECT_EQ(rig.session.progress().in_flight.size(), 1u);
+}
+
+TEST_F(StoredSession, OfASharedSubscriptionLeavesToOthersWhatWasNotSaved) {
+  SessionRig rig(Version::v5, limits());
+  connected(rig);
+  rig.deliver_shared("a", at(7), 70);
+  rig.session.on_lost("gone");
+  rig.session.abandon_shared();
+  EXPECT_FALSE(rig.session.is_keeping());
+  EXPECT_TRUE(rig.session.progress().in_flight.empty());
+}
+
+TEST_F(StoredSession, OfASharedSubscriptionWaitsForTheSaveThatIsUnderWay) {
+  for (const bool is_saved : {true, false}) {
+    SessionRig rig(Version::v5, limits());
+    connected(rig);
+    rig.deliver_shared("a", at(7), 70);
+    rig.session.end_turn();
+    rig.session.on_lost("gone");
+    rig.session.abandon_shared();
+    EXPECT_FALSE(rig.session.is_settled());
+    rig.session.on_saved(is_saved ? Result<void>() : fail(Errc::io, "the disk is gone"));
+    EXPECT_TRUE(rig.session.is_settled());
+    EXPECT_EQ(rig.host.kept, is_saved ? Numbers{70} : Numbers{});
+    EXPECT_EQ(rig.session.progress().in_flight.size(), is_saved ? 1u : 0u);
+  }
+}
+
+TEST_F(StoredSession, KnowsAllAlongWhichSharedSubscriptionAMessageCameFrom) {
+  SessionRig rig(Version::v5, limits());
+  const sessions::InFlight message{3, SentState::qos2, at(7), 5};
+  connected(rig, present({.in_flight = {message}}));
+  EXPECT_EQ(rig.session.progress().in_flight, std::vector{message});
+}
+
 TEST_F(StoredSession, WhatCannotBeSavedEndsTheConnection) {
   SessionRig rig(Version::v5, limits());
   connected(rig);

@@ -4,10 +4,9 @@
 #include <utility>
 #include <vector>
 
-#include "hub/sim_hub_test.h"
+#include "hub/stored_hub_test.h"
 #include "mqtt/broker_test.h"
 #include "mqtt/server.h"
-#include "sessions/sessions.h"
 
 namespace sluice::mqtt {
 
@@ -16,42 +15,33 @@ namespace sluice::mqtt {
 struct StoredBroker {
   StoredBroker(std::uint64_t seed, std::uint32_t shards, std::shared_ptr<hub::SimMachine> machine,
                Options options, runtime::Duration wall_step)
-      : hub(seed, shards, hub::SimHub::small_log(), std::move(machine)), group(hub.mailboxes()) {
+      : stored(seed, shards, std::move(machine)) {
     hub.world.step_wall_clock(wall_step);
     for (std::uint32_t i = 0; i < shards; ++i) {
       options.seed = seed + i + 1;
-      add_shard(i, seed, options);
+      add_shard(i, options);
     }
-    std::uint32_t ready = 0;
-    for (auto& shard : sessions)
-      shard->open([&](const Result<void>& done) {
-        SLUICE_ASSERT(done);
-        ++ready;
-      });
-    SLUICE_ASSERT(hub.world.run_until([&] { return ready == shards; }));
+    stored.open();
     for (auto& server : servers) endpoints.push_back(server->listen({"127.0.0.1", 0}).value());
   }
 
-  hub::SimHub hub;
+  hub::StoredHub stored;
+  hub::SimHub& hub = stored.hub;
+  std::vector<std::unique_ptr<sessions::Sessions>>& sessions = stored.sessions;
   access::AllowAll access;
-  sessions::Group group;
-  std::vector<std::unique_ptr<sessions::Sessions>> sessions;
   std::vector<std::unique_ptr<delayed::Delayed>> delayed;
   std::vector<std::unique_ptr<Server>> servers;
   std::vector<runtime::Endpoint> endpoints;
 
  private:
-  void add_shard(std::uint32_t i, std::uint64_t seed, const Options& options) {
-    sim::SimLoop& loop = hub.world.loop(i);
-    sessions.push_back(
-        std::make_unique<sessions::Sessions>(group, hub.table_context(i), Random(seed + i)));
-    group.add(*sessions.back());
+  void add_shard(std::uint32_t i, const Options& options) {
+    sessions::Sessions& its_sessions = *sessions[i];
     delayed.push_back(delayed_of(hub, i));
-    servers.push_back(std::make_unique<Server>(loop, *hub.hubs[i], *delayed[i], access,
-                                               hub.metrics[i], options, sessions.back().get()));
+    servers.push_back(std::make_unique<Server>(hub.world.loop(i), *hub.hubs[i], *delayed[i], access,
+                                               hub.metrics[i], options, &its_sessions));
     Server& server = *servers.back();
-    sessions.back()->set_flush([&server](Task done) { server.flush(std::move(done)); });
-    sessions.back()->set_on_will(
+    its_sessions.set_flush([&server](Task done) { server.flush(std::move(done)); });
+    its_sessions.set_on_will(
         [&server](const std::string& client, sessions::Uid uid, sessions::Will will, WallMs due) {
           server.adopt_will(client, uid, std::move(will), due);
         });

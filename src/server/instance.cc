@@ -126,6 +126,7 @@ Result<void> Instance::build() {
     unit.hub = std::make_unique<hub::Hub>(*group_, ShardId{i}, unit.loop, stream, *unit.latest,
                                           unit.metrics, hub_options(config_));
     group_->add(*unit.hub);
+    unit.hub->set_store(unit.sessions->groups());
     unit.delayed =
         std::make_unique<delayed::Delayed>(table_context(ShardId{i}), *unit.hub, delayed_places_);
     unit.mqtt =

@@ -183,8 +183,13 @@ void Home::put_filter(const std::string& client_id, Uid uid, const Filter& filte
             encode_filter(uid, filter), std::move(done));
 }
 
-void Home::erase_filter(const std::string& client_id, const std::string& text, Done<void> done) {
-  rows_.put(slot_of_client(client_id), filter_key(client_id, text), std::nullopt, std::move(done));
+void Home::erase_filter(const std::string& client_id, const std::string& text, ShareId share,
+                        Done<void> done) {
+  rows_.put(slot_of_client(client_id), filter_key(client_id, text), std::nullopt,
+            [this, text, share, done = std::move(done)](Result<void> erased) mutable {
+              if (erased && share != 0) rows_.tell_share_gone(text, share);
+              done(std::move(erased));
+            });
 }
 
 void Home::save_behind(const std::string& client_id, Uid uid, const Progress& progress) {
@@ -349,6 +354,38 @@ void Home::remove(const std::string& client_id, Done<bool> done) {
                         leave(true);
                       });
         });
+}
+
+// --- for groups
+
+void Home::inspect(const std::string& client_id, const std::string& text, ShareId share,
+                   Done<Groups::Part> done) {
+  enter(client_id, [this, client_id, text, share,
+                    done = std::move(done)](Result<std::optional<Meta>> found) mutable {
+    auto leave = [this, client_id, done = std::move(done)](Result<Groups::Part> part) mutable {
+      done(std::move(part));
+      lanes_.leave(client_id);
+    };
+    if (!found) return leave(std::unexpected(std::move(found.error())));
+    if (!*found) return leave(Groups::Part{});
+    const Uid uid = (*found)->uid;
+    rows_.load_filter(client_id, uid, text,
+                      [this, client_id, uid, text, share,
+                       leave = std::move(leave)](Result<std::optional<Filter>> filter) mutable {
+                        if (!filter) return leave(std::unexpected(std::move(filter.error())));
+                        const bool holds = *filter && (*filter)->share == share;
+                        rows_.load_progress(
+                            client_id, uid,
+                            [mark = group_mark(text), holds,
+                             leave = std::move(leave)](const Result<Progress>& progress) mutable {
+                              if (!progress) return leave(std::unexpected(progress.error()));
+                              Groups::Part part{.holds = holds};
+                              for (const InFlight& message : progress->in_flight)
+                                if (message.group == mark) part.taken.push_back(message.position);
+                              leave(std::move(part));
+                            });
+                      });
+  });
 }
 
 }  // namespace sluice::sessions

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "base/task.h"
 #include "sessions/evidence.h"
+#include "sessions/groups.h"
 #include "sessions/lanes.h"
 #include "sessions/record.h"
 #include "sessions/rows.h"
@@ -36,7 +37,8 @@ class Home {
 
   void connect(Opening opening, Done<Opened> done);
   void put_filter(const std::string& client_id, Uid uid, const Filter& filter, Done<void> done);
-  void erase_filter(const std::string& client_id, const std::string& text, Done<void> done);
+  void erase_filter(const std::string& client_id, const std::string& text, ShareId share,
+                    Done<void> done);
   void save_behind(const std::string& client_id, Uid uid, const Progress& progress);
   void save(const std::string& client_id, Uid uid, const Progress& progress, Done<void> done);
   void disconnect(const std::string& client_id, Uid uid, std::uint32_t expiry_s, bool keep_will,
@@ -51,6 +53,9 @@ class Home {
   void look(const std::string& client_id, Done<void> done);
   void show(const std::string& client_id, Done<std::optional<Details>> done);
   void remove(const std::string& client_id, Done<bool> done);
+  // Of a shared subscription that the client's session may have.
+  void inspect(const std::string& client_id, const std::string& text, ShareId share,
+               Done<Groups::Part> done);
   void set_stored(std::int64_t sessions) { stored_.set(sessions); }  // they were counted
 
   [[nodiscard]] Rows& rows() { return rows_; }

@@ -120,7 +120,7 @@ class Machine {
   }
   void erase_filter(const std::string& client_id, Uid uid, const std::string& text) {
     expect_done([&](Sessions& s, Done<void> done) {
-      s.erase_filter(client_id, uid, text, std::move(done));
+      s.erase_filter(client_id, uid, text, 0, std::move(done));
     });
   }
   void save(const std::string& client_id, Uid uid, const Progress& progress) {

@@ -12,12 +12,6 @@ constexpr std::uint8_t format = 1;  // of all kinds of values but progress
 constexpr std::uint8_t progress_format = 2;
 constexpr std::uint8_t progress_format_with_lost = 2;
 
-constexpr char meta_tag = 'm';
-constexpr char filter_tag = 'f';
-constexpr char progress_tag = 'c';
-constexpr char evidence_tag = 'p';
-constexpr std::size_t evidence_key_size = 13;
-
 // Flags of a meta row.
 constexpr std::uint8_t connected_flag = 0x01;
 constexpr std::uint8_t crashed_flag = 0x02;
@@ -29,9 +23,15 @@ constexpr unsigned will_qos_shift = 4;
 constexpr std::uint8_t no_local_bit = 0x04;
 constexpr std::uint8_t retain_as_published_bit = 0x08;
 constexpr unsigned retain_handling_shift = 4;
+constexpr std::uint8_t retain_handling_mask = 0x03;
+constexpr std::uint8_t shared_bit = 0x40;  // not of MQTT: the filter is a shared one
 
 constexpr std::uint8_t qos_mask = 0x03;
-constexpr unsigned state_bits = 2;
+
+// What goes with the number of the partition of a message in flight.
+constexpr unsigned in_flight_bits = 3;
+constexpr std::uint64_t state_mask = 0x03;
+constexpr std::uint64_t from_group = 0x04;
 
 // --- positions: a partition is named in full the first time, by its number afterwards, and its
 // offsets are differences
@@ -204,6 +204,7 @@ bool is_meta_flags(std::uint8_t flags) {
 std::uint8_t options_of(const Filter& filter) {
   return static_cast<std::uint8_t>(filter.qos | (filter.no_local ? no_local_bit : 0) |
                                    (filter.retain_as_published ? retain_as_published_bit : 0) |
+                                   (filter.share != 0 ? shared_bit : 0) |
                                    filter.retain_handling << retain_handling_shift);
 }
 
@@ -211,8 +212,10 @@ void write_in_flight(Writer& out, PositionWriter& positions, const std::vector<I
   out.write_uvarint(all.size());
   std::uint16_t last = 0;
   for (const InFlight& one : all) {
-    positions.write(one.position, static_cast<std::uint64_t>(one.state), state_bits);
+    const auto state = static_cast<std::uint64_t>(one.state);
+    positions.write(one.position, state | (one.group != 0 ? from_group : 0), in_flight_bits);
     write_packet_id(out, last, one.packet_id);
+    if (one.group != 0) out.write<std::uint32_t>(one.group);
   }
 }
 
@@ -220,21 +223,18 @@ std::vector<InFlight> read_in_flight(Reader& in, PositionReader& positions) {
   std::vector<InFlight> all;
   std::uint16_t last = 0;
   for (std::size_t left = read_count(in); left > 0 && in.ok(); --left) {
-    const auto [position, state] = positions.read(state_bits);
+    const auto [position, bits] = positions.read(in_flight_bits);
     const std::uint16_t packet_id = read_packet_id(in, last);
-    if (state > static_cast<std::uint64_t>(SentState::released)) {
+    const bool is_shared = (bits & from_group) != 0;
+    const std::uint32_t group = is_shared ? in.read<std::uint32_t>() : 0;
+    const std::uint64_t state = bits & state_mask;
+    if (state > static_cast<std::uint64_t>(SentState::released) || is_shared != (group != 0)) {
       in.set_failed();
       break;
     }
-    all.push_back({packet_id, static_cast<SentState>(state), position});
+    all.push_back({packet_id, static_cast<SentState>(state), position, group});
   }
   return all;
-}
-
-std::string tagged(char tag, std::string_view rest) {
-  std::string key(1, tag);
-  key += rest;
-  return key;
 }
 
 }  // namespace
@@ -280,6 +280,7 @@ Buffer encode_filter(Uid uid, const Filter& filter) {
   out.write_uvarint(filter.id);
   PositionWriter positions(out);
   write_positions(out, positions, filter.since);
+  if (filter.share != 0) out.write<std::uint64_t>(filter.share);
   return bytes;
 }
 
@@ -294,12 +295,15 @@ Result<OfLife<Filter>> decode_filter(std::string_view text, Bytes value) {
   filter.qos = options & qos_mask;
   filter.no_local = (options & no_local_bit) != 0;
   filter.retain_as_published = (options & retain_as_published_bit) != 0;
-  filter.retain_handling = options >> retain_handling_shift;
+  filter.retain_handling = options >> retain_handling_shift & retain_handling_mask;
   filter.id = read_u32(in);
   PositionReader positions(in);
   filter.since = read_positions(in, positions);
-  SLUICE_TRY(
-      end(what, in, value, is_stored(row.uid) && filter.qos <= 2 && filter.retain_handling <= 2));
+  const bool is_shared = (options & shared_bit) != 0;
+  if (is_shared) filter.share = in.read<std::uint64_t>();
+  SLUICE_TRY(end(what, in, value,
+                 is_stored(row.uid) && filter.qos <= 2 && filter.retain_handling <= 2 &&
+                     options <= (shared_bit | 0x3f) && is_shared == (filter.share != 0)));
   return row;
 }
 
@@ -361,56 +365,40 @@ Result<Offset> decode_evidence_position(Bytes value) {
   return next;
 }
 
-// --- keys
-
-std::string meta_key(std::string_view client_id) { return tagged(meta_tag, client_id); }
-std::string progress_key(std::string_view client_id) { return tagged(progress_tag, client_id); }
-
-std::string filter_key(std::string_view client_id, std::string_view text) {
-  std::string key = filters_of(client_id).from;
-  key += text;
-  return key;
+Buffer encode_group(const GroupState& state) {
+  Buffer bytes;
+  bytes.reserve(32 + 2 * (state.open.size() + state.taken.size()));
+  Writer out(bytes);
+  out.write<std::uint8_t>(format);
+  out.write<std::uint64_t>(state.process);
+  PositionWriter positions(out);
+  for (const auto* all : {&state.next, &state.open, &state.taken})
+    write_positions(out, positions, *all);
+  return bytes;
 }
 
-std::string evidence_key(Partition partition) {
-  std::string key(evidence_key_size, evidence_tag);
-  auto* const at = reinterpret_cast<std::byte*>(key.data());
-  store_be<std::uint64_t>(at + 1, partition.stream.value);
-  store_be<std::uint32_t>(at + 9, partition.index);
-  return key;
+Result<GroupState> decode_group(Bytes value) {
+  constexpr std::string_view what = "the row of a shared subscription";
+  SLUICE_TRY_ASSIGN(Reader in, begin(what, value));
+  GroupState state;
+  state.process = in.read<std::uint64_t>();
+  PositionReader positions(in);
+  for (auto* all : {&state.next, &state.open, &state.taken}) *all = read_positions(in, positions);
+  SLUICE_TRY(end(what, in, value));
+  return state;
 }
 
-KeyRange metas_after(std::string_view client_id) {
-  std::string from = meta_key(client_id);
-  if (!client_id.empty()) from += '\0';
-  return {std::move(from), std::string(1, meta_tag + 1)};
+Buffer encode_holder(std::string_view client_id) {
+  Buffer bytes;
+  Writer out(bytes);
+  out.write<std::uint8_t>(format);
+  out.write_bytes(as_bytes(client_id));
+  return bytes;
 }
 
-KeyRange filters_of(std::string_view client_id) {
-  KeyRange range{tagged(filter_tag, client_id), tagged(filter_tag, client_id)};
-  range.from += '\0';
-  range.until += '\1';
-  return range;
-}
-
-KeyRange evidence_keys() {
-  return {std::string(1, evidence_tag), std::string(1, evidence_tag + 1)};
-}
-
-std::optional<std::string_view> client_in_meta_key(std::string_view key) {
-  if (key.empty() || key.front() != meta_tag) return std::nullopt;
-  return key.substr(1);
-}
-
-std::string_view filter_in_key(std::string_view client_id, std::string_view key) {
-  return key.substr(client_id.size() + 2);
-}
-
-std::optional<Partition> partition_in_evidence_key(std::string_view key) {
-  if (key.size() != evidence_key_size || key.front() != evidence_tag) return std::nullopt;
-  const auto* const at = as_bytes(key).data();
-  return Partition{.stream = {load_be<std::uint64_t>(at + 1)},
-                   .index = load_be<std::uint32_t>(at + 9)};
+Result<std::string> decode_holder(Bytes value) {
+  SLUICE_TRY_ASSIGN(Reader in, begin("the row of a holder", value));
+  return std::string(as_text(in.take(in.left())));
 }
 
 }  // namespace sluice::sessions

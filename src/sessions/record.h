@@ -23,6 +23,9 @@ constexpr std::uint32_t never_expires = 0xffff'ffff;  // MQTT 5, section 3.1.2.1
 // A session may read so many; who subscribes checks it. Streams may get more partitions later.
 constexpr std::size_t partitions_max = 1024;
 
+// One life of a shared subscription of a session: who subscribes anew gets another one. 0: none.
+using ShareId = std::uint64_t;
+
 // A subscription (MQTT 5, section 3.8.3.1).
 struct Filter {
   std::string text{};
@@ -32,6 +35,7 @@ struct Filter {
   std::uint8_t retain_handling = 0;
   std::uint32_t id = 0;           // subscription identifier; 0: none
   std::vector<Position> since{};  // it covers only what is at or above, per partition
+  ShareId share = 0;              // of a shared one, for whose group it counts
   friend bool operator==(const Filter&, const Filter&) = default;
 };
 
@@ -46,6 +50,7 @@ struct InFlight {
   std::uint16_t packet_id = 0;
   SentState state = SentState::qos1;
   Position position{};
+  std::uint32_t group = 0;  // group_mark() of the shared subscription that it came from; 0: none
   friend bool operator==(const InFlight&, const InFlight&) = default;
 };
 
@@ -69,6 +74,15 @@ struct Progress {
   std::vector<std::uint16_t> open{};  // packet ids of its publishes without PUBREL
   Lost lost{};                        // in all its life
   friend bool operator==(const Progress&, const Progress&) = default;
+};
+
+// How far a shared subscription has come that outlives its members (MQTT 5, section 4.8.2).
+struct GroupState {
+  std::uint64_t process = 0;      // as of Meta: what another one has left was cut off, or stopped
+  std::vector<Position> next{};   // per partition: the next record that nobody was given
+  std::vector<Position> open{};   // below: given and not settled, or come back
+  std::vector<Position> taken{};  // at or above: members have them, so nobody else gets them
+  friend bool operator==(const GroupState&, const GroupState&) = default;
 };
 
 struct Will {
@@ -117,18 +131,25 @@ Buffer encode_meta(const Meta& meta);
 Buffer encode_filter(Uid uid, const Filter& filter);  // all but its text, which is in the key
 Buffer encode_progress(Uid uid, const Progress& progress);
 Buffer encode_evidence_position(Offset next);
+Buffer encode_group(const GroupState& state);
+Buffer encode_holder(std::string_view client_id);
 
 // Errors: malformed; unsupported for a row that a newer version has written.
 Result<Meta> decode_meta(Bytes value);
 Result<OfLife<Filter>> decode_filter(std::string_view text, Bytes value);
 Result<OfLife<Progress>> decode_progress(Bytes value);
 Result<Offset> decode_evidence_position(Bytes value);
+Result<GroupState> decode_group(Bytes value);
+Result<std::string> decode_holder(Bytes value);  // the client id
 
 // Keys. Neither client ids nor filters hold a byte 0 (MQTT 5, section 1.5.4).
 std::string meta_key(std::string_view client_id);
 std::string progress_key(std::string_view client_id);
 std::string filter_key(std::string_view client_id, std::string_view text);
 std::string evidence_key(Partition partition);
+// `text` is what clients subscribe to, "$share/<name>/<filter>".
+std::string group_key(std::string_view text);
+std::string holder_key(std::string_view text, ShareId share);
 
 // Keys from `from` on and below `until`.
 struct KeyRange {
@@ -138,11 +159,20 @@ struct KeyRange {
 KeyRange metas_after(std::string_view client_id);  // empty: all
 KeyRange filters_of(std::string_view client_id);
 KeyRange evidence_keys();
+KeyRange holders_of(std::string_view text);
 
 // What a key names; of another kind of row: nothing.
 std::optional<std::string_view> client_in_meta_key(std::string_view key);
 // Precondition: the key lies in filters_of(client_id).
 std::string_view filter_in_key(std::string_view client_id, std::string_view key);
 std::optional<Partition> partition_in_evidence_key(std::string_view key);
+// Precondition: the key lies in holders_of(text). 0: it is none.
+ShareId share_in_holder_key(std::string_view text, std::string_view key);
+
+// The slot of all rows of a shared subscription; its home is that of the slot.
+std::uint32_t slot_of_group(std::string_view text);
+// What tells the messages of one shared subscription in a session's progress from those of others:
+// Kafka's murmur2 of its text; never 0.
+std::uint32_t group_mark(std::string_view text);
 
 }  // namespace sluice::sessions

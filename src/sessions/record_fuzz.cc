@@ -25,6 +25,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     expect_same(*progress, decode_progress(encode_progress(progress->uid, progress->value)));
   if (const auto next = decode_evidence_position(bytes))
     expect_same(*next, decode_evidence_position(encode_evidence_position(*next)));
+  if (const auto group = decode_group(bytes))
+    expect_same(*group, decode_group(encode_group(*group)));
+  if (const auto holder = decode_holder(bytes))
+    expect_same(*holder, decode_holder(encode_holder(*holder)));
   static_cast<void>(client_in_meta_key(as_text(bytes)));
   static_cast<void>(partition_in_evidence_key(as_text(bytes)));
   return 0;

@@ -61,7 +61,8 @@ Filter any_filter(Random& random) {
           .retain_as_published = random.one_in(2),
           .retain_handling = static_cast<std::uint8_t>(random.below(3)),
           .id = static_cast<std::uint32_t>(any(random)),
-          .since = any_positions(random)};
+          .since = any_positions(random),
+          .share = random.one_in(2) ? any(random) : 0};
 }
 
 Progress any_progress(Random& random) {
@@ -69,12 +70,20 @@ Progress any_progress(Random& random) {
                     .next_packet_id = any_packet_id(random),
                     .received = any(random)};
   for (auto left = random.below(50); left > 0; --left)
-    progress.in_flight.push_back(
-        {any_packet_id(random), static_cast<SentState>(random.below(3)), any_position(random)});
+    progress.in_flight.push_back({any_packet_id(random), static_cast<SentState>(random.below(3)),
+                                  any_position(random),
+                                  static_cast<std::uint32_t>(random.one_in(2) ? any(random) : 0)});
   for (auto left = random.below(50); left > 0; --left)
     progress.open.push_back(any_packet_id(random));
   progress.lost = {.retention = any(random), .lag_limit = any(random)};
   return progress;
+}
+
+GroupState any_group(Random& random) {
+  return {.process = random.next(),
+          .next = any_positions(random),
+          .open = any_positions(random),
+          .taken = any_positions(random)};
 }
 
 // Whatever is cut off or added, it is noticed.
@@ -103,6 +112,8 @@ TEST(Record, RowsComeBackAsTheyWere) {
     const auto progress_back = decode_progress(encode_progress(uid, progress));
     ASSERT_TRUE(progress_back) << seed;
     EXPECT_EQ(*progress_back, (OfLife<Progress>{uid, progress})) << seed;
+    const GroupState group = any_group(random);
+    EXPECT_EQ(decode_group(encode_group(group)), group) << seed;
   }
 }
 
@@ -113,6 +124,7 @@ TEST(Record, IsRefusedWhenCutShortOrTooLong) {
     expect_refused_when_cut(encode_filter(2, any_filter(random)),
                             [](Bytes bytes) { return decode_filter("a", bytes); });
     expect_refused_when_cut(encode_progress(2, any_progress(random)), decode_progress);
+    expect_refused_when_cut(encode_group(any_group(random)), decode_group);
   }
   expect_refused_when_cut(encode_evidence_position({77}), decode_evidence_position);
 }
@@ -200,6 +212,18 @@ TEST(Key, FiltersOfAClientAreNotThoseOfOneWithALongerId) {
   EXPECT_FALSE(covers(filter_key("dev1", "a")));
   EXPECT_FALSE(covers(filter_key("dev\1", "a")));
   EXPECT_FALSE(covers(filter_key("de", "a")));
+}
+
+TEST(Key, OfAHolderHasItsNumberBehindTheGroup) {
+  const std::string text = "$share/g/a";
+  const std::string key = holder_key(text, 0xfedc'ba98'7654'3210);
+  const KeyRange range = holders_of(text);
+  EXPECT_TRUE(key >= range.from && key < range.until);
+  EXPECT_EQ(share_in_holder_key(text, key), 0xfedc'ba98'7654'3210);
+  EXPECT_EQ(share_in_holder_key(text, key + "x"), 0u);
+  EXPECT_FALSE(holder_key(text + "/b", 1) < range.until &&
+               holder_key(text + "/b", 1) >= range.from);
+  EXPECT_EQ(decode_holder(encode_holder("dev/1")), "dev/1");
 }
 
 TEST(Key, MetasFollowEachOther) {

@@ -121,17 +121,39 @@ void Rows::load_progress(const std::string& client_id, Uid uid, Done<Progress> d
       });
 }
 
+void Rows::load_filter(const std::string& client_id, Uid uid, const std::string& text,
+                       Done<std::optional<Filter>> done) {
+  get(client_id, filter_key(client_id, text),
+      [this, client_id, uid, text,
+       done = std::move(done)](Result<std::optional<Buffer>> row) mutable {
+        if (!row) return done(std::unexpected(std::move(row.error())));
+        if (!*row) return done(std::nullopt);
+        auto filter = decode_filter(text, **row);
+        if (!filter) note_unreadable(client_id, filter.error());
+        if (!filter || filter->uid != uid) return done(std::nullopt);
+        done(std::move(filter->value));
+      });
+}
+
 struct Rows::FilterScan {
   std::string client_id;
   Uid uid;
-  std::vector<Filter> found;
+  Scanned scanned;
   std::vector<std::string> stale;  // keys of rows that go, all at once
   std::string from;
   std::string until;
-  Done<std::vector<Filter>> done;
+  Done<Scanned> done;
 };
 
 void Rows::load_filters(const std::string& client_id, Uid uid, Done<std::vector<Filter>> done) {
+  start_scan(client_id, uid, [this, done = std::move(done)](Result<Scanned> scanned) mutable {
+    if (!scanned) return done(std::unexpected(std::move(scanned.error())));
+    tell_gone(scanned->shares_gone);
+    done(std::move(scanned->found));
+  });
+}
+
+void Rows::start_scan(const std::string& client_id, Uid uid, Done<Scanned> done) {
   KeyRange range = filters_of(client_id);
   scan_filters(std::make_shared<FilterScan>(FilterScan{
       client_id, uid, {}, {}, std::move(range.from), std::move(range.until), std::move(done)}));
@@ -145,10 +167,13 @@ void Rows::scan_filters(const std::shared_ptr<FilterScan>& scan) {
                for (const table::Row& row : portion->rows) {
                  auto filter = decode_filter(filter_in_key(scan->client_id, row.key), row.value);
                  if (filter && filter->uid == scan->uid) {
-                   scan->found.push_back(std::move(filter->value));
+                   scan->scanned.found.push_back(std::move(filter->value));
                    continue;
                  }
-                 if (!filter) note_unreadable(scan->client_id, filter.error());
+                 if (!filter)
+                   note_unreadable(scan->client_id, filter.error());
+                 else if (filter->value.share != 0)
+                   scan->scanned.shares_gone.push_back(std::move(filter->value));
                  scan->stale.push_back(row.key);
                }
                if (portion->next) {
@@ -156,28 +181,52 @@ void Rows::scan_filters(const std::shared_ptr<FilterScan>& scan) {
                  return scan_filters(scan);
                }
                for (std::string& key : scan->stale) put_behind(slot, std::move(key), std::nullopt);
-               scan->done(std::move(scan->found));
+               scan->done(std::move(scan->scanned));
              });
 }
 
 // The filters go in the same turn, so with one batch.
 void Rows::erase(const std::string& client_id, std::optional<Buffer> meta, Done<void> done) {
   constexpr Uid none = 0;
-  load_filters(client_id, none,
-               [this, client_id, meta = std::move(meta),
-                done = std::move(done)](const Result<std::vector<Filter>>& found) mutable {
-                 if (!found) return done(std::unexpected(found.error()));
-                 const std::uint32_t slot = slot_of_client(client_id);
-                 const Together together(2, std::move(done));
-                 put(slot, progress_key(client_id), std::nullopt, together.answer());
-                 put(slot, meta_key(client_id), std::move(meta), together.answer());
+  start_scan(client_id, none,
+             [this, client_id, meta = std::move(meta),
+              done = std::move(done)](Result<Scanned> scanned) mutable {
+               if (!scanned) return done(std::unexpected(std::move(scanned.error())));
+               const std::uint32_t slot = slot_of_client(client_id);
+               const Together together(2, [this, gone = std::move(scanned->shares_gone),
+                                           done = std::move(done)](Result<void> result) mutable {
+                 if (result) tell_gone(gone);
+                 done(std::move(result));
                });
+               put(slot, progress_key(client_id), std::nullopt, together.answer());
+               put(slot, meta_key(client_id), std::move(meta), together.answer());
+             });
 }
 
-void Rows::note_unreadable(std::string_view client_id, const Error& error) {
+void Rows::load_group(const std::string& text, Done<std::optional<GroupState>> done) {
+  get(text, group_key(text),
+      [this, text, done = std::move(done)](Result<std::optional<Buffer>> row) mutable {
+        if (!row) return done(std::unexpected(std::move(row.error())));
+        if (!*row) return done(std::nullopt);
+        auto state = decode_group(**row);
+        if (state) return done(std::move(*state));
+        note_unreadable(text, state.error());
+        done(std::nullopt);
+      });
+}
+
+void Rows::tell_share_gone(const std::string& text, ShareId share) const {
+  if (on_share_gone_) on_share_gone_(text, share);
+}
+
+void Rows::tell_gone(const std::vector<Filter>& shares) const {
+  for (const Filter& filter : shares) tell_share_gone(filter.text, filter.share);
+}
+
+void Rows::note_unreadable(std::string_view of, const Error& error) {
   unreadable_.add();
   logger.error("a row of a stored session can't be read; it counts as not there",
-               {{"client_id", client_id}, {"error", error.text}});
+               {{"of", of}, {"error", error.text}});
 }
 
 }  // namespace sluice::sessions

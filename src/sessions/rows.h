@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "base/task.h"
+#include "base/together.h"
 #include "sessions/record.h"
 #include "table/table.h"
 
@@ -40,9 +42,17 @@ class Rows {
   void load_meta(const std::string& client_id, Done<std::optional<Meta>> done);
   // Those of another life count as not there; filters of another life are removed some time later.
   void load_progress(const std::string& client_id, Uid uid, Done<Progress> done);
+  void load_filter(const std::string& client_id, Uid uid, const std::string& text,
+                   Done<std::optional<Filter>> done);
   void load_filters(const std::string& client_id, Uid uid, Done<std::vector<Filter>> done);
   // All rows of the session go at once; its meta row is replaced if there is another one.
   void erase(const std::string& client_id, std::optional<Buffer> meta, Done<void> done);
+  void load_group(const std::string& text, Done<std::optional<GroupState>> done);
+
+  // Told of shared subscriptions that went with their session, once that is durable.
+  using OnShareGone = std::function<void(const std::string& text, ShareId share)>;
+  void set_on_share_gone(OnShareGone on_share_gone) { on_share_gone_ = std::move(on_share_gone); }
+  void tell_share_gone(const std::string& text, ShareId share) const;
 
  private:
   struct Slot {
@@ -51,6 +61,11 @@ class Rows {
     std::deque<std::pair<std::uint64_t, Task>> waiting;  // until `answered` is as much
   };
   struct FilterScan;
+  // The filters of a life, and the shared ones of others, whose rows are on their way out.
+  struct Scanned {
+    std::vector<Filter> found{};
+    std::vector<Filter> shares_gone{};
+  };
 
   void on_answer(Slot& slot, bool was_taken);
   void get(const std::string& client_id, std::string key, Done<std::optional<Buffer>> done);
@@ -59,37 +74,18 @@ class Rows {
   void begin_read(Task read);
   void begin_reads();
   void end_read();
+  void start_scan(const std::string& client_id, Uid uid, Done<Scanned> done);
   void scan_filters(const std::shared_ptr<FilterScan>& scan);
-  void note_unreadable(std::string_view client_id, const Error& error);
+  void tell_gone(const std::vector<Filter>& shares) const;
+  void note_unreadable(std::string_view of, const Error& error);
 
   table::Table& table_;
   Counter& unreadable_;
+  OnShareGone on_share_gone_;
   std::array<Slot, slot_count> slots_;
   std::size_t reading_ = 0;
   std::deque<Task> reads_waiting_;
   bool beginning_ = false;
-};
-
-// Runs `done` with the first error when `count` answers have come.
-class Together {
- public:
-  Together(std::size_t count, Done<void> done)
-      : state_(std::make_shared<State>(State{count, std::move(done), {}})) {}
-
-  [[nodiscard]] Done<void> answer() const {
-    return [state = state_](Result<void> result) {
-      if (state->first && !result) state->first = std::move(result);
-      if (--state->open == 0) state->done(std::move(state->first));
-    };
-  }
-
- private:
-  struct State {
-    std::size_t open;
-    Done<void> done;
-    Result<void> first;
-  };
-  std::shared_ptr<State> state_;
 };
 
 }  // namespace sluice::sessions

@@ -1,10 +1,11 @@
 #include "sessions/sessions.h"
 
-#include <array>
 #include <utility>
 
 #include "runtime/ask.h"
+#include "sessions/call_count.h"
 #include "sessions/evidence.h"
+#include "sessions/groups.h"
 #include "sessions/home.h"
 #include "sessions/listing.h"
 #include "sessions/rounds.h"
@@ -16,42 +17,6 @@ namespace {
 constexpr std::string_view table_name = "__sessions";
 
 Error stopped_error() { return {Errc::closed, "sessions are stored no more: the hub is stopping"}; }
-
-// Calls on their way, so that somebody can wait for those made so far. One who waits at a time.
-class CallCount {
- public:
-  [[nodiscard]] std::size_t begin() {
-    ++parts_[now_].open;
-    return now_;
-  }
-  // `error`: null if there was none.
-  void end(std::size_t part, const Error* error) {
-    Part& of = parts_[part];
-    if (of.first && error) of.first = std::unexpected(*error);
-    if (--of.open == 0 && part != now_) answer(of);
-  }
-  // With the first error of those that have ended since the last time. Precondition: nobody waits.
-  void when_ended(Done<void> done) {
-    Part& of = parts_[std::exchange(now_, 1 - now_)];
-    of.waiting = std::move(done);
-    if (of.open == 0) answer(of);
-  }
-
- private:
-  struct Part {
-    std::size_t open = 0;
-    Result<void> first{};
-    Done<void> waiting{};
-  };
-
-  static void answer(Part& part) {
-    if (part.waiting)
-      std::exchange(part.waiting, nullptr)(std::exchange(part.first, Result<void>{}));
-  }
-
-  std::array<Part, 2> parts_{};
-  std::size_t now_ = 0;  // of those that begin
-};
 
 // Keeps the answers to all shards until the last one has come.
 class Gathering {
@@ -97,6 +62,8 @@ class Sessions::Impl {
   // Does `work` on all shards; `done` runs here when all are through, with the first error.
   using Work = std::function<void(Impl& there, Done<void> done)>;
   void on_all(const Work& work, Done<void> done);
+  void inspect(const std::string& client_id, const std::string& text, ShareId share,
+               Done<Groups::Part> done);
   void save_all_here(Done<void> done);
   void flush_table(Done<void> done);
   [[nodiscard]] Rounds::Steps steps();
@@ -106,6 +73,7 @@ class Sessions::Impl {
   const Place place_;
   runtime::OrderedAsks asks_;
   Home home_;
+  Groups groups_;
   Evidence evidence_;
   Sweep sweep_;
   CallCount calls_;
@@ -134,6 +102,10 @@ Sessions::Impl::Impl(Group& group, const table::Table::Context& context, Random 
              .shards = context.shards},
       asks_(group.mailboxes(), context.shard),
       home_(place_, *context.metrics, random),
+      groups_(
+          place_, home_.rows(), Random(random.next()),
+          [this](const std::string& client_id, const std::string& text, ShareId share,
+                 Done<Groups::Part> done) { inspect(client_id, text, share, std::move(done)); }),
       evidence_(place_, *context.metrics),
       sweep_(place_, home_),
       rounds_(place_, steps()),
@@ -153,7 +125,18 @@ Sessions::Impl::Impl(Group& group, const table::Table::Context& context, Random 
       swept_(context.shards, [this](Task answer) {
         answer();
         rounds_.start();
-      }) {}
+      }) {
+  home_.rows().set_on_share_gone([this](const std::string& text, ShareId share) {
+    const ShardId home = shard_of_slot(slot_of_group(text), place_.shards);
+    asks_.ask(
+        home,
+        [&there = on(home), text, share](Task reply) {
+          there.groups_.remove_holder(text, share);
+          reply();
+        },
+        [] {});
+  });
+}
 
 // --- start
 
@@ -244,6 +227,7 @@ void Sessions::Impl::stop(Done<void> done) {
 
 void Sessions::Impl::stop_here(Done<void> done) {
   stopped_ = true;
+  groups_.stop();
   sweep_.stop();
   table_.stop(std::move(done));
 }
@@ -328,6 +312,16 @@ void Sessions::Impl::call(const std::string& client_id,
       });
 }
 
+void Sessions::Impl::inspect(const std::string& client_id, const std::string& text, ShareId share,
+                             Done<Groups::Part> done) {
+  call<Groups::Part>(
+      client_id,
+      [client_id, text, share](Home& home, Done<Groups::Part> inspected) {
+        home.inspect(client_id, text, share, std::move(inspected));
+      },
+      std::move(done));
+}
+
 Sessions::Sessions(Group& group, const table::Table::Context& context, Random random)
     : impl_(std::make_unique<Impl>(group, context, random)) {}
 Sessions::~Sessions() = default;
@@ -357,11 +351,11 @@ void Sessions::put_filter(const std::string& client_id, Uid uid, Filter filter, 
 }
 
 void Sessions::erase_filter(const std::string& client_id, Uid /*uid*/, std::string text,
-                            Done<void> done) {
+                            ShareId share, Done<void> done) {
   impl_->call<void>(
       client_id,
-      [client_id, text = std::move(text)](Home& home, Done<void> erased) {
-        home.erase_filter(client_id, text, std::move(erased));
+      [client_id, text = std::move(text), share](Home& home, Done<void> erased) {
+        home.erase_filter(client_id, text, share, std::move(erased));
       },
       std::move(done));
 }
@@ -405,6 +399,8 @@ void Sessions::erase_will(const std::string& client_id, Uid uid) {
       },
       [](const Result<void>&) {});
 }
+
+Groups& Sessions::groups() { return impl_->groups_; }
 
 // --- for administrators
 

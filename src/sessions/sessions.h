@@ -58,6 +58,7 @@ struct Details {
 };
 
 class Sessions;
+class Groups;
 
 // The sessions of all shards, for what they must ask each other. Complete before the loops run.
 class Group {
@@ -115,7 +116,8 @@ class Sessions {
   void connect(Opening opening, Done<Opened> done);
   // Of a life that connect() has opened and disconnect() has not ended. Done when durable.
   void put_filter(const std::string& client_id, Uid uid, Filter filter, Done<void> done);
-  void erase_filter(const std::string& client_id, Uid uid, std::string text, Done<void> done);
+  void erase_filter(const std::string& client_id, Uid uid, std::string text, ShareId share,
+                    Done<void> done);
   void save(const std::string& client_id, Uid uid, Progress progress);  // durable some time later
   void save(const std::string& client_id, Uid uid, Progress progress, Done<void> done);
   // The client went; the session stays for `expiry_s`, its will if that is yet to be published.
@@ -125,6 +127,10 @@ class Sessions {
   // The will that waited was published; some time later it is gone from the row, too. Nothing if
   // the client is back.
   void erase_will(const std::string& client_id, Uid uid);
+
+  // Of the shared subscriptions whose home is this shard. Their members are kept account of: with a
+  // session, or a filter of it, its share goes.
+  [[nodiscard]] Groups& groups();
 
   // For administrators; sessions are read a portion at a time, so who comes and goes meanwhile may
   // be missed.

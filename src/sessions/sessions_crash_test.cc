@@ -201,7 +201,7 @@ class Front {
         versions.durable(version);
       };
       if (filter) return sessions.put_filter(client.id, client.uid, *filter, std::move(done));
-      sessions.erase_filter(client.id, client.uid, text, std::move(done));
+      sessions.erase_filter(client.id, client.uid, text, 0, std::move(done));
     });
   }
 

@@ -6,6 +6,8 @@ namespace sluice::topic {
 namespace {
 
 constexpr std::string_view shared_prefix = "$share/";
+constexpr std::string_view queue_prefix = "$queue/";
+static_assert(queue_prefix.size() == shared_prefix.size());
 constexpr std::string_view replay_prefix = "$stream/";
 constexpr std::string_view delayed_prefix = "$delayed/";
 
@@ -73,7 +75,9 @@ Result<void> validate_filter(std::string_view filter) {
   return {};
 }
 
-bool is_shared(std::string_view text) { return text.starts_with(shared_prefix); }
+bool is_shared(std::string_view text) { return text.starts_with(shared_prefix) || is_queue(text); }
+
+bool is_queue(std::string_view text) { return text.starts_with(queue_prefix); }
 
 Result<std::optional<SharedFilter>> parse_shared(std::string_view text) {
   if (!is_shared(text)) return std::nullopt;

@@ -21,16 +21,20 @@ Result<void> validate_topic_name(std::string_view topic);
 // subscription.
 Result<void> validate_filter(std::string_view filter);
 
-// Whether `text` begins as a shared subscription does, "$share/"; it need not be a valid one.
+// Whether `text` begins as a shared subscription does, "$share/" or "$queue/"; it need not be a
+// valid one.
 bool is_shared(std::string_view text);
+// Whether it begins as one that lasts without members, "$queue/<name>/<filter>".
+bool is_queue(std::string_view text);
 
 struct SharedFilter {
   std::string_view group;
   std::string_view filter;
 };
 
-// The parts of "$share/<group>/<filter>", both checked ([MQTT-4.8.2-1], [MQTT-4.8.2-2]); nothing if
-// `text` does not begin with "$share/". The views are into `text`. Errors as above.
+// The parts of "$share/<group>/<filter>" or "$queue/<group>/<filter>", both checked
+// ([MQTT-4.8.2-1], [MQTT-4.8.2-2]); nothing if `text` begins otherwise. The views are into `text`.
+// Errors as above.
 Result<std::optional<SharedFilter>> parse_shared(std::string_view text);
 
 // Whether `text` begins as the subscription to a replay does, "$stream/"; it need not be a valid

@@ -65,6 +65,12 @@ TEST(SharedFilter, IsTakenApart) {
   EXPECT_EQ(shared->group, "g 1");
   EXPECT_EQ(shared->filter, "a/+/#");
   EXPECT_EQ(parse_shared("$share/g//").value()->filter, "/");
+  EXPECT_FALSE(is_queue("$share/g/a"));
+  const auto queue = parse_shared("$queue/q/a/#").value();
+  ASSERT_TRUE(queue);
+  EXPECT_TRUE(is_queue("$queue/q/a/#"));
+  EXPECT_EQ(queue->group, "q");
+  EXPECT_EQ(queue->filter, "a/#");
 }
 
 TEST(SharedFilter, IsNothingForOtherFilters) {

@@ -57,8 +57,9 @@ std::string_view to_string(Query::By by) {
 Result<Query> checked(Query query) {
   if (query.value.empty()) return fail(Errc::invalid, "the {} is empty", to_string(query.by));
   if (query.by == Query::By::topic) {
-    if (query.value.starts_with("$share/"))
-      return fail(Errc::invalid, "a topic is traced for all: leave out $share and the group");
+    if (topic::is_shared(query.value))
+      return fail(Errc::invalid,
+                  "a topic is traced for all: leave out $share or $queue, and the name");
     if (topic::is_replay(query.value))
       return fail(Errc::invalid, "a topic is traced for all: name those that the replay gives");
     if (auto valid = topic::validate_filter(query.value); !valid)

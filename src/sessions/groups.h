@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/random.h"
+#include "base/task.h"
+#include "sessions/evidence.h"
+#include "sessions/record.h"
+#include "sessions/rows.h"
+
+namespace sluice::sessions {
+
+// The rows of the shared subscriptions whose home is one shard (slot_of_group): of each that
+// outlives its members how far it has come, and one row per holder, a stored session's subscription
+// to it. A group is kept as long as it has a holder; "$queue/..." is kept for good.
+//
+// A holder's row is durable before the session's filter says the same, and goes after it: a crash
+// may leave holders that are none, never the other way round. So who takes up a group that another
+// process has left asks the sessions.
+//
+// Shard:   its own, for groups whose home it is; remove_holder() alike.
+// Failure: errors are those of the table (busy, disk_full, io, corrupt), and closed after stop().
+class Groups {
+ public:
+  // What a session says of its share in a group.
+  struct Part {
+    bool holds = false;
+    std::vector<Position> taken{};  // QoS 2 messages of the group that it has in flight
+  };
+  // Asks the home of the client id.
+  using Inspect = std::function<void(const std::string& client_id, const std::string& text,
+                                     ShareId share, Done<Part> done)>;
+
+  Groups(const Place& place, Rows& rows, Random random, Inspect inspect);
+  Groups(const Groups&) = delete;
+  Groups& operator=(const Groups&) = delete;
+
+  // The group is in use from now on, until close(). Where it goes on, without what sessions have
+  // taken to themselves; nothing: it begins.
+  void open(const std::string& text, Done<std::optional<GroupState>> done);
+  void close(const std::string& text);
+  // Somebody holds a group in use, or it is a queue: it is saved.
+  [[nodiscard]] bool is_kept(const std::string& text) const;
+  // Of a group in use. From the call on it is kept; who adds a holder saves the group as well.
+  void add_holder(const std::string& text, const std::string& client_id, Done<ShareId> done);
+  // Of a group in use: durable, or nothing to do because nobody holds it. `process` is set here.
+  void save(const std::string& text, GroupState state, Done<void> done);
+  // The session's subscription is over, durably. With the last one the group's row goes.
+  void remove_holder(const std::string& text, ShareId share);
+  // Nothing is put any more.
+  void stop() { stopped_ = true; }
+
+ private:
+  struct Verification;
+
+  void end_if_nobody_holds(const std::string& text);
+  void on_holders(const std::string& text, std::uint64_t added_before, bool any);
+  void verify_portion(const std::shared_ptr<Verification>& verification);
+  void look_at(const std::shared_ptr<Verification>& verification, const table::Row& row,
+               Done<void> done);
+  void end_verification(const std::shared_ptr<Verification>& verification);
+  void erase(const std::string& text, std::string key);
+
+  const Place& place_;
+  Rows& rows_;
+  Random random_;
+  const std::uint64_t process_;
+  const Inspect inspect_;
+  std::unordered_map<std::string, bool> used_;  // by text: it is kept
+  std::uint64_t added_ = 0;                     // holders so far, of all groups
+  bool stopped_ = false;
+};
+
+}  // namespace sluice::sessions
