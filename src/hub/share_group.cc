@@ -65,12 +65,11 @@ void ShareGroup::join(const ShareJoin& join, OnJoined done) {
   member.open.set_limit(std::max(join.window, 1u));
   member.waits = context_.store && (!join.holder.empty() || topic::is_queue(text_));
   renew_ready(handle);
-  ShareJoined joined{.member = name_of(handle)};
-  if (subscribed_) return answer_join(std::move(joined), join.holder, std::move(done));
-  joining_.push_back(
-      [this, joined = std::move(joined), holder = join.holder, done = std::move(done)]() mutable {
-        answer_join(std::move(joined), holder, std::move(done));
-      });
+  const MemberAtHome name = name_of(handle);
+  if (subscribed_) return answer_join(name, join.holder, std::move(done));
+  joining_.push_back([this, name, holder = join.holder, done = std::move(done)]() mutable {
+    answer_join(name, holder, std::move(done));
+  });
 }
 
 Handle ShareGroup::find_member(ShardId shard, Handle membership) {

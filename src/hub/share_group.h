@@ -134,7 +134,7 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   void load();
   void begin(const std::optional<sessions::GroupState>& state);
   void on_subscribed();
-  void answer_join(ShareJoined joined, const std::string& holder, OnJoined done);
+  void answer_join(const MemberAtHome& name, const std::string& holder, OnJoined done);
   void save_next();
   void on_saved(const Result<void>& result);
   [[nodiscard]] sessions::GroupState state();

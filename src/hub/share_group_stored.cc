@@ -58,10 +58,11 @@ void ShareGroup::begin(const std::optional<sessions::GroupState>& state) {
 
 // A holder counts from when it is durable that it is one, and where the group is by then. It is
 // given nothing before: after a crash its session would not be asked for that.
-void ShareGroup::answer_join(ShareJoined joined, const std::string& holder, OnJoined done) {
+void ShareGroup::answer_join(const MemberAtHome& name, const std::string& holder, OnJoined done) {
   sessions::Groups* const store = context_.store;
-  if (!store || (holder.empty() && !topic::is_queue(text_))) return done(std::move(joined));
-  const auto answer = std::make_shared<ShareJoined>(std::move(joined));
+  const auto answer = std::make_shared<ShareJoined>();
+  answer->member = name;
+  if (!store || (holder.empty() && !topic::is_queue(text_))) return done(std::move(*answer));
   const auto end_wait = when_alive([handle = answer->member.member](ShareGroup& group) {
     Member* member = group.members_.find(handle);
     if (!member) return;
