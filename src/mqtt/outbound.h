@@ -90,7 +90,7 @@ class Outbound {
       if (saved)
         keep(*ticket);
       else
-        extras_->positions->set(id, std::nullopt);
+        extras_->positions->clear(id);
     }
   }
   // The client is gone: calls `settle` for each ticket of a message that may go to nobody else,

@@ -28,10 +28,11 @@ class SentPositions {
     if (span > capacity_) grow(id, span);
     set(id, sent);
   }
-  // Precondition of both: it was put, and is in flight.
+  // Precondition of all three: it was put, and is in flight.
   void set(std::uint16_t id, const std::optional<Sent>& sent) {
     places_[id & (capacity_ - 1)] = sent.value_or(Sent{});
   }
+  void clear(std::uint16_t id) { places_[id & (capacity_ - 1)] = Sent{}; }
   [[nodiscard]] std::optional<Sent> get(std::uint16_t id) const {
     const Sent& sent = places_[id & (capacity_ - 1)];
     if (sent.position == none) return std::nullopt;
