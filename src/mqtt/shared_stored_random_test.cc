@@ -6,14 +6,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
 
 #include "base/logger.h"
-#include "mqtt/model_client_test.h"
-#include "mqtt/stored_broker_test.h"
+#include "mqtt/stored_world_test.h"
 #include "sim/seeds.h"
 
 namespace sluice::mqtt {
@@ -22,22 +20,10 @@ namespace {
 using namespace std::chrono_literals;
 
 const std::string shared = "$share/g/t/#";
-constexpr int settling_max = 5000;
 
-class World {
+class World : public StoredWorld {
  public:
-  World(std::uint64_t seed, Omissions omit)
-      : random_(seed), seed_(seed), machine_(std::make_shared<hub::SimMachine>(seed)) {
-    options_.limits.session_expiry_max_s = 86'400;
-    options_.limits.max_inflight = static_cast<std::uint16_t>(1 + random_.below(20));
-    options_.omit = omit;
-    start();
-    for (int i = 0; i < 4; ++i)
-      clients_.emplace_back(fmt::format("client{}", i), fmt::format("t/{}", i));
-    for (const ModelClient& client : clients_) publishers_.push_back(&client);
-    hold();
-  }
-  ~World() { end_world(); }
+  World(std::uint64_t seed, Omissions omit) : StoredWorld(seed, omit, 24h) { hold(); }
 
   // What has gone wrong, if anything.
   std::optional<std::string> run() {
@@ -47,34 +33,12 @@ class World {
   }
 
  private:
-  void start() {
-    const auto shards = static_cast<std::uint32_t>(1 + random_.below(2));
-    broker_ = std::make_unique<StoredBroker>(++seed_ * 1000, shards, machine_, options_, passed_);
-    started_ = broker_->hub.world.now();
-  }
-  void end_world() {
-    for (ModelClient& client : clients_) client.cut();
-    broker_->hub.world.power_off();
-    passed_ += broker_->hub.world.now() - started_ + 1s;
-    broker_.reset();
-  }
-  void crash() {
-    end_world();
-    machine_->crash();
-    start();
-  }
   // The first client stays a member, whether it is connected or not.
   void hold() {
     connect(clients_.front());
     while (!clients_.front().connected()) step(true);
     clients_.front().subscribe(shared);
     while (!clients_.front().idle()) step(true);
-  }
-
-  void connect(ModelClient& client) {
-    auto& endpoints = broker_->endpoints;
-    auto wire = broker_->hub.world.connect(endpoints[random_.below(endpoints.size())]);
-    client.connect(std::move(wire.value()), false);
   }
 
   void act() {
@@ -100,25 +64,6 @@ class World {
     step(false);
   }
 
-  void step(bool all) {
-    broker_->hub.world.run_for(std::chrono::microseconds(random_.below(3000)));
-    for (ModelClient& client : clients_) client.step(random_, publishers_, all);
-  }
-
-  // Everybody comes back, and all exchanges end.
-  void settle() {
-    for (int quiet = 0; quiet < 10;) {
-      for (ModelClient& client : clients_)
-        if (!client.online()) connect(client);
-      broker_->hub.world.run_for(quiet > 0 ? 1s : 5ms);
-      const auto before = received();
-      step(true);
-      const bool idle = std::ranges::all_of(clients_, &ModelClient::idle);
-      quiet = idle && received() == before ? quiet + 1 : 0;
-      if (++settling_ > settling_max) return;
-    }
-  }
-
   // How often each message has come, by topic and number.
   [[nodiscard]] std::map<std::pair<std::string, int>, int> received() const {
     std::map<std::pair<std::string, int>, int> all;
@@ -141,17 +86,6 @@ class World {
     }
     return std::nullopt;
   }
-
-  Random random_;
-  std::uint64_t seed_;
-  std::shared_ptr<hub::SimMachine> machine_;
-  Options options_;
-  runtime::Duration passed_{};  // of the wall clock, before this start
-  runtime::TimePoint started_;
-  std::unique_ptr<StoredBroker> broker_;
-  std::deque<ModelClient> clients_;
-  std::vector<const ModelClient*> publishers_;
-  int settling_ = 0;
 };
 
 class SharedStoredRandom : public testing::Test {

@@ -6,12 +6,10 @@
 
 #include <algorithm>
 #include <array>
-#include <deque>
 #include <optional>
 
 #include "base/logger.h"
-#include "mqtt/model_client_test.h"
-#include "mqtt/stored_broker_test.h"
+#include "mqtt/stored_world_test.h"
 #include "sim/seeds.h"
 #include "topic/topic.h"
 
@@ -22,20 +20,9 @@ using namespace std::chrono_literals;
 
 constexpr auto expiry = 1h;
 
-class World {
+class World : public StoredWorld {
  public:
-  World(std::uint64_t seed, Omissions omit)
-      : random_(seed), seed_(seed), machine_(std::make_shared<hub::SimMachine>(seed)) {
-    options_.limits.session_expiry_max_s = static_cast<std::uint32_t>(
-        std::chrono::duration_cast<std::chrono::seconds>(expiry).count());
-    options_.limits.max_inflight = static_cast<std::uint16_t>(1 + random_.below(20));
-    options_.omit = omit;
-    start();
-    for (int i = 0; i < 4; ++i)
-      clients_.emplace_back(fmt::format("client{}", i), fmt::format("t/{}", i));
-    for (const ModelClient& client : clients_) publishers_.push_back(&client);
-  }
-  ~World() { end_world(); }
+  World(std::uint64_t seed, Omissions omit) : StoredWorld(seed, omit, expiry) {}
 
   // What has gone wrong, if anything.
   std::optional<std::string> run() {
@@ -45,32 +32,10 @@ class World {
   }
 
  private:
-  void start() {
-    const auto shards = static_cast<std::uint32_t>(1 + random_.below(2));
-    broker_ = std::make_unique<StoredBroker>(++seed_ * 1000, shards, machine_, options_, passed_);
-    started_ = broker_->hub.world.now();
-  }
-  void end_world() {
-    for (ModelClient& client : clients_) client.cut();
-    broker_->hub.world.power_off();
-    passed_ += broker_->hub.world.now() - started_ + 1s;
-    broker_.reset();
-  }
-  void crash() {
-    end_world();
-    machine_->crash();
-    start();
-  }
   ModelClient& any() { return clients_[random_.below(clients_.size())]; }
   std::string any_filter() {
     constexpr std::array filters = {"#", "t/#", "t/0", "t/1", "+/2", "t/+"};
     return filters[random_.below(filters.size())];
-  }
-
-  void connect(ModelClient& client, bool clean = false) {
-    auto& endpoints = broker_->endpoints;
-    auto wire = broker_->hub.world.connect(endpoints[random_.below(endpoints.size())]);
-    client.connect(std::move(wire.value()), clean);
   }
 
   void act() {
@@ -108,33 +73,8 @@ class World {
     for (ModelClient& client : clients_) client.expire();
   }
 
-  void step(bool all) {
-    broker_->hub.world.run_for(std::chrono::microseconds(random_.below(3000)));
-    for (ModelClient& client : clients_) client.step(random_, publishers_, all);
-  }
-
-  // Everybody comes back, and all exchanges end.
-  void settle() {
-    for (int quiet = 0; quiet < 10;) {
-      for (ModelClient& client : clients_)
-        if (!client.online()) connect(client);
-      broker_->hub.world.run_for(quiet > 0 ? 1s : 5ms);  // a refused append is tried a second later
-      const std::size_t before = count();
-      step(true);
-      const bool idle = std::ranges::all_of(clients_, &ModelClient::idle);
-      quiet = idle && count() == before ? quiet + 1 : 0;
-      if (++settling_ > 5000) return;
-    }
-  }
-  [[nodiscard]] std::size_t count() const {
-    std::size_t all = 0;
-    for (const ModelClient& client : clients_)
-      for (const auto& [topic, numbers] : client.received()) all += numbers.size();
-    return all;
-  }
-
   [[nodiscard]] std::optional<std::string> violation() const {
-    if (settling_ > 5000) return "the exchanges did not end";
+    if (settling_ > settling_max) return "the exchanges did not end";
     for (const ModelClient& client : clients_) {
       if (!client.failures().empty()) return client.failures().front();
       for (const auto& [topic, numbers] : client.received())
@@ -164,17 +104,6 @@ class World {
     }
     return std::nullopt;
   }
-
-  Random random_;
-  std::uint64_t seed_;
-  std::shared_ptr<hub::SimMachine> machine_;
-  Options options_;
-  runtime::Duration passed_{};  // of the wall clock, before this start
-  runtime::TimePoint started_;
-  std::unique_ptr<StoredBroker> broker_;
-  std::deque<ModelClient> clients_;
-  std::vector<const ModelClient*> publishers_;
-  int settling_ = 0;
 };
 
 class StoredRandom : public testing::Test {
