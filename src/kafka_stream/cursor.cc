@@ -7,12 +7,8 @@ namespace {
 
 // A block of a read answer is closed at this size.
 constexpr std::size_t block_size = 256 << 10;
-
-int remaining_ms(Cursor::Clock::time_point end) {
-  const auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(end - Cursor::Clock::now()).count();
-  return static_cast<int>(std::max<std::int64_t>(left, 0));
-}
+// Between two requests that wake librdkafka while a read waits.
+constexpr std::chrono::milliseconds wake_interval{10};
 
 // One offset of each place: RD_KAFKA_OFFSET_BEGINNING or _END. Nothing if any cannot be told.
 // ListOffsets takes these where it takes a time, and librdkafka hands them on.
@@ -93,8 +89,8 @@ Result<std::unique_ptr<Cursor>> Cursor::open(rd_kafka_t* consumer, const Place& 
                 at.value, bounds.start.value, bounds.visible_end.value);
   std::unique_ptr<Cursor> cursor(new Cursor(consumer, place, at));
   cursor->bounds_ = bounds;
-  cursor->at_end_ = at == bounds.visible_end;
-  if (cursor->at_end_) return cursor;  // nothing to fetch
+  cursor->is_over_ = at == bounds.visible_end;
+  if (cursor->is_over_) return cursor;  // nothing to fetch
   cursor->topic_ = make_topic(consumer, place.topic);
   if (!cursor->topic_) return std::unexpected(error_of(rd_kafka_last_error(), to_string(place)));
   cursor->queue_.reset(rd_kafka_queue_new(consumer));
@@ -113,22 +109,32 @@ Result<stream::ReadAnswer> Cursor::read(std::size_t bytes_max) {
   stream::ReadAnswer answer;
   bytes_ = 0;
   const auto end = Clock::now() + request_timeout;
-  while (!at_end_) {
+  while (!is_over_) {
     const bool nothing_yet = answer.blocks.empty() && writer_.empty();
     if (!nothing_yet && bytes_ + writer_.size() >= bytes_max) break;
     const Message message(
-        rd_kafka_consume_queue(queue_.get(), nothing_yet ? remaining_ms(end) : 0));
+        rd_kafka_consume_queue(queue_.get(), nothing_yet ? milliseconds(wake_interval) : 0));
     if (!message) {
       if (!nothing_yet) break;
-      if (Clock::now() < end) continue;
-      return fail(Errc::io, "{}: no answer for {} ms", to_string(place_), request_timeout.count());
+      if (Clock::now() >= end)
+        return fail(Errc::io, "{}: no answer for {} ms", to_string(place_),
+                    request_timeout.count());
+      // librdkafka 2.0.2 ceases to fetch while much waits to be read, and looks only once a second
+      // whether that has been taken. A request to the same broker makes it look now; and it tells
+      // of a topic that is gone, which librdkafka says in its log alone.
+      SLUICE_TRY_ASSIGN(bounds_, query_bounds(consumer_, place_));
+      continue;
     }
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-      at_end_ = true;
       next_ = std::max(next_, Offset{message->offset});
+      // It may have waited here since an earlier read; that nothing is there must be true now.
+      if (nothing_yet) {
+        SLUICE_TRY_ASSIGN(bounds_, query_bounds(consumer_, place_));
+      }
+      is_over_ = !nothing_yet || bounds_.visible_end <= next_;
     } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      if (!nothing_yet) break;  // what is there is right; the next read meets the error again
-      return std::unexpected(error_of(message->err, to_string(place_)));
+      is_over_ = true;
+      if (nothing_yet) return std::unexpected(error_of(message->err, to_string(place_)));
     } else if (message->offset >= next_.value) {
       take(*message, answer);
     }

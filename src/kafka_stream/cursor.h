@@ -45,8 +45,9 @@ class Cursor {
   // What stream::Stream::read says, from at() on. Errors: not_found, out_of_range, io.
   Result<stream::ReadAnswer> read(std::size_t bytes_max);
   [[nodiscard]] Offset at() const { return next_; }
-  // After the end was met, librdkafka says nothing of it a second time.
-  [[nodiscard]] bool at_end() const { return at_end_; }
+  // It met the end, or an error behind what it has read. librdkafka says nothing of either a second
+  // time: who wants to read on opens another one, and hears of an error that lasts.
+  [[nodiscard]] bool is_over() const { return is_over_; }
   [[nodiscard]] Clock::time_point used() const { return used_; }
 
  private:
@@ -61,8 +62,8 @@ class Cursor {
   Topic topic_;
   Queue queue_;
   Offset next_;
-  stream::Bounds bounds_;  // when it was opened
-  bool at_end_ = false;
+  stream::Bounds bounds_;  // when they were last asked for
+  bool is_over_ = false;
   std::size_t bytes_ = 0;  // of the answer under way, closed blocks
   Clock::time_point used_ = Clock::now();
   BlockWriter writer_;

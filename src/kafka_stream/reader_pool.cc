@@ -4,10 +4,13 @@
 #include <limits>
 #include <utility>
 
+#include "base/logger.h"
 #include "runtime/thread_worker.h"
 
 namespace sluice::kafka_stream {
 namespace {
+
+constexpr Logger logger("kafka_cluster");
 
 constexpr std::size_t helper_count = 2;
 constexpr std::size_t cursors_max = 8;  // of one helper
@@ -65,7 +68,7 @@ class ReaderPool::Helper {
   Result<stream::ReadAnswer> read(const Place& place, Offset from, std::size_t bytes_max) {
     const auto found =
         std::ranges::find_if(cursors_, [&](const auto& cursor) { return cursor.place == place; });
-    if (found != cursors_.end() && found->cursor->at() == from && !found->cursor->at_end()) {
+    if (found != cursors_.end() && found->cursor->at() == from && !found->cursor->is_over()) {
       cursors_.splice(cursors_.begin(), cursors_, found);
     } else {
       if (found != cursors_.end()) cursors_.erase(found);
@@ -74,7 +77,7 @@ class ReaderPool::Helper {
       cursors_.push_front({place, std::move(cursor)});
     }
     auto answer = cursors_.front().cursor->read(bytes_max);
-    if (!answer || cursors_.front().cursor->at_end()) cursors_.pop_front();
+    if (!answer || cursors_.front().cursor->is_over()) cursors_.pop_front();
     return answer;
   }
   Result<stream::Resolved> resolve(const Place& place, stream::Start start, WallMs when) {
@@ -82,6 +85,16 @@ class ReaderPool::Helper {
     if (start == stream::Start::max_time) return find_max_time(place);
     SLUICE_TRY_ASSIGN(const auto bounds, query_bounds(client(), place));
     return stream::Resolved{start == stream::Start::earliest ? bounds.start : bounds.visible_end};
+  }
+  // Of a read. Who asked asks again, and says nothing. What retention took, and streams that are
+  // gone, are everyday matters.
+  void note_failure(const Error& error) {
+    if (error.code == Errc::out_of_range || error.code == Errc::not_found) return;
+    const auto now = Cursor::Clock::now().time_since_epoch();
+    if (!failures_.allow(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()))
+      return;
+    logger.warn("reading a partition of the cluster failed; it is tried again",
+                {{"reason", error.text}, {"suppressed", failures_.take_suppressed()}});
   }
 
  private:
@@ -168,6 +181,7 @@ class ReaderPool::Helper {
   ReaderPool& pool_;
   const Client client_;
   std::list<Open> cursors_;  // the last used first
+  LogLimit failures_{1};
   // With the pool's mutex held:
   std::deque<Job> jobs_;
   bool busy_ = false;
@@ -217,9 +231,13 @@ void ReaderPool::push(Job job, const std::optional<Standing>& goes_on_at) {
 void ReaderPool::read(Place place, Offset from, std::size_t bytes_max,
                       Done<stream::ReadAnswer> done) {
   const std::optional<Standing> at = std::pair(place, from);
-  submit<stream::ReadAnswer>([place = std::move(place), from, bytes_max](
-                                 Helper& helper) { return helper.read(place, from, bytes_max); },
-                             std::move(done), at);
+  submit<stream::ReadAnswer>(
+      [place = std::move(place), from, bytes_max](Helper& helper) {
+        auto answer = helper.read(place, from, bytes_max);
+        if (!answer) helper.note_failure(answer.error());
+        return answer;
+      },
+      std::move(done), at);
 }
 
 void ReaderPool::bounds(Place place, Done<stream::Bounds> done) {
@@ -234,6 +252,7 @@ void ReaderPool::bounds(Place place, Done<stream::Bounds> done) {
 void ReaderPool::answer_asked(Helper& helper) {
   std::vector<Asked> asked = take_asked();
   std::vector<Place> places;
+  places.reserve(asked.size());
   for (const Asked& one : asked) places.push_back(one.place);
   auto answers = query_bounds(helper.client(), places);
   for (std::size_t i = 0; i < asked.size(); ++i) asked[i].done(std::move(answers[i]));

@@ -292,7 +292,8 @@ TEST_P(StreamContract, ACreatedStreamIsKnownToAllShardsAndCanBeUsedAtOnce) {
 
 TEST_P(StreamContract, AnAlteredStreamIsKnownToAllShardsAndItsNewPartitionsCanBeUsedAtOnce) {
   const auto backend = GetParam().make();
-  const auto made = create(*backend, "sensors", {.partitions = 2, .retention_ms = 5000});
+  constexpr std::int64_t retention_ms = 5'000'000'000'000;  // the records are of 1970
+  const auto made = create(*backend, "sensors", {.partitions = 2, .retention_ms = retention_ms});
   ASSERT_TRUE(made) << made.error().text;
   ASSERT_TRUE(append(*backend, {}, {made->id, 1}, {"before"}));
   std::vector<RecordingCatalogueSink> sinks(backend->shards());
@@ -303,7 +304,7 @@ TEST_P(StreamContract, AnAlteredStreamIsKnownToAllShardsAndItsNewPartitionsCanBe
   }
   auto config = made->config;
   config.partitions = 5;
-  config.retention_ms = 6000;
+  config.retention_ms = retention_ms + 1;
   const auto altered = alter(*backend, "sensors", config, {backend->shards() - 1});
   ASSERT_TRUE(altered) << altered.error().text;
   EXPECT_EQ(altered->id, made->id);

@@ -36,7 +36,7 @@ Result<StreamInfo> alter(KafkaTestBackend& backend, const std::string& name, Str
 TEST(KafkaBackend, ARestartFindsStreamsWithAllTheirSettings) {
   KafkaTestBackend backend(2);
   const StreamConfig config{.partitions = 2,
-                            .retention_ms = 7'000'000,
+                            .retention_ms = 7'000'000'000'000,  // the records are of 1970
                             .retention_bytes = 1000,
                             .segment_bytes = 1 << 20,
                             .compact = true,
