@@ -400,14 +400,6 @@ class CrashRun {
       false;  // os durability and a machine that crashed: what was acknowledged may be gone
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t seeds_default = 200;
-#elif defined(__OPTIMIZE__)
-constexpr std::uint64_t seeds_default = 10'000;
-#else
-constexpr std::uint64_t seeds_default = 1'000;
-#endif
-
 class LogCrash : public testing::Test {
  protected:
   // Damage is what these tests are about: no news.
@@ -418,7 +410,8 @@ class LogCrash : public testing::Test {
 };
 
 TEST_F(LogCrash, KeepsItsLawsWhateverHappens) {
-  for (const std::uint64_t seed : sim::seeds(seeds_default)) {
+  for (const std::uint64_t seed :
+       sim::seeds({.optimized = 10'000, .plain = 1'000, .sanitized = 200})) {
     CrashRun run(seed);
     const auto violation = run.run();
     ASSERT_FALSE(violation) << "SLUICE_SEED=" << seed << ": " << *violation;

@@ -1,9 +1,12 @@
 """Publishers, producers and a reader that go on through the deaths of their hub, and remember what they were promised."""
 
 import itertools
+import os
+import random
 import socket
 import struct
 import threading
+import time
 from collections import deque
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, Producer, TopicPartition
@@ -11,6 +14,8 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, Producer, TopicPartiti
 from support.kafka import QUIET, consumer
 from support.mqtt import connect_packet, publish_packet
 from support.waiting import DEADLINE_S, eventually
+
+SEED = int(os.environ.get("SLUICE_CRASH_SEED", time.time_ns() % 1_000_000))
 
 
 class Load(threading.Thread):
@@ -175,3 +180,15 @@ def wait_for_progress(loads, count, deadline_s=DEADLINE_S):
         return all(load.acknowledged >= goal for load, goal in goals)
 
     eventually(reached, "progress of all clients", deadline_s)
+
+
+def kill_under_load(hub, loads, kills, answers=50, then=lambda: None):
+    """Kills the hub at random moments, each when every load has got some answers, and starts it again."""
+    print(f"SLUICE_CRASH_SEED={SEED}")
+    chance = random.Random(SEED)
+    for _ in range(kills):
+        wait_for_progress(loads, answers)
+        time.sleep(chance.uniform(0, 0.5))
+        hub.kill()
+        hub.start()
+        then()

@@ -1,13 +1,12 @@
 """A hub on a Kafka cluster: what was acknowledged stays when either of them dies, and what cannot be stored is said."""
 
 import json
-import random
 import time
 
 import pytest
 
-from crash.load import MqttPublisher, wait_for_progress
-from crash.test_kill import SEED, numbers_of, read_all
+from crash.load import MqttPublisher, kill_under_load, wait_for_progress
+from crash.test_kill import numbers_of, read_all
 from support import kafka
 from support.cluster import KafkaCluster
 from support.hub import on_cluster
@@ -88,16 +87,9 @@ def assert_retained(hub, publisher):
 
 
 def test_acknowledged_messages_survive_kills_of_the_hub(new_hub, new_cluster):
-    print(f"SLUICE_CRASH_SEED={SEED}")
-    chance = random.Random(SEED)
     hub = new_hub(on_cluster(new_cluster()))
     publishers = starts_publishers(hub)
-    for _ in range(3):
-        wait_for_progress(publishers, 100)
-        time.sleep(chance.uniform(0, 0.5))
-        hub.kill()
-        hub.start()
-        assert_retained(hub, publishers[0])
+    kill_under_load(hub, publishers, kills=3, answers=100, then=lambda: assert_retained(hub, publishers[0]))
     finish_with_all_stored(hub, publishers)
     hub.kill()
     hub.start()

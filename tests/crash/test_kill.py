@@ -1,15 +1,10 @@
 """kill -9 under load, again and again: what was acknowledged stays, in order, and nothing idempotent is there twice."""
 
-import os
-import random
-import time
-
 import pytest
 
-from crash.load import Follower, KafkaProducer, MqttPublisher, wait_for_progress
+from crash.load import Follower, KafkaProducer, MqttPublisher, kill_under_load
 from support import kafka
 
-SEED = int(os.environ.get("SLUICE_CRASH_SEED", time.time_ns() % 1_000_000))
 STREAM = "produced"
 PARTITIONS = 2
 
@@ -20,8 +15,6 @@ PARTITIONS = 2
     ids=["one-shard", "two-shards", "durability-os"],
 )
 def test_acknowledged_messages_survive_kills(new_hub, kills, settings):
-    print(f"SLUICE_CRASH_SEED={SEED}")
-    chance = random.Random(SEED)
     hub = new_hub({"log.segment_size": "1MiB", **settings})
     kafka.create_topic(hub, STREAM, PARTITIONS)
 
@@ -31,12 +24,8 @@ def test_acknowledged_messages_survive_kills(new_hub, kills, settings):
     loads = publishers + producers + followers
     for load in loads:
         load.start()
-    for _ in range(kills):
-        wait_for_progress(loads, 100)
-        time.sleep(chance.uniform(0, 0.5))
-        hub.kill()
-        hub.start()
-    for load in publishers + producers + followers:
+    kill_under_load(hub, loads, kills, answers=100)
+    for load in loads:
         load.finish()
     hub.kill()
     hub.start()

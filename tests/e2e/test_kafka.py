@@ -92,7 +92,7 @@ def test_an_idempotent_producer_writes_each_record_once_and_in_order(hub, name):
 
 
 def test_offsets_are_found_by_time(hub, name):
-    kafka.create_topic(hub, name)
+    kafka.create_topic(hub, name, **kafka.KEPT_FOR_EVER)
     producer_times = [1_700_000_000_000 + 1000 * i for i in range(10)]
     producer = Producer({"bootstrap.servers": hub.kafka})
     for stamp in producer_times:

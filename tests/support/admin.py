@@ -23,14 +23,14 @@ def call(hub, path, method="GET", login=None, headers=None):
         return answer.status, json.loads(body) if body else None, answer.headers
 
 
-def ids_page_by_page(hub, path, member, limit, contains):
-    """The client ids in the list at `path`, and how many pages they took."""
+def ids_page_by_page(hub, path, member, limit, contains, key="client_id"):
+    """The ids in the list at `path`, and how many pages they took."""
     found, after, pages = [], "", 0
     while after is not None:
         query = urllib.parse.urlencode({"limit": limit, "filter": contains, "after": after})
         status, page, _ = call(hub, f"{path}?{query}")
         assert status == 200
-        found += [one["client_id"] for one in page[member]]
+        found += [one[key] for one in page[member]]
         pages += 1
         after = page.get("next")
     return found, pages

@@ -53,6 +53,11 @@ class KafkaCluster:
     def living(self):
         return [broker for broker in range(1, self.brokers + 1) if self._is_alive(broker)]
 
+    def log(self):
+        """What the brokers have logged, one after the other."""
+        logs = [self.folder / str(broker) / "server.log" for broker in range(1, self.brokers + 1)]
+        return "".join(log.read_text(errors="replace") for log in logs if log.exists())
+
     def kill(self, broker):
         os.kill(self.pid(broker), signal.SIGKILL)
         eventually(lambda: not self._is_alive(broker), f"the death of broker {broker}")
@@ -65,14 +70,24 @@ class KafkaCluster:
         (self.folder / str(broker) / "pid").write_text(str(process.pid))
 
     def pause(self, broker):
+        """On a busy machine its threads go on for a moment: none does when this returns."""
         os.kill(self.pid(broker), signal.SIGSTOP)
+        threads = Path(f"/proc/{self.pid(broker)}/task")
+        eventually(
+            lambda: all(_state(thread / "stat") == "T" for thread in threads.iterdir()), f"broker {broker} stands still"
+        )
 
     def resume(self, broker):
         os.kill(self.pid(broker), signal.SIGCONT)
 
     def _is_alive(self, broker):
         try:
-            status = Path(f"/proc/{self.pid(broker)}/stat").read_text()
+            state = _state(Path(f"/proc/{self.pid(broker)}/stat"))
         except FileNotFoundError:
             return False
-        return status.rsplit(")", 1)[1].split()[0] != "Z"  # a dead one whose parent has not looked yet
+        return state != "Z"  # a dead one whose parent has not looked yet
+
+
+def _state(status):
+    """Of a process or a thread, one letter, by its file in /proc."""
+    return status.read_text().rsplit(")", 1)[1].split()[0]

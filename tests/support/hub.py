@@ -65,6 +65,7 @@ class Hub:
         self.process = None
         self.listeners = {}
         self.shards = int(self.settings.get("server.shards", 1))
+        self.cluster = None  # if the streams lie on one of the tests' own
 
     def command(self):
         sets = [f"--set={key}={value}" for key, value in self.settings.items()]

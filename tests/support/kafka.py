@@ -9,6 +9,9 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from support.waiting import DEADLINE_S
 
+# Of topics that get records with timestamps of long ago, which retention would take at any moment.
+KEPT_FOR_EVER = {"retention__ms": "-1"}
+
 Record = namedtuple("Record", "partition offset key value headers timestamp")
 
 

@@ -23,6 +23,13 @@ def properties(packet, **values):
     return result
 
 
+def _next(answers, what):
+    try:
+        return answers.get(timeout=DEADLINE_S)
+    except queue.Empty:
+        raise AssertionError(f"no {what} within {DEADLINE_S} s") from None
+
+
 class MqttClient:
     """A connected paho client. Each call waits for the hub's answer; messages are taken from it one by one."""
 
@@ -71,7 +78,7 @@ class MqttClient:
         starts = {"clean_start": clean} if version == V5 else {}
         self.client.connect(*hub.address(listener), keepalive=keepalive, properties=connect_properties, **starts)
         self.client.loop_start()
-        self.connack_flags, self.connack_reason, self.connack_properties = self._connacks.get(timeout=DEADLINE_S)
+        self.connack_flags, self.connack_reason, self.connack_properties = _next(self._connacks, "CONNACK")
 
     def __enter__(self):
         return self
@@ -98,27 +105,27 @@ class MqttClient:
             self.client.subscribe(topic_filter, options=paho.SubscribeOptions(qos=qos, **options))
         else:
             self.client.subscribe(topic_filter, qos)
-        return self._subacks.get(timeout=DEADLINE_S)[0].value
+        return _next(self._subacks, "SUBACK")[0].value
 
     def subscribe_with_id(self, topic_filter, identifier, qos=0):
         self.client.subscribe(topic_filter, qos, properties=properties("SUBSCRIBE", SubscriptionIdentifier=identifier))
-        return self._subacks.get(timeout=DEADLINE_S)[0].value
+        return _next(self._subacks, "SUBACK")[0].value
 
     def replay(self, stream_filter, start, qos=1):
         """Subscribes to "$stream/..." from a place; the reason code of the SUBACK and its reason string, if there is one."""
         self.client.subscribe(stream_filter, qos, properties=properties("SUBSCRIBE", UserProperty=("stream-offset", start)))
-        code = self._subacks.get(timeout=DEADLINE_S)[0].value
+        code = _next(self._subacks, "SUBACK")[0].value
         return code, getattr(self.suback_properties, "ReasonString", None)
 
     def unsubscribe(self, topic_filter):
         self.client.unsubscribe(topic_filter)
-        return self._subacks.get(timeout=DEADLINE_S)
+        return _next(self._subacks, "UNSUBACK")
 
     def publish(self, topic, payload, qos=1, retain=False, **props):
         """Waits for the PUBACK or PUBCOMP; returns its reason code."""
         sent = self.client.publish(topic, payload, qos, retain, properties("PUBLISH", **props) if props else None)
         while True:
-            packet_id, reason = self._published.get(timeout=DEADLINE_S)
+            packet_id, reason = _next(self._published, "PUBACK or PUBCOMP")
             if packet_id == sent.mid:
                 return reason.value
 
@@ -127,7 +134,7 @@ class MqttClient:
         self.client.publish(topic, payload, qos, retain)
 
     def receive(self):
-        return self.messages.get(timeout=DEADLINE_S)
+        return _next(self.messages, "message")
 
     def receive_pairs(self, count):
         """The next messages as (topic, payload)."""
@@ -135,7 +142,7 @@ class MqttClient:
 
     def disconnect_reason(self):
         """Waits until the hub ends the connection; the reason code of its DISCONNECT as a number."""
-        return self.disconnected.get(timeout=DEADLINE_S).value
+        return _next(self.disconnected, "end of the connection").value
 
 
 # --- stored sessions

@@ -4,9 +4,10 @@ from support import kafka
 from support.waiting import eventually
 
 
-def new_stream(hub, name, partitions=1):
+def new_stream(hub, name, partitions=1, **config):
+    """config: as of kafka.create_topic."""
     before = hub.streams() if hub.has_cluster else None
-    kafka.create_topic(hub, name, partitions)
+    kafka.create_topic(hub, name, partitions, **config)
     if hub.has_cluster:
         eventually(lambda: hub.streams() >= before + hub.shards, f"stream {name}")
 
