@@ -7,7 +7,6 @@
 #include <cstdio>
 
 #include "base/json.h"
-#include "cli/admin_client.h"
 #include "cli/output.h"
 
 namespace sluice::cli {
@@ -16,8 +15,8 @@ namespace {
 constexpr std::int64_t page_size = 1000;  // the most that a hub gives at once
 constexpr std::int64_t limit_default = 1000;
 
-std::string path_of(std::string_view name, std::string_view client_id) {
-  return fmt::format("/api/v1/{}/{}", name, percent_encode(client_id));
+std::string path_of(std::string_view name, std::string_view id) {
+  return fmt::format("/api/v1/{}/{}", name, percent_encode(id));
 }
 
 std::string options_text(const JsonFields& subscription) {
@@ -37,39 +36,46 @@ std::vector<Flag> listing_flags(std::string_view filter_text) {
                      output_flag});
 }
 
+Result<std::string> for_each_listed(const AdminClient& hub, std::string_view name,
+                                    std::string_view filter, std::int64_t limit,
+                                    const std::function<void(const JsonFields&)>& visit) {
+  std::string after;
+  for (std::int64_t left = limit; left > 0; left -= page_size) {
+    SLUICE_TRY_ASSIGN(const std::string body,
+                      hub.get(fmt::format("/api/v1/{}?limit={}&filter={}&after={}", name,
+                                          std::min(left, page_size), percent_encode(filter),
+                                          percent_encode(after))));
+    SLUICE_TRY_ASSIGN(const auto page, parse_object(body));
+    JsonFields(page).for_each(name, visit);
+    after = JsonFields(page).text("next");
+    if (after.empty()) break;
+  }
+  return after;
+}
+
 Result<void> print_list(const Arguments& arguments, const Listing& listing) {
   SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
   SLUICE_TRY_ASSIGN(const auto limit,
                     arguments.integer_or("limit", limit_default, 1, 1'000'000'000));
   SLUICE_TRY_ASSIGN(const AdminClient hub, AdminClient::open(arguments));
-  const std::string filter = percent_encode(arguments.last_or("filter", ""));
   std::vector<Row> rows{listing.heading};
-  std::string after;
-  for (std::int64_t left = limit; left > 0;) {
-    const std::int64_t size = std::min(left, page_size);
-    SLUICE_TRY_ASSIGN(const std::string body,
-                      hub.get(fmt::format("/api/v1/{}?limit={}&filter={}&after={}", listing.name,
-                                          size, filter, percent_encode(after))));
-    SLUICE_TRY_ASSIGN(const auto page, parse_object(body));
-    JsonFields(page).for_each(listing.name, [&](const JsonFields& one) {
-      if (output == Output::json) print_line(to_json(one.object()));
-      if (output == Output::table) rows.push_back(listing.row(one));
-    });
-    after = JsonFields(page).text("next");
-    if (after.empty()) break;
-    left -= size;
-  }
+  SLUICE_TRY_ASSIGN(const std::string more,
+                    for_each_listed(hub, listing.name, arguments.last_or("filter", ""), limit,
+                                    [&](const JsonFields& one) {
+                                      if (output == Output::json) print_line(to_json(one.object()));
+                                      if (output == Output::table) rows.push_back(listing.row(one));
+                                    }));
   if (output == Output::table) fmt::print("{}", format_table(rows));
-  if (!after.empty())
+  if (!more.empty())
     fmt::print(stderr, "sluice: there are more than {}: --limit N, or --filter TEXT\n", limit);
   return {};
 }
 
-Result<void> print_one(const Arguments& arguments, std::string_view name,
+Result<void> print_one(const Arguments& arguments, std::string_view name, std::string_view id,
                        const std::function<void(const JsonFields&)>& print) {
   SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
   SLUICE_TRY_ASSIGN(const AdminClient hub, AdminClient::open(arguments));
-  SLUICE_TRY_ASSIGN(const std::string body, hub.get(path_of(name, arguments.positional[0])));
+  SLUICE_TRY_ASSIGN(const std::string body, hub.get(path_of(name, id)));
   SLUICE_TRY_ASSIGN(const auto object, parse_object(body));
   if (output == Output::json)
     print_line(to_json(object));
@@ -78,13 +84,14 @@ Result<void> print_one(const Arguments& arguments, std::string_view name,
   return {};
 }
 
-Result<void> remove_each(const Arguments& arguments, std::string_view name, std::string_view done) {
+Result<void> remove_each(const Arguments& arguments, std::string_view name,
+                         std::span<const std::string> ids, std::string_view done) {
   SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
   SLUICE_TRY_ASSIGN(const AdminClient hub, AdminClient::open(arguments));
-  for (const std::string& client_id : arguments.positional) {
-    SLUICE_TRY(hub.remove(path_of(name, client_id)));
-    print_line(output == Output::json ? JsonObject().add(done, client_id).str()
-                                      : fmt::format("{} {}", done, printable(client_id)));
+  for (const std::string& id : ids) {
+    SLUICE_TRY(hub.remove(path_of(name, id)));
+    print_line(output == Output::json ? JsonObject().add(done, id).str()
+                                      : fmt::format("{} {}", done, printable(id)));
   }
   return {};
 }
@@ -98,6 +105,18 @@ void print_subscriptions(const JsonFields& object) {
   const std::int64_t count = object.number("subscription_count");
   if (rows.size() > 1) fmt::print("\n{}", format_table(rows));
   if (count >= static_cast<std::int64_t>(rows.size())) fmt::print("... {} filters in all\n", count);
+}
+
+std::string number_or_mark(const JsonFields& object, std::string_view name) {
+  return object.has(name) ? std::to_string(object.number(name)) : "?";
+}
+
+std::string oldest_text(const JsonFields& group) {
+  const auto* oldest = group.find("oldest");
+  if (oldest == nullptr || !oldest->is_object()) return "-";
+  const JsonFields fields(oldest->get_object());
+  return fmt::format("{}/{}@{}", fields.text("stream"), fields.number("partition"),
+                     fields.number("offset"));
 }
 
 std::string lost_text(const JsonFields& object) {

@@ -101,12 +101,16 @@ std::vector<Command> client_commands() {
        "With its subscriptions, and where it reads the log if it is behind. What happens to it now "
        "shows 'sluice trace client ID'.",
        common,
-       [](const Arguments& arguments) { return print_one(arguments, api_name, print_client); }},
+       [](const Arguments& arguments) {
+         return print_one(arguments, api_name, arguments.positional[0], print_client);
+       }},
       {"client kick", "ID...", 1, 1000, "End the connections of clients",
        "MQTT 5 clients are told why (DISCONNECT 0x98, administrative action); their wills are "
        "published. Clients are free to come again.",
        common,
-       [](const Arguments& arguments) { return remove_each(arguments, api_name, "kicked"); }},
+       [](const Arguments& arguments) {
+         return remove_each(arguments, api_name, arguments.positional, "kicked");
+       }},
   };
 }
 

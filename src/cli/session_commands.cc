@@ -56,9 +56,14 @@ std::string behind_text(const JsonFields& session) {
   return text;
 }
 
-// Of partitions that the log does not answer for, only the place is known.
-std::string number_or_mark(const JsonFields& position, std::string_view name) {
-  return position.has(name) ? std::to_string(position.number(name)) : "?";
+void print_groups(const JsonFields& session) {
+  std::vector<Row> groups{{"GROUP", "MEMBERS", "BEHIND", "UNACKED", "OLDEST"}};
+  session.for_each("groups", [&](const JsonFields& one) {
+    groups.push_back({printable(one.text("id")), std::to_string(one.number("member_count")),
+                      std::to_string(one.number("records")),
+                      std::to_string(one.number("unacknowledged")), oldest_text(one)});
+  });
+  if (groups.size() > 1) fmt::print("\n{}", format_table(groups));
 }
 
 void print_session(const JsonFields& session) {
@@ -74,13 +79,15 @@ void print_session(const JsonFields& session) {
   fmt::print("{}", format_table(facts));
   print_subscriptions(session);
 
-  std::vector<Row> positions{{"STREAM", "PARTITION", "NEXT", "END", "RECORDS", "LOST"}};
+  std::vector<Row> positions{{"STREAM", "PARTITION", "NEXT", "END", "RECORDS", "LOST", "REPLAY"}};
   session.for_each("positions", [&](const JsonFields& one) {
     positions.push_back({one.text("stream"), std::to_string(one.number("partition")),
                          std::to_string(one.number("next")), number_or_mark(one, "end"),
-                         number_or_mark(one, "records"), number_or_mark(one, "lost_to_retention")});
+                         number_or_mark(one, "records"), number_or_mark(one, "lost_to_retention"),
+                         one.has("replay") ? printable(one.text("replay")) : "-"});
   });
   if (positions.size() > 1) fmt::print("\n{}", format_table(positions));
+  print_groups(session);
 }
 
 }  // namespace
@@ -95,16 +102,22 @@ std::vector<Command> session_commands() {
       {"session show", "ID", 1, 1, "Show all that is known of a client's stored session",
        "With its filters, and how far it is behind in each partition that they cover: NEXT is "
        "where it goes on, RECORDS are those up to the end, whether they match or not, LOST those "
-       "that retention has taken before it came to them. Shared subscriptions and replays are not "
-       "counted. What a connected client has come to by now shows 'sluice client show ID'.",
+       "that retention has taken before it came to them. REPLAY: the place is that of this one, "
+       "beside that of all other filters. Of its shared subscriptions and queues there is a line "
+       "each, of the group as a whole; more shows 'sluice queue show'. What a connected client has "
+       "come to by now shows 'sluice client show ID'.",
        common,
-       [](const Arguments& arguments) { return print_one(arguments, api_name, print_session); }},
+       [](const Arguments& arguments) {
+         return print_one(arguments, api_name, arguments.positional[0], print_session);
+       }},
       {"session delete", "ID...", 1, 1000, "Delete the stored sessions of clients",
        "A client that is connected is disconnected first; if it speaks MQTT 5 it is told why "
        "(DISCONNECT 0x98, administrative action). Wills are published. What the client has not got "
        "by then it does not get; it may come again, to a new session.",
        common,
-       [](const Arguments& arguments) { return remove_each(arguments, api_name, "deleted"); }},
+       [](const Arguments& arguments) {
+         return remove_each(arguments, api_name, arguments.positional, "deleted");
+       }},
   };
 }
 

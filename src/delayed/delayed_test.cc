@@ -135,7 +135,8 @@ TEST(Delayed, AStopInTheMiddleOfPublishingDoublesNothing) {
     rig.start(1);
     rig.run_for(seconds(5));
     hub::TestSubscriber reader(*rig.sim->hubs[0]);
-    ASSERT_TRUE(reader.replay(rig.sim->world, "$stream/mqtt", {StartPoint::Kind::earliest}));
+    ASSERT_TRUE(
+        reader.replay(rig.sim->world, "$stream/mqtt", StartPoint{StartPoint::Kind::earliest}));
     rig.run_for(seconds(1));
     EXPECT_EQ(reader.payloads(), numbers(0, 300)) << seed;
   }

@@ -74,7 +74,8 @@ class TestSubscriber final : public SubscriberSink {
   void start_subscribe(const std::string& filter, SubscribeOptions options = {}) {
     hub_.subscribe(handle_, filter, options, [this](const Result<void>&) { ++subscribed; });
   }
-  Result<void> replay(sim::SimWorld& world, const std::string& text, const StartPoint& from,
+  Result<void> replay(sim::SimWorld& world, const std::string& text,
+                      const std::optional<StartPoint>& from,
                       SubscribeOptions options = {.qos = 1}) {
     std::optional<Result<void>> result;
     hub_.replay(handle_, text, options, from, [&](Result<void> done) { result = std::move(done); });
@@ -90,6 +91,7 @@ class TestSubscriber final : public SubscriberSink {
   }
 
   std::size_t on_records(const DeliveryBatch& batch) override {
+    waits_for_more = batch.in_portions;
     std::size_t taken = 0;
     for (const auto& [first, count, grant] : batch.deliveries) {
       for (std::uint32_t i = first; i < first + count; ++i, ++taken, --room_) {
@@ -106,6 +108,11 @@ class TestSubscriber final : public SubscriberSink {
     return taken;
   }
 
+  void on_portions_end() override {
+    EXPECT_TRUE(waits_for_more || got.empty());
+    waits_for_more = false;
+    ++portions_ended;
+  }
   [[nodiscard]] trace::Who who() const override { return {.client = name}; }
 
   struct Got {
@@ -131,6 +138,8 @@ class TestSubscriber final : public SubscriberSink {
   }
   std::vector<Got> got;
   int subscribed = 0;
+  int portions_ended = 0;
+  bool waits_for_more = false;  // what came last came in portions
   std::string name;
 
  private:

@@ -34,8 +34,10 @@ Distributor::Distributor(runtime::Loop& loop, stream::Stream& stream, Router& ro
       router_(router),
       latest_(latest),
       tracer_(tracer),
-      snapshots_(loop, stream, router, subscriptions_, latest,
-                 [this](Handle handle) { kick_sweeps(handle); }),
+      snapshots_(
+          loop, stream, router, subscriptions_, latest,
+          [this](Handle handle) { kick_sweeps(handle); },
+          [this](Handle handle) { note_places(*subscriptions_.find(handle)); }),
       announcements_(subscriptions_),
       undeliverable_(metrics.counter("sluice_messages_dropped_total",
                                      "Messages not delivered to a subscriber, by reason",
@@ -68,7 +70,7 @@ void Distributor::remove(Handle handle) {
   if (!subscriber) return;
   if (subscriber->lag)
     for (const Lag::At& at : subscriber->lag->at)
-      if (Source* source = find(at.partition)) std::erase(source->lagging, handle);
+      if (Source* source = find(at.partition)) note_gone(*source);
   subscriber->lag.reset();
   std::vector<std::string> filters;
   for (const Filter& filter : subscriber->filters)
@@ -78,7 +80,7 @@ void Distributor::remove(Handle handle) {
 }
 
 void Distributor::subscribe(Handle handle, const std::string& text, const SubscribeOptions& options,
-                            Done<void> done, std::vector<Offset> starts) {
+                            Done<void> done, const std::vector<Offset>& starts) {
   Subscriber* subscriber = subscriptions_.find(handle);
   SLUICE_ASSERT(subscriber);
   const bool is_new = !subscriber->find(text);
@@ -87,17 +89,19 @@ void Distributor::subscribe(Handle handle, const std::string& text, const Subscr
     return done(fail(Errc::too_large, "with the filter '{}' more than {} partitions are covered",
                      text, options.partitions_max));
   const Filter& filter = subscriptions_.set_filter(handle, text, options);
-  auto subscribing = std::make_shared<Subscribing>(Subscribing{.tails = 1,
-                                                               .handle = handle,
-                                                               .new_filter = is_new ? text : "",
-                                                               .starts = std::move(starts),
-                                                               .done = std::move(done)});
+  const bool begins_at_tails = is_new && starts.empty();
+  auto subscribing =
+      std::make_shared<Subscribing>(Subscribing{.tails = 1,
+                                                .handle = handle,
+                                                .new_filter = begins_at_tails ? text : "",
+                                                .done = std::move(done)});
   if (options.send_retained) subscribing->snapshot = snapshots_.add(handle, text);
   const auto only = partition_of(text);
   for (const auto* stream : covered_by(filter)) {
     const bool wants_retained = options.send_retained && latest_.may_have(*stream);
     for (std::uint32_t i = 0; i < stream->config.partitions; ++i) {
       Source& source = cover({stream->id, i}, *stream, is_new ? 1 : 0);
+      if (i < starts.size()) start_lag(source, handle, starts[i], false);
       const bool has_place = wants_retained && (!only || *only == source.partition);
       if (source.tailing) {
         begin(source, {subscribing, has_place});
@@ -131,9 +135,6 @@ void Distributor::begin(Source& source, const Waiting& waiting) {
   if (!subscribing->new_filter.empty())
     set_since(source, subscribing->handle, subscribing->new_filter);
   if (has_place) add_place(source, *subscribing);
-  const std::uint32_t partition = source.partition.index;
-  if (partition < subscribing->starts.size())
-    start_lag(source, subscribing->handle, subscribing->starts[partition], false);
   if (subscribing->restores && is_beyond(source, subscribing->handle))
     check_end(source.id(), subscribing);
 }
@@ -160,6 +161,7 @@ void Distributor::add_place(Source& source, const Subscribing& subscribing) {
     if (!lags) start_lag(source, subscribing.handle, source.next, false);
   }
   snapshots_.add_place(subscribing.handle, subscribing.snapshot, source.partition, source.next);
+  for (Sweep& sweep : source.sweeps) sweep.first_stop = std::min(sweep.first_stop, source.next);
 }
 
 void Distributor::finish_tail(Subscribing& subscribing) {
@@ -200,7 +202,10 @@ void Distributor::resume(Handle handle) {
   if (!subscriber || !subscriber->lag || !subscriber->lag->blocked) return;
   Lag& lag = *subscriber->lag;
   lag.blocked = lag.held = false;
-  for (Lag::At& at : lag.at) at.aboard = false;  // steps may have passed it by
+  for (Lag::At& at : lag.at)
+    if (const Source* source = find(at.partition);
+        source && at.sweep != 0 && at.next < source->sweeps[at.sweep - 1u].swept)
+      at.sweep = 0;  // which has passed it by
   if (lag.is_over()) return subscriber->lag.reset();
   if (!lag.snapshots.empty()) snapshots_.wake(handle);
   kick_sweeps(handle);
@@ -208,22 +213,24 @@ void Distributor::resume(Handle handle) {
 
 // --- one block to its subscribers
 
-void Distributor::hand_out(Source& source, const stream::BlockRef& block, Readers readers) {
+// To those at the tail, or aboard a sweep.
+void Distributor::hand_out(Source& source, const stream::BlockRef& block, Sweep* sweep) {
   const Partition partition = source.partition;
-  collect(source, *block, readers);
-  if (tracer_.active()) trace_block(source, *block, readers);
-  deliver(source, block);
+  collect(source, *block, sweep);
+  if (tracer_.active()) trace_block(source, *block, sweep);
+  if (sweep && offered_count_ > 0) sweep->idle = false;
+  deliver(source, block, sweep && sweep->in_portions);
   subscriptions_.forget();
-  if (readers == Readers::at_tail)
+  if (!sweep)
     if (Source* still = find(partition)) reach(*still, block->until());
 }
 
-void Distributor::collect(Source& source, const log::Block& block, Readers readers) {
+void Distributor::collect(Source& source, const log::Block& block, const Sweep* sweep) {
   const auto records = block.records();
   std::uint32_t first = 0;
   for (std::uint32_t i = 1; i <= records.size(); ++i) {
     if (i < records.size() && have_equal_keys(block, records[first], records[i])) continue;
-    collect_alike(source, block, first, i - first, readers);
+    collect_alike(source, block, first, i - first, sweep);
     first = i;
   }
 }
@@ -235,19 +242,19 @@ const Matched& Distributor::match(const Source& source, const log::Block& block,
 
 // Records of one topic that follow each other.
 void Distributor::collect_alike(Source& source, const log::Block& block, std::uint32_t first,
-                                std::uint32_t count, Readers readers) {
+                                std::uint32_t count, const Sweep* sweep) {
   const log::Record& record = block.records()[first];
   if (record.key_at == log::Record::none) return note_undeliverable(source, count);
   const Matched& matched = match(source, block, record);
   if (!matched.deliverable) note_undeliverable(source, count);
   const auto alike = block.records().subspan(first, count);
   for (const Target& target : matched.targets) {
-    if (takes_all(source, block, alike, target, readers)) {
+    if (takes_all(source, block, alike, target, sweep)) {
       offer(target.subscriber, {first, count, &target.grant});
       continue;
     }
     for (std::uint32_t i = first; i < first + count; ++i)
-      if (const Target* wanted = narrow(source, block, block.records()[i], target, readers))
+      if (const Target* wanted = narrow(source, block, block.records()[i], target, sweep))
         offer(target.subscriber, {i, 1, &wanted->grant});
   }
 }
@@ -255,33 +262,33 @@ void Distributor::collect_alike(Source& source, const log::Block& block, std::ui
 // Whether the record at `offset` comes to a subscriber now: from the tail, or from a sweep that it
 // takes part in. True of all between two of which it is true.
 bool Distributor::is_due(const Source& source, const Subscriber& subscriber, Offset offset,
-                         Readers readers) {
+                         const Sweep* sweep) {
   const Lag::At* lag = subscriber.lag ? subscriber.lag->find(source.partition) : nullptr;
-  if (readers == Readers::at_tail) return !lag && offset >= source.next;
-  return lag && lag->aboard && !subscriber.lag->blocked &&
-         offset >= std::max(lag->next, source.swept) && offset < lag->stop;
+  if (!sweep) return !lag && offset >= source.next;
+  return lag && sweep->has(*lag) && !subscriber.lag->blocked &&
+         offset >= std::max(lag->next, sweep->swept) && offset < lag->stop;
 }
 
 // Whether narrow() would grant each of these records as it is; false when it is not plain.
 bool Distributor::takes_all(const Source& source, const log::Block& block,
                             std::span<const log::Record> alike, const Target& target,
-                            Readers readers) {
+                            const Sweep* sweep) {
   const Subscriber& subscriber = subscriptions_.at(target.subscriber);
-  return !target.no_local && (readers == Readers::at_tail || !subscriber.has_new_filters()) &&
-         is_due(source, subscriber, offset_of(block, alike.front()), readers) &&
-         is_due(source, subscriber, offset_of(block, alike.back()), readers);
+  return !target.no_local && (!sweep || !subscriber.has_new_filters()) &&
+         is_due(source, subscriber, offset_of(block, alike.front()), sweep) &&
+         is_due(source, subscriber, offset_of(block, alike.back()), sweep);
 }
 
 // What a subscriber that matches really gets of a record: nothing, or a grant without the filters
 // that are too new.
 const Target* Distributor::narrow(const Source& source, const log::Block& block,
                                   const log::Record& record, const Target& target,
-                                  Readers readers) {
+                                  const Sweep* sweep) {
   const Subscriber& subscriber = subscriptions_.at(target.subscriber);
   const Offset offset = offset_of(block, record);
-  if (!is_due(source, subscriber, offset, readers)) return nullptr;
+  if (!is_due(source, subscriber, offset, sweep)) return nullptr;
   const Target* wanted = &target;
-  if (readers == Readers::lagging && subscriber.has_new_filters()) {
+  if (sweep && subscriber.has_new_filters()) {
     const std::string topic = source.prefix + std::string(as_text(block.key(record)));
     const Matched& narrowed = subscriptions_.match_since(target.subscriber, source.scope(), topic,
                                                          source.partition, offset);
@@ -309,7 +316,7 @@ void Distributor::offer(std::uint32_t subscriber, const Delivery& delivery) {
     deliveries.push_back(delivery);
 }
 
-void Distributor::deliver(Source& source, const stream::BlockRef& block) {
+void Distributor::deliver(Source& source, const stream::BlockRef& block, bool in_portions) {
   const Partition partition = source.partition;
   const std::string prefix =
       source.prefix;  // a sink may close its connection, and with it the source
@@ -317,8 +324,11 @@ void Distributor::deliver(Source& source, const stream::BlockRef& block) {
     auto& [handle, deliveries] = offered_[i];
     offered_at_[handle.index] = 0;
     if (Subscriber* subscriber = subscriptions_.find(handle)) {
-      const DeliveryBatch batch{
-          .prefix = prefix, .block = block, .deliveries = deliveries, .partition = partition};
+      const DeliveryBatch batch{.prefix = prefix,
+                                .block = block,
+                                .deliveries = deliveries,
+                                .in_portions = in_portions,
+                                .partition = partition};
       const std::size_t taken = subscriber->is_held() ? 0 : subscriber->sink->on_records(batch);
       Source* still = find(partition);
       if (taken < count_records(deliveries) && still)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,10 +12,10 @@
 #include "base/logger.h"
 #include "base/metrics.h"
 #include "hub/announcements.h"
-#include "hub/cohort.h"
 #include "hub/router.h"
 #include "hub/snapshots.h"
 #include "hub/subscriptions.h"
+#include "hub/sweep.h"
 #include "latest/latest.h"
 #include "runtime/loop.h"
 #include "stream/stream.h"
@@ -29,11 +30,11 @@ namespace sluice::hub {
 // block is matched once and handed to every subscriber at the tail in one call.
 //
 // A subscriber that takes less than it was offered lags: it keeps the offset where it stopped, and
-// no tail gives it anything until it is there again. All lagging subscribers of a source are served
-// by one sweep: the log is read from the lowest offset that anybody waits for up to where the tail
-// was, each block once, matched once; whoever can't take more stays behind with its offset and
-// boards the next sweep after resume(). A subscriber that waits for retained messages lags in the
-// same way, up to a stop (snapshots.h).
+// no tail gives it anything until it is there again. Those who lag are served together, by sweeps:
+// the log is read from the lowest offset that anybody waits for up to where the tail was, each
+// block once, matched once; whoever can't take more stays behind with its offset and boards the
+// next sweep after resume() (distributor_sweep.cc). A subscriber that waits for retained messages
+// lags in the same way, up to a stop (snapshots.h).
 class Distributor final : public stream::TailSink, public stream::CatalogueSink {
  public:
   Distributor(runtime::Loop& loop, stream::Stream& stream, Router& router, latest::Latest& latest,
@@ -46,7 +47,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   // With `starts` the subscriber reads each partition of the only stream that the filter covers
   // from its place there on; it has no other filter.
   void subscribe(Handle handle, const std::string& filter, const SubscribeOptions& options,
-                 Done<void> done, std::vector<Offset> starts = {});
+                 Done<void> done, const std::vector<Offset>& starts = {});
   bool unsubscribe(Handle handle, std::string_view filter);
   [[nodiscard]] bool has_filter(Handle handle, std::string_view filter);
   void resume(Handle handle);
@@ -81,10 +82,9 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   struct Subscribing {
     std::uint32_t tails = 0;
     Handle handle;
-    std::uint64_t snapshot = 0;    // of the retained messages; 0: none
-    std::string new_filter{};      // that does not count for what lies before the tails
-    std::vector<Offset> starts{};  // by partition, if it begins before the tail
-    bool restores = false;         // may be beyond the tails
+    std::uint64_t snapshot = 0;  // of the retained messages; 0: none
+    std::string new_filter{};    // that does not count for what lies before the tails
+    bool restores = false;       // may be beyond the tails
     Done<void> done;
   };
   struct Waiting {
@@ -120,17 +120,15 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
     bool behind =
         false;  // reading the log up to the tail; what the tail brings meanwhile will be read
     bool untailed = false;  // the tail was given up, and is asked for again when the log is read
-    bool sweeping = false;
-    bool warned = false;          // that it holds records without a topic
-    Offset swept;                 // the sweep under way has handed out everything below
-    Offset sweep_end;             // where it ends: who is beyond boards the next one
+    bool warned = false;    // that it holds records without a topic
     Offset ahead = Lag::no_stop;  // somebody begins there, beyond `next`
-    Cohort cohort;                // that the sweep reads for
-    std::vector<Handle> lagging;
+    std::array<Sweep, 2> sweeps{Sweep{1}, Sweep{2}};
+    std::vector<Handle> lagging;   // and some that are gone
+    std::size_t gone = 0;          // of those, at most
+    std::vector<Handle> called;    // of those: who may board a sweep, or is at the tail; each once
     std::vector<Floor> floors;     // of limits that those who lag have, or had
     std::vector<Waiting> waiting;  // for `tailing`
   };
-  enum class Readers : std::uint8_t { at_tail, lagging };
   struct Beyond {
     Handle handle;
     Offset to;  // where it goes on
@@ -156,28 +154,29 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void catch_up(SourceId id);
   void on_caught_up(SourceId id, const Result<stream::ReadAnswer>& answer);
 
-  void hand_out(Source& source, const stream::BlockRef& block, Readers readers);
-  void collect(Source& source, const log::Block& block, Readers readers);
+  // `sweep`, here and below: null for what the tail brings.
+  void hand_out(Source& source, const stream::BlockRef& block, Sweep* sweep);
+  void collect(Source& source, const log::Block& block, const Sweep* sweep);
   [[nodiscard]] static bool is_due(const Source& source, const Subscriber& subscriber,
-                                   Offset offset, Readers readers);
+                                   Offset offset, const Sweep* sweep);
   [[nodiscard]] bool takes_all(const Source& source, const log::Block& block,
                                std::span<const log::Record> alike, const Target& target,
-                               Readers readers);
+                               const Sweep* sweep);
   [[nodiscard]] const Target* narrow(const Source& source, const log::Block& block,
                                      const log::Record& record, const Target& target,
-                                     Readers readers);
+                                     const Sweep* sweep);
   void collect_alike(Source& source, const log::Block& block, std::uint32_t first,
-                     std::uint32_t count, Readers readers);
+                     std::uint32_t count, const Sweep* sweep);
   void offer(std::uint32_t subscriber, const Delivery& delivery);
-  void deliver(Source& source, const stream::BlockRef& block);
+  void deliver(Source& source, const stream::BlockRef& block, bool in_portions);
   void note_undeliverable(Source& source, std::uint32_t count);
   [[nodiscard]] const Matched& match(const Source& source, const log::Block& block,
                                      const log::Record& record);
 
   // For traces, while one is on (distributor_trace.cc).
-  void trace_block(const Source& source, const log::Block& block, Readers readers);
+  void trace_block(const Source& source, const log::Block& block, const Sweep* sweep);
   void trace_target(const Source& source, const log::Block& block, const log::Record& record,
-                    const Target& target, Readers readers);
+                    const Target& target, const Sweep* sweep);
   void trace_position(std::string_view event, const Source& source, const Subscriber& subscriber,
                       Offset next);
 
@@ -196,29 +195,40 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   void draw_back(Source& source, Handle handle, Offset end);
 
   void start_lag(Source& source, Handle handle, Offset next, bool blocked);
-  void join_tail(Source& source, Handle handle);
+  void note_gone(Source& source);
   void end_lag(Source& source, Handle handle);
   void kick_sweep(Source& source);
-  void start_sweep(Source& source);
   void kick_sweeps(Handle handle);
-  void sweep(SourceId id);
-  [[nodiscard]] bool board(Source& source, Offset from, Offset until);
-  void renew_hint(Source& source);
-  void on_swept(SourceId id, const Result<stream::ReadAnswer>& answer);
-  void note_swept(Source& source);
+  void reach(Source& source, Offset next);
   [[nodiscard]] static Offset next_of(const Source& source, const Subscriber& subscriber,
                                       const Lag::At& at);
-  void reach(Source& source, Offset next);
+  void note_places(const Subscriber& subscriber);
   void skip_lost(SourceId id, Task again);
   void skip_tail_to(Source& source, Offset start);
   bool skip_to(Source& source, Handle handle, Offset to, Loss why);
   void tell_lost(const Source& source, Handle handle, Loss why, std::int64_t offsets);
 
+  // The sweeps that serve them (distributor_sweep.cc).
+  void call(Source& source, Handle handle);
+  void begin_first(Source& source);
+  void begin_second(Source& source);
+  void board_called(Source& source, Sweep& sweep);
+  static void board(Sweep& sweep, Handle handle, Lag::At& at);
+  void leave(Source& source, Handle handle, const Subscriber& subscriber, Lag::At& at);
+  void close_ranks(Source& source, Sweep& sweep);
+  [[nodiscard]] Lag::At* find_lag(const Source& source, Handle handle);
+  void post_step(const Source& source, const Sweep& sweep);
+  void step(SourceId id, std::uint8_t sweep);
+  [[nodiscard]] bool goes_on(Source& source, Sweep& sweep);
+  void end_sweep(Source& source, Sweep& sweep);
+  void renew_hint(const Source& source, Sweep& sweep);
+  void on_swept(SourceId id, std::uint8_t sweep, const Result<stream::ReadAnswer>& answer);
+
   // Of those that may not be further behind than a limit says (distributor_limits.cc).
-  [[nodiscard]] bool keep_limits(SourceId id);
+  [[nodiscard]] bool keep_limits(SourceId id, std::uint8_t sweep);
   std::vector<Beyond> find_beyond(const Source& source, std::vector<LagLimit>& unknown);
-  void ask_floors(SourceId id, const std::vector<LagLimit>& limits);
-  void on_floors(SourceId id, const std::vector<Floor>& floors);
+  void ask_floors(SourceId id, std::uint8_t sweep, const std::vector<LagLimit>& limits);
+  void on_floors(SourceId id, std::uint8_t sweep, const std::vector<Floor>& floors);
 
   runtime::Loop& loop_;
   stream::Stream& stream_;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/together.h"
 #include "hub/distributor.h"
 
 namespace sluice::hub {
@@ -18,13 +19,13 @@ constexpr runtime::Duration floor_lasts = std::chrono::seconds(1);
 
 // Before each read of a sweep. False: it is not to be read now; the sweep goes on by itself when it
 // is known how far the limits reach.
-bool Distributor::keep_limits(SourceId id) {
+bool Distributor::keep_limits(SourceId id, std::uint8_t sweep) {
   Source* source = find_same(id);
   if (!source) return false;
   std::vector<LagLimit> unknown;
   const std::vector<Beyond> beyond = find_beyond(*source, unknown);
   if (!unknown.empty()) {
-    ask_floors(id, unknown);
+    ask_floors(id, sweep, unknown);
     return false;
   }
   for (const auto& [handle, to] : beyond) {
@@ -32,6 +33,8 @@ bool Distributor::keep_limits(SourceId id) {
     if (source = find_same(id); !source) return false;
     skip_to(*source, handle, to, Loss::lag_limit);
   }
+  if (source = find_same(id); source && !beyond.empty())
+    close_ranks(*source, source->sweeps[sweep - 1u]);
   return true;
 }
 
@@ -40,15 +43,17 @@ std::vector<Distributor::Beyond> Distributor::find_beyond(const Source& source,
                                                           std::vector<LagLimit>& unknown) {
   std::vector<Beyond> beyond;
   for (const Handle handle : source.lagging) {
+    const Lag::At* at = find_lag(source, handle);
+    if (!at) continue;
     const Subscriber& subscriber = *subscriptions_.find(handle);
-    const Lag::At& at = *subscriber.lag->find(source.partition);
-    if (subscriber.lag->blocked || at.stopped() || at.next >= source.next) continue;
+    const Offset next = next_of(source, subscriber, *at);
+    if (subscriber.lag->blocked || next >= at->stop || next >= source.next) continue;
     const LagLimit* limit = subscriber.lag_limit();
     if (!limit) continue;
     const auto floor = std::ranges::find(source.floors, *limit, &Floor::limit);
     if (floor == source.floors.end() || floor->known_until <= loop_.now()) {
       if (std::ranges::find(unknown, *limit) == unknown.end()) unknown.push_back(*limit);
-    } else if (at.next < floor->from) {
+    } else if (next < floor->from) {
       const bool to_end = limit == &subscriber.lag->limits->qos0;
       beyond.push_back({handle, to_end ? source.next : std::min(floor->from, source.next)});
     }
@@ -57,40 +62,34 @@ std::vector<Distributor::Beyond> Distributor::find_beyond(const Source& source,
 }
 
 // What can't be told limits nobody for now.
-void Distributor::ask_floors(SourceId id, const std::vector<LagLimit>& limits) {
-  struct Asking {
-    std::vector<Floor> floors;
-    std::size_t open = 1;  // answers, and the end of this call
-  };
-  const auto asking = std::make_shared<Asking>();
-  for (const LagLimit& limit : limits) asking->floors.push_back({.limit = limit});
-  const auto finish_one = [this, id, asking] {
-    if (--asking->open == 0) on_floors(id, asking->floors);
-  };
+void Distributor::ask_floors(SourceId id, std::uint8_t sweep, const std::vector<LagLimit>& limits) {
+  const auto floors = std::make_shared<std::vector<Floor>>();
+  for (const LagLimit& limit : limits) floors->push_back({.limit = limit});
+  const Together asked(2 * limits.size(), [this, id, sweep, floors](const Result<void>&) {
+    on_floors(id, sweep, *floors);
+  });
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    const auto on_answer = [asking, i, finish_one](Offset from) {
-      Floor& floor = asking->floors[i];
-      floor.from = std::max(floor.from, from);
-      finish_one();
+    const auto on_found = [&from = (*floors)[i].from, floors, asked](Offset found) {
+      from = std::max(from, found);
+      asked.answer()({});
     };
-    if (limits[i].bytes > 0) {
-      ++asking->open;
+    if (limits[i].bytes > 0)
       stream_.resolve_newest(
           id.partition, limits[i].bytes,
-          [on_answer](const Result<Offset>& from) { on_answer(from.value_or(Offset{})); });
-    }
-    if (limits[i].age.count() > 0) {
-      ++asking->open;
+          [on_found](const Result<Offset>& found) { on_found(found.value_or(Offset{})); });
+    else
+      on_found(Offset{});
+    if (limits[i].age.count() > 0)
       stream_.resolve(id.partition, stream::Start::at_time, loop_.wall_ms() - limits[i].age.count(),
-                      [on_answer](const Result<stream::Resolved>& found) {
-                        on_answer(found ? found->next : Offset{});
+                      [on_found](const Result<stream::Resolved>& found) {
+                        on_found(found ? found->next : Offset{});
                       });
-    }
+    else
+      on_found(Offset{});
   }
-  finish_one();
 }
 
-void Distributor::on_floors(SourceId id, const std::vector<Floor>& floors) {
+void Distributor::on_floors(SourceId id, std::uint8_t sweep, const std::vector<Floor>& floors) {
   Source* source = find_same(id);
   if (!source) return;
   for (const Floor& floor : floors) {
@@ -98,7 +97,7 @@ void Distributor::on_floors(SourceId id, const std::vector<Floor>& floors) {
     source->floors.push_back(floor);
     source->floors.back().known_until = loop_.now() + floor_lasts;
   }
-  loop_.post([this, id] { sweep(id); });
+  post_step(*source, source->sweeps[sweep - 1u]);
 }
 
 }  // namespace sluice::hub

@@ -128,7 +128,7 @@ std::vector<Position> Distributor::restored_positions(std::vector<StoredFilter> 
   sort_positions(filters, next);
   std::vector<Partition> partitions;
   for (const StoredFilter& filter : filters)
-    for (const auto* stream : router_.covered_by(filter.text))
+    for (const auto* stream : covered_by({filter.text, filter.options, {}}))
       for (std::uint32_t i = 0; i < stream->config.partitions; ++i)
         partitions.push_back({stream->id, i});
   keep_each_once(partitions);
@@ -152,8 +152,8 @@ std::vector<Partition> Distributor::restore_filters(Handle handle,
   std::vector<Partition> partitions;
   for (const StoredFilter& filter : filters) {
     SLUICE_ASSERT(!subscriptions_.find(handle)->find(filter.text));
-    subscriptions_.set_filter(handle, filter.text, filter.options);
-    for (const auto* stream : router_.covered_by(filter.text))
+    const Filter& set = subscriptions_.set_filter(handle, filter.text, filter.options);
+    for (const auto* stream : covered_by(set))
       for (std::uint32_t i = 0; i < stream->config.partitions; ++i)
         partitions.push_back(cover({stream->id, i}, *stream, 1).partition);
   }
@@ -239,7 +239,7 @@ void Distributor::draw_back(Source& source, Handle handle, Offset end) {
                  {"partition", source.partition.index},
                  {"offsets", at->next - end}});
   at->next = end;
-  if (!subscriber->lag->blocked) start_sweep(source);
+  call(source, handle);
 }
 
 }  // namespace sluice::hub

@@ -43,7 +43,7 @@ void Distributor::uncover(const stream::StreamInfo& stream) {
     Source* source = find({stream.id, i});
     if (!source || --source->filters > 0) continue;
     // Whoever lags here has no filter left that could match.
-    for (const Handle handle : std::vector(source->lagging)) join_tail(*source, handle);
+    for (const Handle handle : std::exchange(source->lagging, {})) end_lag(*source, handle);
     stream_.untail(source->partition);
     sources_.erase(source->partition);
   }
@@ -60,7 +60,7 @@ std::uint64_t Distributor::count_filters(const stream::StreamInfo& stream) {
 }
 
 void Distributor::drop_source(Source& source) {
-  for (const Handle handle : std::vector(source.lagging)) join_tail(source, handle);
+  for (const Handle handle : std::exchange(source.lagging, {})) end_lag(source, handle);
   const auto waiting = std::move(source.waiting);
   sources_.erase(source.partition);
   for (const auto& [subscribing, has_place] : waiting) finish_tail(*subscribing);
@@ -158,7 +158,7 @@ void Distributor::start_lags_from_start(Source& source) {
 void Distributor::on_block(Partition partition, const stream::BlockRef& block) {
   Source* source = find(partition);
   if (!source || !source->tailing || source->behind) return;
-  hand_out(*source, block, Readers::at_tail);
+  hand_out(*source, block, nullptr);
 }
 
 void Distributor::on_behind(Partition partition, Offset) {
@@ -186,7 +186,7 @@ void Distributor::on_caught_up(SourceId id, const Result<stream::ReadAnswer>& an
     return;
   }
   for (const auto& block : answer->blocks) {
-    hand_out(*source, block, Readers::at_tail);
+    hand_out(*source, block, nullptr);
     if (source = find_same(id); !source) return;
   }
   const bool at_end = answer->blocks.empty() && answer->next <= source->next;

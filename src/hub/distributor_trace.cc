@@ -18,7 +18,8 @@ SubscriberState Distributor::describe(Handle handle) {
   state.waits_for_retained = !subscriber->lag->snapshots.empty();
   for (const Lag::At& at : subscriber->lag->at)
     if (const Source* source = find(at.partition))
-      state.behind.push_back({source->stream, at.partition.index, at.next, source->next});
+      state.behind.push_back(
+          {source->stream, at.partition.index, next_of(*source, *subscriber, at), source->next});
   return state;
 }
 
@@ -37,22 +38,23 @@ std::size_t Distributor::count_matching(Partition partition, const log::Block& b
 
 // Of each record: which subscribers have a filter that matches and do not get it now, and why. Who
 // gets it is told by the sinks, which know the packet.
-void Distributor::trace_block(const Source& source, const log::Block& block, Readers readers) {
+void Distributor::trace_block(const Source& source, const log::Block& block, const Sweep* sweep) {
   for (const log::Record& record : block.records()) {
     if (record.key_at == log::Record::none) continue;
     for (const Target& target : match(source, block, record).targets)
-      trace_target(source, block, record, target, readers);
+      trace_target(source, block, record, target, sweep);
   }
 }
 
 void Distributor::trace_target(const Source& source, const log::Block& block,
-                               const log::Record& record, const Target& target, Readers readers) {
+                               const log::Record& record, const Target& target,
+                               const Sweep* sweep) {
   const Subscriber& subscriber = subscriptions_.at(target.subscriber);
   const Offset offset = block.from() + record.offset_delta;
   const Lag::At* lag = subscriber.lag ? subscriber.lag->find(source.partition) : nullptr;
-  const bool waits = readers == Readers::at_tail && lag && offset >= source.next;
-  const bool is_refused = is_due(source, subscriber, offset, readers) &&
-                          !narrow(source, block, record, target, readers);
+  const bool waits = !sweep && lag && offset >= source.next;
+  const bool is_refused =
+      is_due(source, subscriber, offset, sweep) && !narrow(source, block, record, target, sweep);
   if (!waits && !is_refused) return;
   const bool is_own = target.no_local && publisher_of(block, record) == subscriber.session;
   const trace::Who who = subscriber.sink->who();
@@ -67,7 +69,7 @@ void Distributor::trace_target(const Source& source, const log::Block& block,
       line.add("reason", is_own ? "no_local" : "subscribed_later");
     else
       line.add("reason", lag->stop == Lag::no_stop ? "lagging" : "retained_first")
-          .add("behind", offset - lag->next);
+          .add("behind", offset - next_of(source, subscriber, *lag));
   });
 }
 

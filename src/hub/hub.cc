@@ -57,7 +57,7 @@ class Hub::Impl final : public stream::CatalogueSink {
                 metrics,
                 [&group](ShardId other) -> Shares& { return group.hub(other).impl_->shares_; }),
         replays_(stream, router_, distributor_),
-        fetches_(loop, stream, router_, distributor_) {
+        fetches_(loop, stream, router_, distributor_, replays_) {
     stream.watch_catalogue(*this);
     if (!stream.catalogue().find(options_.default_stream)) make_default_stream();
   }
@@ -139,7 +139,7 @@ void Hub::subscribe(Handle subscriber, const std::string& filter, const Subscrib
 }
 
 void Hub::replay(Handle subscriber, const std::string& text, const SubscribeOptions& options,
-                 const StartPoint& from, Done<void> done) {
+                 const std::optional<StartPoint>& from, Done<void> done) {
   impl_->replays_.subscribe(subscriber, text, options, from, std::move(done));
 }
 
@@ -194,6 +194,22 @@ void Hub::save_shares(Handle subscriber, Done<void> done) {
 
 void Hub::save_groups(Done<void> done) { impl_->shares_.save_home(std::move(done)); }
 
+void Hub::list_shares(const PageQuery& query, Done<Page<ShareSummary>> done) {
+  impl_->shares_.list(query, std::move(done));
+}
+
+void Hub::find_share(const std::string& text, Done<std::optional<ShareSummary>> done) {
+  impl_->shares_.find_group(text, std::move(done));
+}
+
+void Hub::show_share(const std::string& text, Done<std::optional<ShareDetails>> done) {
+  impl_->shares_.show_group(text, std::move(done));
+}
+
+void Hub::remove_share(const std::string& text, Done<bool> done) {
+  impl_->shares_.remove_group(text, std::move(done));
+}
+
 std::vector<Position> Hub::positions(Handle subscriber) const {
   return impl_->distributor_.positions(subscriber);
 }
@@ -203,11 +219,12 @@ std::vector<Position> Hub::tails(std::string_view filter) const {
 }
 
 std::vector<Position> Hub::since(Handle subscriber, std::string_view filter) const {
+  if (topic::is_replay(filter)) return impl_->replays_.positions(subscriber, filter);
   return impl_->distributor_.since(subscriber, filter);
 }
 
-std::vector<Position> Hub::replay_positions(Handle subscriber, std::string_view text) const {
-  return impl_->replays_.positions(subscriber, text);
+std::vector<sessions::ReplayPlace> Hub::replays(Handle subscriber) const {
+  return impl_->replays_.places(subscriber);
 }
 
 Handle Hub::restore(SubscriberSink& sink, std::uint64_t session, std::vector<StoredFilter> filters,
@@ -237,9 +254,13 @@ std::vector<Position> Hub::restored_positions(std::vector<StoredFilter> filters,
   return impl_->distributor_.restored_positions(std::move(filters), std::move(next));
 }
 
-void Hub::fetch(Handle subscriber, std::vector<Position> positions, FetchSink& sink,
+std::vector<Position> Hub::restored_replay(const StoredFilter& replay) const {
+  return impl_->replays_.restored_positions(replay);
+}
+
+void Hub::fetch(Handle subscriber, std::vector<WantedRecord> records, FetchSink& sink,
                 Done<std::size_t> done) {
-  impl_->fetches_.start(subscriber, std::move(positions), sink, std::move(done));
+  impl_->fetches_.start(subscriber, std::move(records), sink, std::move(done));
 }
 
 SubscriberState Hub::describe(Handle subscriber) const {

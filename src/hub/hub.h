@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,8 @@
 #include "access/access.h"
 #include "base/ids.h"
 #include "base/metrics.h"
+#include "base/page.h"
+#include "base/page_query.h"
 #include "base/result.h"
 #include "base/start_point.h"
 #include "base/task.h"
@@ -48,7 +51,8 @@ class PublisherSink {
 struct Grant {
   std::uint8_t qos = 0;  // the highest granted
   bool retain_as_published = false;
-  std::span<const std::uint32_t> ids;  // MQTT 5 subscription identifiers, of all that match
+  std::uint32_t replay = 0;  // which of the subscriber's it is of (sessions::group_mark); 0: none
+  std::span<const std::uint32_t> ids{};  // MQTT 5 subscription identifiers, of all that match
 };
 
 // Neighbouring records of a block that a subscriber gets alike.
@@ -76,6 +80,9 @@ struct DeliveryBatch {
   const log::BlockRef& block;
   std::span<const Delivery> deliveries;
   Origin origin = Origin::log;
+  // Many who are behind are served together, so that each gets a little at a time: more follows
+  // soon, and then on_portions_end(), unless the subscriber can't take more.
+  bool in_portions = false;
   Partition partition{};
   Handle membership{};             // with Origin::shared: the nth record, counted from 0, has the
   std::uint64_t first_ticket = 0;  // ticket {membership, first_ticket + n}
@@ -99,6 +106,8 @@ class SubscriberSink {
   // Origin::shared they are the subscriber's part of what a shared subscription gives: each that is
   // taken stands open until Hub::settle(); what is not taken goes to other members.
   virtual std::size_t on_records(const DeliveryBatch& batch) = 0;
+  // No more of what came in portions. Not to call the hub.
+  virtual void on_portions_end() {}
   // It was moved on past so many offsets of some partition without being offered what is there,
   // whether that was for it or not. Not of shared subscriptions.
   virtual void on_lost(Loss /*why*/, std::uint64_t /*offsets*/) {}
@@ -112,7 +121,7 @@ class SubscriberSink {
   ~SubscriberSink() = default;
 };
 
-// Which of the streams that a filter covers it is for; the hub chooses (replays.h).
+// Which of the streams that a filter covers it is for.
 enum class Streams : std::uint8_t {
   all,
   plain,  // the default stream
@@ -123,21 +132,30 @@ struct SubscribeOptions {
   std::uint8_t qos = 0;
   bool no_local = false;
   bool retain_as_published = false;
-  bool send_retained = false;  // the retained messages that match come first
-  Streams streams = Streams::all;
+  bool send_retained = false;   // the retained messages that match come first
   std::uint32_t id = 0;         // MQTT 5 subscription identifier; 0: none
   std::uint32_t window = 1024;  // of a shared subscription: how many records may stand open
-  // How many partitions all filters of the subscriber may cover, but shared ones; 0: any number.
+  // How many partitions all filters of the subscriber may cover, but shared ones; and how many all
+  // its replays. 0: any number.
   std::uint32_t partitions_max = 0;
+  // The hub chooses these two (replays.h).
+  Streams streams = Streams::all;
+  std::uint32_t replay = 0;  // as Grant has it
 };
 
 // A filter of a subscriber that is to be restored.
 struct StoredFilter {
   std::string text;
   SubscribeOptions options;
-  // tails() when it was added: it matches nothing before. Of a replay where it goes on.
+  // since() when it was added: it matches nothing before. Of a replay where it goes on.
   std::vector<Position> since;
   sessions::ShareId share = 0;  // of a shared one: share_of()
+};
+
+// One that is to be read again.
+struct WantedRecord {
+  Position position;
+  std::uint32_t replay = 0;  // as of the Grant with which it was delivered
 };
 
 // A record that was read again.
@@ -146,8 +164,8 @@ struct FetchedRecord {
   std::string_view prefix;  // the topic is this followed by the record's key
   const log::BlockRef& block;
   std::uint32_t record;  // index into block.records()
-  // By the asker's plain filters as they are now; null: none of them matches. Valid during the
-  // call.
+  // By the replay that it came from, if that is still there, or else the asker's plain filters as
+  // they are now; null: none of them matches. Valid during the call.
   const Grant* grant;
 };
 
@@ -200,6 +218,8 @@ enum class Claim : std::uint8_t { resume, clean, remove };
 using Evict = std::move_only_function<void(std::uint64_t session, Claim newer, Task done)>;
 
 class Group;
+struct ShareSummary;
+struct ShareDetails;
 struct Announcement;
 using AnnouncementRef = std::shared_ptr<const Announcement>;
 
@@ -256,12 +276,13 @@ class Hub final : public runtime::TurnHook {
   void subscribe(Handle subscriber, const std::string& filter, const SubscribeOptions& options,
                  Done<void> done);
   // Adds or replaces a replay, "$stream/<stream>[/<filter>]": the records of that stream from
-  // `from` on, whose keys match the filter, and then what comes. It is beside the subscriber's
-  // other filters, so it gets what these match, too; no retained messages. `done` as of
-  // subscribe(). Errors: not_found (the stream), out_of_range (an offset that it does not have),
-  // invalid, those of stream::Stream::resolve.
+  // `from` on, whose keys match the filter, and then what comes. No `from`: one that is there goes
+  // on where it is, another begins at the start. It is beside the subscriber's other filters, so it
+  // gets what these match, too; no retained messages. `done` as of subscribe(). Errors: not_found
+  // (the stream), out_of_range (an offset that it does not have), too_large
+  // (options.partitions_max), invalid, those of stream::Stream::resolve.
   void replay(Handle subscriber, const std::string& text, const SubscribeOptions& options,
-              const StartPoint& from, Done<void> done);
+              const std::optional<StartPoint>& from, Done<void> done);
   // The filter of the topics that a replay gives; `text` is a valid one.
   [[nodiscard]] std::string topics_of_replay(std::string_view text) const;
   // False: there was none. What a shared subscription has given may still be settled.
@@ -297,6 +318,14 @@ class Hub final : public runtime::TurnHook {
   void save_shares(Handle subscriber, Done<void> done);
   // The same of all groups whose home is this shard.
   void save_groups(Done<void> done);
+  // For administrators: of all that are stored or have members, wherever they are (share_state.h);
+  // ids are their texts. Errors: those of sessions::Groups.
+  void list_shares(const PageQuery& query, Done<Page<ShareSummary>> done);
+  void find_share(const std::string& text, Done<std::optional<ShareSummary>> done);
+  void show_share(const std::string& text, Done<std::optional<ShareDetails>> done);
+  // It is gone, also from disk, and begins anew with whoever subscribes next; false: there was
+  // none. Errors, besides: exists while it has members, or a stored session has it; it says whose.
+  void remove_share(const std::string& text, Done<bool> done);
 
   // --- subscribers that outlive their connections
   // Where a subscriber is, for restore(): of each partition that its filters cover (but shared
@@ -304,14 +333,13 @@ class Hub final : public runtime::TurnHook {
   // partition whose tail is not known yet is left out. Within on_records(), of whichever
   // subscriber, the block that is handed out counts as not taken by anybody.
   [[nodiscard]] std::vector<Position> positions(Handle subscriber) const;
-  // The same of one of its replays ("$stream/..."); empty until its start is known.
-  [[nodiscard]] std::vector<Position> replay_positions(Handle subscriber,
-                                                       std::string_view text) const;
+  // The same of its replays ("$stream/..."), but those whose start is not known yet.
+  [[nodiscard]] std::vector<sessions::ReplayPlace> replays(Handle subscriber) const;
   // Where the tails of the partitions are that a filter covers, as far as this shard knows: in
   // `done` of subscribe() all of them.
   [[nodiscard]] std::vector<Position> tails(std::string_view filter) const;
   // From where on a filter of the subscriber counts, for restore() together with positions() of the
-  // same moment.
+  // same moment; of a replay where it is.
   [[nodiscard]] std::vector<Position> since(Handle subscriber, std::string_view filter) const;
   // A subscriber as it was: its filters stand, and it goes on at `next` in each partition that they
   // cover. A partition that is not named there was covered later: it begins at the lowest `since`
@@ -326,10 +354,12 @@ class Hub final : public runtime::TurnHook {
   // and replays) the offset that it would be offered next, if the log has that still.
   [[nodiscard]] std::vector<Position> restored_positions(std::vector<StoredFilter> filters,
                                                          std::vector<Position> next) const;
-  // Reads the records at these places again and hands them to `sink` one by one, in this order;
-  // then `done` gets how many of the places were dealt with. Never within the call, and nothing is
-  // called once the subscriber has been removed. What can't be read now is tried again.
-  void fetch(Handle subscriber, std::vector<Position> positions, FetchSink& sink,
+  // The same of one of its replays.
+  [[nodiscard]] std::vector<Position> restored_replay(const StoredFilter& replay) const;
+  // Reads these records again and hands them to `sink` one by one, in this order; then `done` gets
+  // how many of them were dealt with. Never within the call, and nothing is called once the
+  // subscriber has been removed. What can't be read now is tried again.
+  void fetch(Handle subscriber, std::vector<WantedRecord> records, FetchSink& sink,
              Done<std::size_t> done);
 
   // The traces that are on; faces tell what they see.

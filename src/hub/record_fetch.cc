@@ -17,9 +17,9 @@ constexpr runtime::Duration retry_delay = std::chrono::seconds(1);
 
 }  // namespace
 
-void RecordFetch::start(Handle asker, std::vector<Position> positions, FetchSink& sink,
+void RecordFetch::start(Handle asker, std::vector<WantedRecord> records, FetchSink& sink,
                         Done<std::size_t> done) {
-  go_on_later(std::make_shared<Fetch>(Fetch{asker, std::move(positions), &sink, std::move(done)}));
+  go_on_later(std::make_shared<Fetch>(Fetch{asker, std::move(records), &sink, std::move(done)}));
 }
 
 // In a turn of its own, so that neither calls nor work pile up where the log answers at once.
@@ -29,10 +29,10 @@ void RecordFetch::go_on_later(const FetchRef& fetch) {
 
 void RecordFetch::go_on(const FetchRef& fetch) {
   if (!is_there(fetch->asker)) return;
-  while (fetch->next < fetch->positions.size()) {
-    const Position position = fetch->positions[fetch->next];
-    if (!fetch->knows(position)) return read(fetch, position);
-    const bool taken = hand_over(*fetch, position);
+  while (fetch->next < fetch->records.size()) {
+    const WantedRecord& wanted = fetch->records[fetch->next];
+    if (!fetch->knows(wanted.position)) return read(fetch, wanted.position);
+    const bool taken = hand_over(*fetch, wanted);
     if (!is_there(fetch->asker)) return;
     if (!taken) break;
     ++fetch->next;
@@ -40,19 +40,26 @@ void RecordFetch::go_on(const FetchRef& fetch) {
   fetch->done(fetch->next);
 }
 
-bool RecordFetch::hand_over(const Fetch& fetch, Position position) {
+bool RecordFetch::hand_over(const Fetch& fetch, const WantedRecord& wanted) {
+  const Position position = wanted.position;
   const auto after = std::ranges::upper_bound(fetch.blocks, position.offset, {}, &log::Block::from);
   if (after != fetch.blocks.begin()) {
     const stream::BlockRef& block = *std::prev(after);
     if (const auto record = find_record(*block, position.offset)) {
-      const std::string topic =
-          fetch.prefix + std::string(as_text(block->key(block->records()[*record])));
-      return fetch.sink->on_fetched({position, fetch.prefix, block, *record,
-                                     distributor_.grant_again(fetch.asker, position, topic)});
+      const std::string_view key = as_text(block->key(block->records()[*record]));
+      return fetch.sink->on_fetched(
+          {position, fetch.prefix, block, *record, grant_again(fetch, wanted, key)});
     }
   }
   fetch.sink->on_gone(position);
   return true;
+}
+
+const Grant* RecordFetch::grant_again(const Fetch& fetch, const WantedRecord& wanted,
+                                      std::string_view key) {
+  const Handle replay = replays_.cursor_of(fetch.asker, wanted.replay);
+  return distributor_.grant_again(replay.valid() ? replay : fetch.asker, wanted.position,
+                                  fetch.prefix + std::string(key));
 }
 
 void RecordFetch::read(const FetchRef& fetch, Position position) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -10,6 +11,7 @@
 #include "hub/distributor.h"
 #include "hub/handle.h"
 #include "hub/hub.h"
+#include "hub/replays.h"
 #include "hub/router.h"
 #include "runtime/loop.h"
 #include "stream/stream.h"
@@ -24,19 +26,23 @@ namespace sluice::hub {
 class RecordFetch {
  public:
   RecordFetch(runtime::Loop& loop, stream::Stream& stream, const Router& router,
-              Distributor& distributor)
-      : loop_(loop), stream_(stream), router_(router), distributor_(distributor) {}
+              Distributor& distributor, Replays& replays)
+      : loop_(loop),
+        stream_(stream),
+        router_(router),
+        distributor_(distributor),
+        replays_(replays) {}
 
-  void start(Handle asker, std::vector<Position> positions, FetchSink& sink,
+  void start(Handle asker, std::vector<WantedRecord> records, FetchSink& sink,
              Done<std::size_t> done);
 
  private:
   struct Fetch {
     Handle asker;
-    std::vector<Position> positions;
+    std::vector<WantedRecord> records;
     FetchSink* sink;
     Done<std::size_t> done;
-    std::size_t next = 0;  // of positions
+    std::size_t next = 0;  // of records
     // What is known of the log: all that is there of this partition from `from` up to `until`.
     Partition partition{};
     Offset from{}, until{};
@@ -52,7 +58,9 @@ class RecordFetch {
   void go_on_later(const FetchRef& fetch);
   void go_on(const FetchRef& fetch);
   [[nodiscard]] bool is_there(Handle asker) { return distributor_.sink_of(asker) != nullptr; }
-  [[nodiscard]] bool hand_over(const Fetch& fetch, Position position);
+  [[nodiscard]] bool hand_over(const Fetch& fetch, const WantedRecord& wanted);
+  [[nodiscard]] const Grant* grant_again(const Fetch& fetch, const WantedRecord& wanted,
+                                         std::string_view key);
   void read(const FetchRef& fetch, Position position);
   void on_read(const FetchRef& fetch, Position position, Result<stream::ReadAnswer> answer);
   void find_bounds(const FetchRef& fetch, Position position);
@@ -62,6 +70,7 @@ class RecordFetch {
   stream::Stream& stream_;
   const Router& router_;
   Distributor& distributor_;  // has the askers
+  Replays& replays_;
 };
 
 }  // namespace sluice::hub

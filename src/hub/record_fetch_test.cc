@@ -20,14 +20,24 @@ class Fetcher final : public FetchSink {
  public:
   explicit Fetcher(Hub& hub) : hub_(hub), subscriber_(std::make_unique<TestSubscriber>(hub)) {}
 
-  void fetch(std::vector<Position> positions) {
-    hub_.fetch(subscriber_->handle(), std::move(positions), *this,
+  // `replay`: of which all of them were; empty: of none.
+  void fetch(const std::vector<Position>& positions, const std::string& replay = {}) {
+    const std::uint32_t mark = replay.empty() ? 0 : sessions::group_mark(replay);
+    std::vector<WantedRecord> records;
+    records.reserve(positions.size());
+    for (const Position& position : positions) records.push_back({position, mark});
+    hub_.fetch(subscriber_->handle(), std::move(records), *this,
                [this](const Result<std::size_t>& count) { done = *count; });
   }
   void leave() { subscriber_.reset(); }
   void subscribe(sim::SimWorld& world, const std::string& filter, std::uint32_t id) {
     subscriber_->subscribe(world, filter, {.qos = 1, .retain_as_published = true, .id = id});
   }
+  void replay(sim::SimWorld& world, const std::string& text, std::uint32_t id) {
+    ASSERT_TRUE(subscriber_->replay(world, text, StartPoint{StartPoint::Kind::latest},
+                                    {.qos = 1, .id = id}));
+  }
+  void unsubscribe(const std::string& filter) { subscriber_->unsubscribe(filter); }
 
   bool on_fetched(const FetchedRecord& fetched) override {
     const log::Record& record = fetched.block->records()[fetched.record];
@@ -77,11 +87,19 @@ class Fetch : public ::testing::TestWithParam<std::uint32_t> {
     }
     ASSERT_EQ(places.size(), 300u);
   }
-  void run(Fetcher& fetcher, const std::vector<Position>& positions) {
+  void run(Fetcher& fetcher, const std::vector<Position>& positions,
+           const std::string& replay = {}) {
     fetcher.done.reset();
-    fetcher.fetch(positions);
+    fetcher.fetch(positions, replay);
     EXPECT_FALSE(fetcher.done) << "never within the call";
     ASSERT_TRUE(sim.world.run_until([&] { return fetcher.done.has_value(); }));
+  }
+
+  using Ids = std::vector<std::vector<std::uint32_t>>;
+  [[nodiscard]] Position of_topic(const std::string& topic) const {
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      if (texts[i].starts_with(topic + '=')) return places[i];
+    return {};
   }
 
   SimHub sim{GetParam(), 2};
@@ -156,12 +174,6 @@ TEST_P(Fetch, NothingIsCalledOnceTheAskerHasGone) {
 }
 
 TEST_P(Fetch, RecordsAreGrantedByTheFiltersOfNow) {
-  using Ids = std::vector<std::vector<std::uint32_t>>;
-  const auto of_topic = [&](const std::string& topic) {
-    for (std::size_t i = 0; i < texts.size(); ++i)
-      if (texts[i].starts_with(topic + '=')) return places[i];
-    return Position{};
-  };
   Fetcher fetcher(hub);
   run(fetcher, {of_topic("s/1")});
   EXPECT_EQ(fetcher.ids, Ids{});
@@ -170,6 +182,19 @@ TEST_P(Fetch, RecordsAreGrantedByTheFiltersOfNow) {
   fetcher.subscribe(sim.world, "a3", 7);
   run(fetcher, {of_topic("s/1"), of_topic("a3"), of_topic("a4")});
   EXPECT_EQ(fetcher.ids, (Ids{{5}, {6, 7}, {6}})) << "'s' is not marked for wildcards";
+}
+
+TEST_P(Fetch, RecordsOfAReplayAreGrantedByItAsLongAsItIsThere) {
+  Fetcher fetcher(hub);
+  fetcher.subscribe(sim.world, "s/+", 5);
+  fetcher.replay(sim.world, "$stream/s", 6);
+  fetcher.replay(sim.world, "$stream/s/#", 7);
+  run(fetcher, {of_topic("s/1")}, "$stream/s/#");
+  run(fetcher, {of_topic("s/1")}, "$stream/s");
+  run(fetcher, {of_topic("s/1")});
+  fetcher.unsubscribe("$stream/s");
+  run(fetcher, {of_topic("s/1")}, "$stream/s");
+  EXPECT_EQ(fetcher.ids, (Ids{{7}, {6}, {5}, {5}}));
 }
 
 TEST_P(Fetch, NobodyAsksForNothing) {

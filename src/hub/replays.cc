@@ -17,20 +17,27 @@ Replays::Replay* Replays::find(Handle subscriber, std::string_view text) {
 
 Replays::Replay& Replays::find_or_add(Handle subscriber, const std::string& text) {
   if (Replay* replay = find(subscriber, text)) return *replay;
-  return of_subscribers_[subscriber.index].emplace_back(Replay{.text = text, .options = {}});
+  return of_subscribers_[subscriber.index].emplace_back(
+      Replay{.text = text, .mark = sessions::group_mark(text)});
 }
 
 bool Replays::has(Handle subscriber, std::string_view text) { return find(subscriber, text); }
 
 void Replays::subscribe(Handle subscriber, const std::string& text, const SubscribeOptions& options,
-                        const StartPoint& from, Done<void> done) {
+                        const std::optional<StartPoint>& from, Done<void> done) {
+  Replay* known = find(subscriber, text);
+  if (!from && known && known->cursor.valid()) return go_on(*known, options, std::move(done));
   const auto wanted = topic::parse_replay(text);
   if (!wanted) return done(std::unexpected(wanted.error()));
   const auto* stream = stream_.catalogue().find(wanted->stream);
   if (!stream || stream->config.internal)
     return done(fail(Errc::not_found, "there is no stream '{}'", wanted->stream));
+  if (options.partitions_max > 0 &&
+      count_others(subscriber, text) + stream->config.partitions > options.partitions_max)
+    return done(fail(Errc::too_large, "with the replay '{}' more than {} partitions are covered",
+                     text, options.partitions_max));
   ++find_or_add(subscriber, text).asked;
-  resolve_start(stream_, *stream, from,
+  resolve_start(stream_, *stream, from.value_or(StartPoint{StartPoint::Kind::earliest}),
                 [this, subscriber, text, options,
                  done = std::move(done)](Result<std::vector<Offset>> starts) mutable {
                   on_starts(subscriber, text, options, std::move(starts), std::move(done));
@@ -45,40 +52,80 @@ void Replays::on_starts(Handle subscriber, const std::string& text, const Subscr
   --replay->asked;
   if (starts) {
     replay->options = options;
-    return begin(subscriber, *replay, std::move(*starts), std::move(done));
+    return begin(subscriber, *replay, *starts, std::move(done));
   }
   if (!replay->cursor.valid() && replay->asked == 0) unsubscribe(subscriber, text);
   done(std::unexpected(std::move(starts.error())));
 }
 
+std::size_t Replays::count_others(Handle subscriber, std::string_view text) {
+  std::size_t count = 0;
+  const auto list = of_subscribers_.find(subscriber.index);
+  if (list == of_subscribers_.end()) return count;
+  for (const Replay& replay : list->second) {
+    const auto wanted = topic::parse_replay(replay.text);
+    const auto* stream = stream_.catalogue().find(wanted->stream);
+    if (stream && replay.text != text) count += stream->config.partitions;
+  }
+  return count;
+}
+
+void Replays::go_on(Replay& replay, const SubscribeOptions& options, Done<void> done) {
+  replay.options = options;
+  const StoredFilter filter = own_filter(replay.text, options);
+  distributor_.subscribe(replay.cursor, filter.text, filter.options, std::move(done));
+}
+
 // One that was there already goes on at the new place.
-void Replays::begin(Handle subscriber, Replay& replay, std::vector<Offset> starts,
+void Replays::begin(Handle subscriber, Replay& replay, const std::vector<Offset>& starts,
                     Done<void> done) {
   if (replay.cursor.valid()) distributor_.remove(replay.cursor);
   replay.cursor = distributor_.add_beside(subscriber);
-  const StoredFilter filter = own_filter(replay);
-  distributor_.subscribe(replay.cursor, filter.text, filter.options, std::move(done),
-                         std::move(starts));
+  const StoredFilter filter = own_filter(replay.text, replay.options);
+  distributor_.subscribe(replay.cursor, filter.text, filter.options, std::move(done), starts);
 }
 
-StoredFilter Replays::own_filter(const Replay& replay) const {
-  const auto wanted = topic::parse_replay(replay.text);
-  SubscribeOptions options = replay.options;
-  options.streams = router_.is_default(wanted->stream) ? Streams::plain : Streams::named;
-  options.send_retained = false;
-  return {router_.filter_of(wanted->stream, wanted->filter), options, {}};
+StoredFilter Replays::own_filter(std::string_view text, const SubscribeOptions& options) const {
+  const auto wanted = topic::parse_replay(text);
+  SubscribeOptions own = options;
+  own.streams = router_.is_default(wanted->stream) ? Streams::plain : Streams::named;
+  own.replay = sessions::group_mark(text);
+  own.send_retained = false;
+  own.partitions_max = 0;
+  return {router_.filter_of(wanted->stream, wanted->filter), own, {}};
 }
 
 void Replays::restore(Handle subscriber, const StoredFilter& filter, Done<void> done) {
   Replay& replay = find_or_add(subscriber, filter.text);
   replay.options = filter.options;
   replay.cursor = distributor_.add_beside(subscriber);
-  distributor_.restore(replay.cursor, {own_filter(replay)}, filter.since, std::move(done));
+  distributor_.restore(replay.cursor, {own_filter(filter.text, filter.options)}, filter.since,
+                       std::move(done));
+}
+
+std::vector<Position> Replays::restored_positions(const StoredFilter& filter) const {
+  return distributor_.restored_positions({own_filter(filter.text, filter.options)}, filter.since);
 }
 
 std::vector<Position> Replays::positions(Handle subscriber, std::string_view text) {
   const Replay* replay = find(subscriber, text);
   return replay ? distributor_.positions(replay->cursor) : std::vector<Position>{};
+}
+
+std::vector<sessions::ReplayPlace> Replays::places(Handle subscriber) {
+  std::vector<sessions::ReplayPlace> all;
+  const auto list = of_subscribers_.find(subscriber.index);
+  if (list == of_subscribers_.end()) return all;
+  for (const Replay& replay : list->second)
+    if (replay.cursor.valid()) all.push_back({replay.text, distributor_.positions(replay.cursor)});
+  return all;
+}
+
+Handle Replays::cursor_of(Handle subscriber, std::uint32_t mark) {
+  const auto list = of_subscribers_.find(subscriber.index);
+  if (mark == 0 || list == of_subscribers_.end()) return {};
+  const auto found = std::ranges::find(list->second, mark, &Replay::mark);
+  return found == list->second.end() ? Handle{} : found->cursor;
 }
 
 bool Replays::unsubscribe(Handle subscriber, std::string_view text) {

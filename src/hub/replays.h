@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -12,6 +14,7 @@
 #include "hub/handle.h"
 #include "hub/hub.h"
 #include "hub/router.h"
+#include "sessions/record.h"
 #include "stream/stream.h"
 
 namespace sluice::hub {
@@ -30,9 +33,15 @@ class Replays {
 
   // As Hub has them.
   void subscribe(Handle subscriber, const std::string& text, const SubscribeOptions& options,
-                 const StartPoint& from, Done<void> done);
+                 const std::optional<StartPoint>& from, Done<void> done);
   void restore(Handle subscriber, const StoredFilter& filter, Done<void> done);
+  [[nodiscard]] std::vector<Position> restored_positions(const StoredFilter& filter) const;
+  // Of one: nothing until its start is known.
   [[nodiscard]] std::vector<Position> positions(Handle subscriber, std::string_view text);
+  [[nodiscard]] std::vector<sessions::ReplayPlace> places(Handle subscriber);
+  // The subscriber of the Distributor that reads for the replay of that Grant::replay; not valid:
+  // there is none.
+  [[nodiscard]] Handle cursor_of(Handle subscriber, std::uint32_t mark);
   bool unsubscribe(Handle subscriber, std::string_view text);
   [[nodiscard]] bool has(Handle subscriber, std::string_view text);
   void describe(Handle subscriber, SubscriberState& state);  // adds its replays
@@ -42,18 +51,23 @@ class Replays {
  private:
   struct Replay {
     std::string text;
-    SubscribeOptions options;
+    std::uint32_t mark = 0;  // Grant::replay
+    SubscribeOptions options{};
     Handle cursor{};          // of the Distributor; invalid until its first start is known
     std::uint32_t asked = 0;  // starts that are not known yet
   };
 
   Replay* find(Handle subscriber, std::string_view text);
   Replay& find_or_add(Handle subscriber, const std::string& text);
+  // How many partitions its replays cover, without the one of that text.
+  std::size_t count_others(Handle subscriber, std::string_view text);
+  void go_on(Replay& replay, const SubscribeOptions& options, Done<void> done);
   void on_starts(Handle subscriber, const std::string& text, const SubscribeOptions& options,
                  Result<std::vector<Offset>> starts, Done<void> done);
   // How its cursor subscribes.
-  [[nodiscard]] StoredFilter own_filter(const Replay& replay) const;
-  void begin(Handle subscriber, Replay& replay, std::vector<Offset> starts, Done<void> done);
+  [[nodiscard]] StoredFilter own_filter(std::string_view text,
+                                        const SubscribeOptions& options) const;
+  void begin(Handle subscriber, Replay& replay, const std::vector<Offset>& starts, Done<void> done);
 
   stream::Stream& stream_;
   const Router& router_;

@@ -188,6 +188,59 @@ TEST_P(Replay, ThatIsAskedForAgainBeginsAtTheNewPlace) {
   EXPECT_TRUE(sim.metrics_text().contains("sluice_subscriptions 0\n")) << sim.metrics_text();
 }
 
+TEST_P(Replay, ThatIsAskedForAgainWithoutAPlaceGoesOnWithItsNewOptions) {
+  publish("a", 0, 4);
+  const auto one = client();
+  ASSERT_TRUE(one->replay(sim.world, "$stream/mqtt/a", std::nullopt, {.qos = 1, .id = 1}));
+  run();
+  EXPECT_EQ(one->payloads(), numbers(0, 4)) << "one that is not there begins at the start";
+  one->stop();
+  publish("a", 4, 7);
+  ASSERT_TRUE(one->replay(sim.world, "$stream/mqtt/a", std::nullopt, {.qos = 1, .id = 2}));
+  one->take(100);
+  publish("a", 7, 8);
+  EXPECT_EQ(one->payloads(), numbers(0, 8));
+  for (int i = 0; i < 8; ++i)
+    EXPECT_EQ(one->got[static_cast<std::size_t>(i)].ids,
+              std::vector<std::uint32_t>{i < 4 ? 1u : 2u});
+}
+
+TEST_P(Replay, ItsPlaceIsKnownInAllPartitionsAsSoonAsItBegins) {
+  sim.create("s", {.partitions = 3});
+  publish("s/a", 0, 5);
+  for (auto& hub : sim.hubs) {
+    TestSubscriber one(*hub, 5);
+    bool done = false;
+    hub->replay(one.handle(), "$stream/s", {}, earliest,
+                [&](const Result<void>& result) { done = result.has_value(); });
+    ASSERT_TRUE(sim.world.run_until([&] { return !hub->replays(one.handle()).empty(); }));
+    const auto places = hub->replays(one.handle());
+    EXPECT_EQ(places[0].text, "$stream/s");
+    EXPECT_EQ(places[0].next.size(), 3u);
+    for (const Position& next : places[0].next) EXPECT_EQ(next.offset, Offset{0});
+    run();
+    EXPECT_TRUE(done);
+    EXPECT_EQ(one.payloads(), numbers(0, 5));
+    std::int64_t taken = 0;
+    for (const Position& next : hub->since(one.handle(), "$stream/s")) taken += next.offset.value;
+    EXPECT_EQ(taken, 5);
+  }
+}
+
+TEST_P(Replay, AllOfASubscriberTogetherCoverAtMostSoManyPartitions) {
+  sim.create("s", {.partitions = 3});
+  sim.create("t", {.partitions = 2});
+  const SubscribeOptions bounded{.qos = 1, .partitions_max = 4};
+  const auto one = client();
+  ASSERT_TRUE(one->replay(sim.world, "$stream/s", earliest, bounded));
+  const auto refused = one->replay(sim.world, "$stream/t", earliest, bounded);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::too_large);
+  EXPECT_FALSE(one->unsubscribe("$stream/t"));
+  EXPECT_TRUE(one->replay(sim.world, "$stream/s", earliest, bounded)) << "in place of itself";
+  EXPECT_TRUE(one->replay(sim.world, "$stream/mqtt", earliest, bounded));
+}
+
 TEST_P(Replay, TakesAsMuchAsItsClientHasRoomFor) {
   publish("a", 0, 300);
   const auto one = client();

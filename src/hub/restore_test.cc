@@ -159,6 +159,27 @@ TEST(Restore, AReplayGoesOnWhereItWas) {
   EXPECT_EQ(got, all) << "each once";
 }
 
+TEST(Restore, WhereAReplayGoesOnIsKnownBeforehand) {
+  SimHub sim(19);
+  sim.create("s", {.partitions = 2});
+  const StoredFilter replay{"$stream/s", {}, {{partition_of(sim, "s", 1), Offset{4}}}};
+  EXPECT_EQ(sim.hubs[0]->restored_replay(replay),
+            (std::vector<Position>{{partition_of(sim, "s", 0), Offset{0}},
+                                   {partition_of(sim, "s", 1), Offset{4}}}));
+}
+
+// "a/#" as a subscription reads both streams.
+TEST(Restore, AReplayFollowsItsOwnStreamOnly) {
+  SimHub sim(20);
+  sim.create("a", {});
+  Saved saved;
+  saved.filters.push_back({"$stream/mqtt/a/#", {}, {}});
+  const auto subscriber = restore(sim, saved);
+  const auto behind = sim.hubs[0]->describe(subscriber->handle()).behind;
+  ASSERT_EQ(behind.size(), 1u);
+  EXPECT_EQ(behind[0].stream, "mqtt");
+}
+
 TEST(Restore, WithinTheCallABlockCountsAsNotTaken) {
   SimHub sim(3);
   TestPublisher publisher(sim, 7);

@@ -17,6 +17,7 @@
 #include "hub/open_records.h"
 #include "hub/router.h"
 #include "hub/share_letters.h"
+#include "hub/share_state.h"
 #include "hub/slots.h"
 #include "runtime/loop.h"
 #include "sessions/groups.h"
@@ -76,6 +77,10 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   void save(Done<void> done);
   [[nodiscard]] bool is_saving() const { return saving_; }
   [[nodiscard]] const std::string& text() const { return text_; }
+
+  // For administrators. Members without their client ids, which are known on their shards.
+  [[nodiscard]] ShareSummary summary();
+  [[nodiscard]] std::vector<ShareMember> describe_members();
 
   std::size_t on_records(const DeliveryBatch& batch) override;
   // Traces take it for a client of that name.

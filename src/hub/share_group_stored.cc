@@ -138,4 +138,24 @@ sessions::GroupState ShareGroup::state() {
   return state;
 }
 
+// --- for administrators
+
+ShareSummary ShareGroup::summary() {
+  return {.text = text_, .members = members_.size(), .places = sessions::places_of(state())};
+}
+
+std::vector<ShareMember> ShareGroup::describe_members() {
+  std::vector<ShareMember> all;
+  members_.for_each([&](std::uint32_t, const Member& member) {
+    if (all.size() == ShareDetails::members_max) return;
+    all.push_back({.shard = member.shard,
+                   .membership = member.membership,
+                   .qos = member.qos,
+                   .open = member.open.size(),
+                   .has_left = member.stopped,
+                   .is_full = member.full || member.blocked});
+  });
+  return all;
+}
+
 }  // namespace sluice::hub

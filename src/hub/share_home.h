@@ -2,12 +2,17 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/metrics.h"
+#include "base/page.h"
+#include "base/page_query.h"
 #include "hub/share_group.h"
 #include "hub/share_letters.h"
+#include "hub/share_state.h"
 #include "hub/slots.h"
 
 namespace sluice::hub {
@@ -33,13 +38,27 @@ class ShareHome {
     context_.store->remove_holder(text, share);
   }
 
+  // --- for administrators (share_home_admin.cc), as those of Hub; members without client ids
+  void list(const PageQuery& query, Done<Page<ShareSummary>> done);
+  void find(const std::string& text, Done<std::optional<ShareSummary>> done);
+  void show(const std::string& text, Done<std::optional<ShareDetails>> done);
+  void remove(const std::string& text, Done<bool> done);
+
  private:
+  struct Listing;
+
   std::shared_ptr<ShareGroup>& find_or_make(const std::string& text);
   void on_nobody_takes(Handle group);
   void close_later(Handle group, runtime::Duration delay);
   void close(Handle group);
   void on_saved(Handle group, const Result<void>& result);
   void end(Handle group);
+
+  [[nodiscard]] std::shared_ptr<ShareGroup> in_memory(const std::string& text);
+  void add_members(Listing& listing) const;
+  void look_at_next(const std::shared_ptr<Listing>& listing);
+  [[nodiscard]] ShareSummary stored_summary(const sessions::GroupSummary& stored) const;
+  void remove_stored(const std::string& text, Done<bool> done);
 
   ShareGroup::Context context_;
   const ShardId shard_;

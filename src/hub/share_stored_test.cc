@@ -2,11 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hub/clients_test.h"
+#include "hub/share_state.h"
 #include "hub/stored_hub_test.h"
 
 namespace sluice::hub {
@@ -80,6 +84,31 @@ class StoredShares : public testing::TestWithParam<std::uint32_t> {
         --open;
       });
     ASSERT_TRUE(stored->hub.world.run_until([&] { return open == 0; }));
+  }
+
+  // What an administrator is answered.
+  template <class T>
+  Result<T> ask(std::move_only_function<void(Hub&, Done<T>)> request) {
+    std::optional<Result<T>> answer;
+    request(hub_of(0), [&](Result<T> result) { answer = std::move(result); });
+    EXPECT_TRUE(stored->hub.world.run_until([&] { return answer.has_value(); }));
+    return std::move(*answer);
+  }
+  std::optional<ShareDetails> shown(const std::string& text) {
+    using Found = std::optional<ShareDetails>;
+    auto found =
+        ask<Found>([&](Hub& hub, Done<Found> done) { hub.show_share(text, std::move(done)); });
+    EXPECT_TRUE(found) << found.error().text;
+    return found.value_or(std::nullopt);
+  }
+  Result<bool> remove(const std::string& text) {
+    return ask<bool>([&](Hub& hub, Done<bool> done) { hub.remove_share(text, std::move(done)); });
+  }
+  // Offset that is next, how many are open, and the oldest of these: of the only partition.
+  static std::vector<std::int64_t> place_of(const ShareSummary& summary) {
+    if (summary.places.size() != 1) return {};
+    const sessions::GroupPlace& place = summary.places[0];
+    return {place.next.offset.value, place.open, place.oldest.value};
   }
 
   std::unique_ptr<StoredHub> stored;
@@ -247,6 +276,140 @@ TEST_P(StoredShares, ANewStreamIsReadFromItsStartByAQueueThatWasAway) {
   const auto later = clean(1, jobs);
   run();
   EXPECT_EQ(later->payloads(), numbers(0, 3));
+}
+
+// --- for administrators
+
+using Numbers = std::vector<std::int64_t>;
+
+TEST_P(StoredShares, AQueueIsShownWithItsConsumersAndWhatTheyHave) {
+  auto one = clean(0, jobs), two = clean(1, jobs);
+  one->name = "one";
+  two->name = "two";
+  publish(0, 3);  // of one topic, so to one of them
+  TestSubscriber& busy = one->got.empty() ? *two : *one;
+  busy.settle(0);
+  run();
+  const auto details = shown(jobs);
+  ASSERT_TRUE(details);
+  EXPECT_EQ(details->summary.members, 2u);
+  EXPECT_EQ(place_of(details->summary), (Numbers{3, 2, 1}));
+  std::vector<std::pair<std::string, std::uint32_t>> members;
+  for (const ShareMember& member : details->members)
+    members.emplace_back(member.client_id, member.open);
+  std::ranges::sort(members);
+  const bool is_one = &busy == one.get();
+  EXPECT_EQ(members, (std::vector<std::pair<std::string, std::uint32_t>>{
+                         {"one", is_one ? 2u : 0u}, {"two", is_one ? 0u : 2u}}));
+}
+
+TEST_P(StoredShares, AQueueWithoutConsumersIsShownAsItWasLeft) {
+  auto consumer = clean(0, jobs);
+  publish(0, 3);
+  consumer->settle(1);
+  consumer.reset();
+  run();
+  publish(3, 5);
+  const auto details = shown(jobs);
+  ASSERT_TRUE(details);
+  EXPECT_EQ(details->summary.members, 0u);
+  EXPECT_TRUE(details->members.empty());
+  EXPECT_EQ(place_of(details->summary), (Numbers{3, 2, 0}));
+  EXPECT_FALSE(shown("$queue/other/a/#"));
+}
+
+TEST_P(StoredShares, WithAndWithoutMembersAllAreListedInOrder) {
+  clean(0, "$queue/b/x").reset();
+  run();
+  const auto consumer = clean(1, "$queue/c/x"), member = clean(2, "$share/a/x");
+  const auto list = [&](const PageQuery& query) {
+    using Found = Page<ShareSummary>;
+    auto page =
+        ask<Found>([&](Hub& hub, Done<Found> done) { hub.list_shares(query, std::move(done)); });
+    EXPECT_TRUE(page) << page.error().text;
+    Strings texts;
+    for (const ShareSummary& one : page->items)
+      texts.push_back(one.text + " " + std::to_string(one.members));
+    texts.emplace_back(page->has_more ? "more" : "end");
+    return texts;
+  };
+  EXPECT_EQ(list({}), (Strings{"$queue/b/x 0", "$queue/c/x 1", "$share/a/x 1", "end"}));
+  EXPECT_EQ(list({.limit = 1}), (Strings{"$queue/b/x 0", "more"}));
+  EXPECT_EQ(list({.after = "$queue/b/x", .limit = 1}), (Strings{"$queue/c/x 1", "more"}));
+  EXPECT_EQ(list({.after = "$queue/c/x"}), (Strings{"$share/a/x 1", "end"}));
+  EXPECT_EQ(list({.contains = "share"}), (Strings{"$share/a/x 1", "end"}));
+}
+
+TEST_P(StoredShares, ARemovedQueueBeginsAnew) {
+  clean(0, jobs).reset();
+  run();
+  publish(0, 3);
+  EXPECT_EQ(remove(jobs), true);
+  EXPECT_FALSE(shown(jobs));
+  EXPECT_EQ(remove(jobs), false);
+  crash();
+  EXPECT_FALSE(shown(jobs)) << "it is gone from disk";
+  const auto later = clean(1, jobs);
+  publish(3, 5);
+  EXPECT_EQ(later->payloads(), numbers(3, 5));
+}
+
+TEST_P(StoredShares, AQueueWithConsumersIsNotRemovedAndTheyAreNamed) {
+  auto consumer = clean(1, jobs);
+  consumer->name = "worker";
+  publish(0, 1);
+  EXPECT_TRUE(consumer->unsubscribe(jobs));
+  run();
+  const auto refused = remove(jobs);
+  ASSERT_FALSE(refused) << "it may still acknowledge";
+  EXPECT_EQ(refused.error().code, Errc::exists);
+  EXPECT_NE(refused.error().text.find("consumers: 'worker';"), std::string::npos)
+      << refused.error().text;
+  consumer->settle_all();
+  run();
+  EXPECT_EQ(remove(jobs), true);
+}
+
+// What was on its way to the store does not come after its end, and who waits for that is answered.
+TEST_P(StoredShares, AQueueIsRemovedWhileItIsBeingLeft) {
+  for (int round = 0; round < 60; ++round) {
+    auto consumer = clean(0, jobs);
+    publish(0, 2);
+    consumer.reset();
+    stored->hub.world.run_for(std::chrono::microseconds(10 * round));
+    std::size_t waiting = stored->hub.hubs.size();
+    for (auto& hub : stored->hub.hubs) hub->save_groups([&](const Result<void>&) { --waiting; });
+    Result<bool> removed = false;
+    do removed = remove(jobs);
+    while (!removed && removed.error().text.find("has consumers") != std::string::npos);
+    ASSERT_TRUE(removed) << removed.error().text;
+    ASSERT_TRUE(*removed);
+    run();
+    ASSERT_EQ(waiting, 0u);
+    ASSERT_FALSE(shown(jobs));
+  }
+}
+
+// Whichever comes first, the consumer is one from then on, and all are answered.
+TEST_P(StoredShares, AQueueIsRemovedAndJoinedAtTheSameTime) {
+  auto consumer = clean(0, jobs);
+  for (int round = 0; round < 40; ++round) {
+    std::optional<Result<bool>> removed;
+    consumer.reset();
+    stored->hub.world.run_for(std::chrono::microseconds(25 * (round % 7)));
+    hub_of(1).remove_share(jobs, [&](Result<bool> result) { removed = std::move(result); });
+    stored->hub.world.run_for(std::chrono::microseconds(15 * (round % 11)));
+    consumer = std::make_unique<TestSubscriber>(hub_of(0), 0);
+    consumer->start_subscribe(jobs, {.qos = 1});
+    run();
+    ASSERT_TRUE(removed);
+    ASSERT_TRUE(*removed || removed->error().code == Errc::exists) << removed->error().text;
+    ASSERT_EQ(consumer->subscribed, 1);
+    publish(round, round + 1);
+    ASSERT_EQ(consumer->payloads(), numbers(round, round + 1));
+    consumer->settle_all();
+    run();
+  }
 }
 
 }  // namespace

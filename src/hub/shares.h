@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,8 +11,11 @@
 #include <vector>
 
 #include "base/metrics.h"
+#include "base/page.h"
+#include "base/page_query.h"
 #include "hub/share_home.h"
 #include "hub/share_letters.h"
+#include "hub/share_state.h"
 #include "hub/slots.h"
 
 namespace sluice::hub {
@@ -48,6 +52,12 @@ class Shares {
   void save(Handle subscriber, Done<void> done);
   void save_home(Done<void> done) { home_.save_all(std::move(done)); }
   void end_turn();  // sends what is to be reported
+
+  // --- for administrators (shares_admin.cc), as those of Hub
+  void list(const PageQuery& query, Done<Page<ShareSummary>> done);
+  void find_group(const std::string& text, Done<std::optional<ShareSummary>> done);
+  void show_group(const std::string& text, Done<std::optional<ShareDetails>> done);
+  void remove_group(const std::string& text, Done<bool> done);
 
  private:
   struct Membership {
@@ -94,6 +104,12 @@ class Shares {
   void save_group(ShardId home, Saving saving);
   void ask_to_save(ShardId home, Saving saving);
   void send_reports(ShardId home);
+
+  template <class T>
+  void ask_home(ShardId home, std::move_only_function<void(ShareHome&, Done<T>)> work,
+                Done<T> done);
+  void name_members(ShareDetails details, Done<std::optional<ShareDetails>> done);
+  void name_own(std::vector<ShareMember>& members);
 
   void deliver(std::shared_ptr<SharePortion> portion, Task answered);
   void take(SharePortion& portion);

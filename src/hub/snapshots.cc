@@ -18,13 +18,14 @@ constexpr runtime::Duration retry_delay = std::chrono::seconds(1);
 
 Snapshots::Snapshots(runtime::Loop& loop, stream::Stream& stream, const Router& router,
                      Subscriptions& subscriptions, latest::Latest& latest,
-                     std::function<void(Handle)> released)
+                     std::function<void(Handle)> released, std::function<void(Handle)> note_places)
     : loop_(loop),
       stream_(stream),
       router_(router),
       subscriptions_(subscriptions),
       latest_(latest),
-      released_(std::move(released)) {}
+      released_(std::move(released)),
+      note_places_(std::move(note_places)) {}
 
 // --- which there are
 
@@ -80,6 +81,7 @@ void Snapshots::end(Handle handle, std::uint64_t id) {
 }
 
 void Snapshots::renew_stops(Handle handle) {
+  note_places_(handle);
   Lag& lag = *subscriptions_.find(handle)->lag;
   for (Lag::At& at : lag.at) {
     at.stop = Lag::no_stop;
@@ -113,6 +115,7 @@ void Snapshots::run(Handle handle) {
   if (lag.snapshots.empty()) return;
   Snapshot& snapshot = lag.snapshots.front();
   if (!snapshot.started || snapshot.asked) return;
+  note_places_(handle);
   const auto is_ahead = [&](const Snapshot::Place& place) {
     const Lag::At* at = lag.find(place.partition);
     return at && at->next < place.before && !at->stopped();
@@ -193,6 +196,7 @@ bool Snapshots::deliver(Handle handle, std::uint64_t id, Partition partition,
                                                          .partition = partition});
   Snapshot* snapshot = find(handle, id);
   if (!snapshot || taken >= count_records(deliveries_)) return true;
+  note_places_(handle);
   subscriptions_.find(handle)->lag->blocked = true;
   snapshot->from = latest::place_of(*block, records[record_at(deliveries_, taken)]);
   snapshot->portion_size = std::max(snapshot->portion_size / 2, portion_size_min);

@@ -23,10 +23,11 @@ namespace sluice::hub {
 // after the other; what a sink does not take of a portion is read again when it can.
 class Snapshots {
  public:
-  // `released` is told of a subscriber whose stops have changed.
+  // `released` is told of a subscriber whose stops have changed; `note_places` brings Lag::At::next
+  // of one up to date.
   Snapshots(runtime::Loop& loop, stream::Stream& stream, const Router& router,
             Subscriptions& subscriptions, latest::Latest& latest,
-            std::function<void(Handle)> released);
+            std::function<void(Handle)> released, std::function<void(Handle)> note_places);
 
   // Takes the place of an earlier one for the same filter. It begins with start(), when its places
   // are complete. Returns its id.
@@ -59,6 +60,7 @@ class Snapshots {
   Subscriptions& subscriptions_;
   latest::Latest& latest_;
   std::function<void(Handle)> released_;
+  std::function<void(Handle)> note_places_;
   std::uint64_t last_id_ = 0;
   std::vector<Delivery> deliveries_;  // reused
 };

@@ -69,7 +69,7 @@ class StoredSubscriber final : public SubscriberSink {
   [[nodiscard]] Saved save() const {
     Saved saved{filters_, hub_.positions(handle_)};
     for (StoredFilter& filter : saved.filters)
-      if (topic::is_replay(filter.text)) filter.since = hub_.replay_positions(handle_, filter.text);
+      if (topic::is_replay(filter.text)) filter.since = hub_.since(handle_, filter.text);
     return saved;
   }
   [[nodiscard]] const std::vector<StoredFilter>& filters() const { return filters_; }

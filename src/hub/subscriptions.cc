@@ -160,6 +160,7 @@ std::unique_ptr<const Matched> Subscriptions::merge(std::vector<Reference>& refe
     target.grant.qos = std::max(target.grant.qos, options.qos);
     target.grant.retain_as_published =
         target.grant.retain_as_published || options.retain_as_published;
+    if (options.replay != 0) target.grant.replay = options.replay;
     if (options.id != 0) {
       matched->ids.push_back(options.id);
       ++target.ids_count;

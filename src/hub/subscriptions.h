@@ -55,9 +55,10 @@ struct Lag {
     Partition partition;
     Offset next;
     Offset stop = no_stop;  // not beyond it, until a snapshot is through
-    // Takes part in the sweep under way: the read was asked for with its filters. Within a step it
-    // has come further than `next` says: Distributor::next_of().
-    bool aboard = false;
+    // It is aboard this sweep: reads are asked for with its filters. It has come further than
+    // `next` says: Distributor::next_of().
+    std::uint8_t sweep = 0;  // 0: none
+    bool called = false;     // to be looked at before a sweep's next step
     [[nodiscard]] bool stopped() const { return next >= stop; }
   };
   std::vector<At> at;                 // sorted

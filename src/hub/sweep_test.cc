@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "hub/clients_test.h"
+#include "hub/sweep.h"
 
 namespace sluice::hub {
 namespace {
@@ -20,9 +21,9 @@ log::Options many_segments() {
   return options;
 }
 
-class Sweep : public ::testing::Test {
+class Sweeps : public ::testing::Test {
  protected:
-  explicit Sweep(std::uint64_t seed = 1, std::uint32_t shards = 1)
+  explicit Sweeps(std::uint64_t seed = 1, std::uint32_t shards = 1)
       : sim(seed, shards, many_segments()), publisher(sim, 7) {}
 
   // In a batch of its own.
@@ -42,7 +43,7 @@ class Sweep : public ::testing::Test {
   std::uint64_t published = 0;
 };
 
-TEST_F(Sweep, ANarrowFilterFarBehindTakesFewBytesOfTheLog) {
+TEST_F(Sweeps, ANarrowFilterFarBehindTakesFewBytesOfTheLog) {
   TestSubscriber narrow(*sim.hubs[0]);
   narrow.subscribe(sim.world, "plant/7/#");
   narrow.stop();
@@ -60,7 +61,7 @@ TEST_F(Sweep, ANarrowFilterFarBehindTakesFewBytesOfTheLog) {
   EXPECT_EQ(narrow.got.back().payload, "live") << "it is at the tail again";
 }
 
-TEST_F(Sweep, AFilterThatBeginsWithAWildcardTakesTheWholeLog) {
+TEST_F(Sweeps, AFilterThatBeginsWithAWildcardTakesTheWholeLog) {
   TestSubscriber wide(*sim.hubs[0]);
   wide.subscribe(sim.world, "+/7/#");
   wide.stop();
@@ -74,7 +75,7 @@ TEST_F(Sweep, AFilterThatBeginsWithAWildcardTakesTheWholeLog) {
             count("sluice_log_appended_bytes_total") / 2);
 }
 
-TEST_F(Sweep, WhoBoardsWhileASweepIsUnderWayMissesNothing) {
+TEST_F(Sweeps, WhoBoardsWhileASweepIsUnderWayMissesNothing) {
   TestSubscriber one(*sim.hubs[0]);
   TestSubscriber other(*sim.hubs[0]);
   one.subscribe(sim.world, "a/1");
@@ -89,7 +90,7 @@ TEST_F(Sweep, WhoBoardsWhileASweepIsUnderWayMissesNothing) {
   ASSERT_TRUE(sim.world.run_until([&] { return one.got.size() == 8 && other.got.size() == 8; }));
 }
 
-TEST_F(Sweep, WhoIsSlowAndFarBehindKeepsNobodyElseWaiting) {
+TEST_F(Sweeps, WhoIsSlowAndFarBehindKeepsNobodyElseWaiting) {
   TestSubscriber slow(*sim.hubs[0]);
   TestSubscriber other(*sim.hubs[0]);
   slow.subscribe(sim.world, "+/slow");
@@ -106,17 +107,83 @@ TEST_F(Sweep, WhoIsSlowAndFarBehindKeepsNobodyElseWaiting) {
   EXPECT_EQ(other.got.size(), 20u);
 }
 
+// More than a long sweep's steps, of which `topic` is nothing.
+constexpr int far = 3'000;
+
+TEST_F(Sweeps, WhoIsBehindForAMomentDoesNotWaitForALongSweep) {
+  TestSubscriber away(*sim.hubs[0]);
+  TestSubscriber other(*sim.hubs[0]);
+  away.subscribe(sim.world, "+/away");
+  other.subscribe(sim.world, "a/other");
+  away.stop();
+  for (int i = 0; i < far; ++i) publish("a/away", std::string(2'000, '.'));
+  away.take(1'000'000);
+  ASSERT_TRUE(sim.world.run_until([&] { return away.got.size() > far / 4; }));
+  for (std::size_t taken = 0; taken < 5; ++taken) {
+    other.stop();
+    publish("a/other", "x");
+    sim.world.run_for(std::chrono::microseconds(1));
+    other.take(1);
+    ASSERT_TRUE(sim.world.run_until([&] { return other.got.size() > taken; }));
+  }
+  EXPECT_LT(away.got.size(), std::size_t{far}) << "the long one is still under way";
+  ASSERT_TRUE(sim.world.run_until([&] { return away.got.size() == far; }));
+  other.take(1'000);
+  publish("a/away", "live");
+  publish("a/other", "live");
+  ASSERT_TRUE(sim.world.run_until(
+      [&] { return away.got.back().payload == "live" && other.got.back().payload == "live"; }));
+  EXPECT_EQ(away.got.size(), std::size_t{far} + 1);
+  EXPECT_EQ(other.got.size(), 6u);
+}
+
+TEST_F(Sweeps, WhoHasMissedNothingIsAtTheTailWhileALongSweepGoesOn) {
+  TestSubscriber away(*sim.hubs[0]);
+  away.subscribe(sim.world, "+/away");
+  away.stop();
+  for (int i = 0; i < far; ++i) publish("a/away", std::string(2'000, '.'));
+  away.take(1'000'000);
+  ASSERT_TRUE(sim.world.run_until([&] { return away.got.size() > far / 4; }));
+  TestSubscriber fresh(*sim.hubs[0]);
+  fresh.subscribe(sim.world, "a/fresh", {.send_retained = true});
+  publish("a/fresh", "live");
+  ASSERT_TRUE(sim.world.run_until([&] { return fresh.got.size() == 1; }));
+  EXPECT_LT(away.got.size(), std::size_t{far});
+}
+
+TEST_F(Sweeps, ManyTogetherGetTheirsInPortionsAndAreToldOfTheEnd) {
+  std::vector<std::unique_ptr<TestSubscriber>> many;
+  for (std::size_t i = 0; i < Sweep::many + 50; ++i) {
+    many.push_back(std::make_unique<TestSubscriber>(*sim.hubs[0]));
+    many.back()->subscribe(sim.world, "t/" + std::to_string(i));
+    many.back()->stop();
+  }
+  for (int round = 0; round < 3; ++round)
+    for (std::size_t i = 0; i < many.size(); ++i)
+      publish("t/" + std::to_string(i), std::string(200, '.'));
+  for (auto& one : many) one->take(1'000);
+  const auto are_served = [&] {
+    return std::ranges::all_of(
+        many, [](const auto& one) { return one->got.size() == 3 && !one->waits_for_more; });
+  };
+  EXPECT_TRUE(sim.world.run_until(are_served));
+  EXPECT_GT(many.back()->portions_ended, 0);
+  publish("t/0", "live");
+  EXPECT_FALSE(many.front()->waits_for_more) << "it is at the tail again";
+  EXPECT_EQ(many.front()->got.size(), 4u);
+}
+
 // By seed: subscribers of few topics each, that stop, go on and take further filters at random
 // moments. The law: each gets every message that one of its filters matched when it was published,
 // once, in order.
-class SweepBySeed : public Sweep, public ::testing::WithParamInterface<std::uint64_t> {
+class SweepsBySeed : public Sweeps, public ::testing::WithParamInterface<std::uint64_t> {
  protected:
   struct Member {
     std::unique_ptr<TestSubscriber> subscriber;
     std::map<std::string, std::size_t> filters;  // topics, and what was published before
   };
-  SweepBySeed()
-      : Sweep(GetParam(), static_cast<std::uint32_t>(1 + GetParam() % 2)), random(GetParam()) {}
+  SweepsBySeed()
+      : Sweeps(GetParam(), static_cast<std::uint32_t>(1 + GetParam() % 2)), random(GetParam()) {}
 
   void subscribe(Member& member, const std::string& topic) {
     if (member.filters.contains(topic)) return;
@@ -137,7 +204,7 @@ class SweepBySeed : public Sweep, public ::testing::WithParamInterface<std::uint
   Strings sent;  // topics
 };
 
-TEST_P(SweepBySeed, EverybodyGetsAllThatItsFiltersMatchOnceAndInOrder) {
+TEST_P(SweepsBySeed, EverybodyGetsAllThatItsFiltersMatchOnceAndInOrder) {
   const auto topic = [&] { return "t/" + std::to_string(random.below(40)); };
   std::vector<Member> members(5);
   for (Member& member : members) {
@@ -164,7 +231,46 @@ TEST_P(SweepBySeed, EverybodyGetsAllThatItsFiltersMatchOnceAndInOrder) {
   for (const Member& member : members) EXPECT_EQ(member.subscriber->payloads(), expected(member));
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, SweepBySeed, ::testing::Range<std::uint64_t>(1, 31));
+INSTANTIATE_TEST_SUITE_P(Seeds, SweepsBySeed, ::testing::Range<std::uint64_t>(1, 31));
+
+// The same law with as many as get theirs in portions, and so much of the log that sweeps are long.
+class LongSweepsBySeed : public SweepsBySeed {};
+
+TEST_P(LongSweepsBySeed, EverybodyGetsAllThatItsFiltersMatchOnceAndInOrder) {
+  const auto topic = [&] { return "t/" + std::to_string(random.below(400)); };
+  std::vector<Member> members(Sweep::many + 100);
+  for (Member& member : members) {
+    member.subscriber = std::make_unique<TestSubscriber>(*sim.hubs[0]);
+    subscribe(member, topic());
+    if (random.one_in(2)) member.subscriber->stop();
+  }
+  const auto act = [&](Member& member) {
+    if (random.one_in(4)) subscribe(member, topic());
+    if (random.one_in(2)) member.subscriber->stop();
+    if (random.one_in(2)) member.subscriber->take(random.one_in(2) ? random.below(4) : 1'000'000);
+  };
+  for (int step = 0; step < 3'000; ++step) {
+    sent.push_back(topic());
+    publish(sent.back(), std::to_string(sent.size() - 1) + std::string(2'000, '.'));
+    if (step < 2'000 && !random.one_in(20)) continue;
+    act(members[random.below(members.size())]);
+    if (random.one_in(100))
+      for (Member& member : members) member.subscriber->take(random.below(20));
+  }
+  for (Member& member : members) member.subscriber->take(10'000);
+  sim.world.run_for(std::chrono::seconds(5));
+  for (const Member& member : members) {
+    Strings numbers;
+    for (const auto& got : member.subscriber->got)
+      numbers.push_back(got.payload.substr(0, got.payload.find('.')));
+    Strings wanted;
+    for (const std::string& payload : expected(member))
+      wanted.push_back(payload.substr(0, payload.find('.')));
+    EXPECT_EQ(numbers, wanted);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, LongSweepsBySeed, ::testing::Range<std::uint64_t>(1, 7));
 
 }  // namespace
 }  // namespace sluice::hub

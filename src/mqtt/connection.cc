@@ -183,7 +183,11 @@ void Connection::mark_dirty() {
 bool Connection::on_turn_end() {
   dirty_ = false;
   session_.end_turn();
-  if (!left_) flush();
+  kept_back_ = false;
+  if (may_keep_back())
+    keep_back();
+  else if (!left_)
+    flush();
   if (session_.ended()) {
     if (!left_) detach();
     if (session_.is_kept() && !hand_back()) return true;
@@ -195,6 +199,31 @@ bool Connection::on_turn_end() {
   post_resume();
   watch();
   return true;
+}
+
+// A client that gets its messages one by one with those of many others gets some at once instead.
+// Acknowledgements of what it has got must be able to come before its window is full.
+bool Connection::may_keep_back() {
+  if (!in_portions_ || unsent() == 0 || unsent() >= KeptBack::bytes_max) return false;
+  if (lagging_ || session_.ended() || !session_.has_room_again()) return false;
+  if (!is_listed_) is_listed_ = context_.kept_back.add(self_, context_.loop.now());
+  return is_listed_;
+}
+
+// In no more memory than it needs.
+void Connection::keep_back() {
+  kept_back_ = true;
+  if (out_->capacity() <= 2 * KeptBack::bytes_max) return;
+  auto small = std::make_unique<Buffer>();
+  append(*small, Bytes(*out_).subspan(sent_));
+  sent_ = 0;
+  context_.pool.release(std::exchange(out_, std::move(small)));
+}
+
+void Connection::send_kept_back() {
+  is_listed_ = false;
+  in_portions_ = false;
+  if (kept_back_) mark_dirty();
 }
 
 void Connection::flush() {
@@ -227,7 +256,8 @@ void Connection::resume_delivery() {
 }
 
 void Connection::watch() {
-  const runtime::Interest wanted{.read = may_read() && !resume_posted_, .write = unsent() > 0};
+  const runtime::Interest wanted{.read = may_read() && !resume_posted_,
+                                 .write = unsent() > 0 && !kept_back_};
   if (wanted == interest_) return;
   interest_ = wanted;
   channel_.watch(context_.loop, wanted);
@@ -313,6 +343,7 @@ std::size_t Connection::take_records(const hub::DeliveryBatch& batch) {
 std::size_t Connection::deliver(const hub::DeliveryBatch& batch, std::size_t done) {
   Buffer& sent = output();
   Buffer& out = session_.output_for(batch, sent);
+  in_portions_ = batch.in_portions && (unsent() == 0 || in_portions_);
   const std::size_t out_max = (&out == &sent ? sent_ : 0) + session_.limits().output_max;
   const std::size_t had = out.size();
   const std::size_t taken = traces() && is_traced(batch)

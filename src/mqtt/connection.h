@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,7 +28,7 @@ namespace sluice::mqtt {
 //         be taken yet, is kept here. Reading stops while the session waits, and while too many
 //         answers wait for a client that does not read them.
 // Output: one buffer, sent once per turn and when it is full. If limits.output_max bytes remain
-//         even so, the subscriber lags.
+//         even so, the subscriber lags. What comes in portions waits for more (kept_back.h).
 class Connection final : public runtime::SocketHandler,
                          public hub::PublisherSink,
                          public hub::SubscriberSink,
@@ -47,6 +48,8 @@ class Connection final : public runtime::SocketHandler,
   void on_second(std::uint32_t second);
   // The server goes down: says so to the client; no will.
   void stop();
+  // What is kept back is sent when the turn ends.
+  void send_kept_back();
 
   void on_readable() override;
   void on_writable() override { mark_dirty(); }
@@ -55,6 +58,7 @@ class Connection final : public runtime::SocketHandler,
   void on_room() override;
   void on_rate();
   std::size_t on_records(const hub::DeliveryBatch& batch) override;
+  void on_portions_end() override { send_kept_back(); }
   void on_lost(hub::Loss why, std::uint64_t offsets) override;
   [[nodiscard]] const hub::LagLimits* lag_limits() const override;
   [[nodiscard]] trace::Who who() const override;
@@ -87,7 +91,7 @@ class Connection final : public runtime::SocketHandler,
   void subscribe(std::uint32_t index, std::string_view filter,
                  const hub::SubscribeOptions& options) override;
   void replay(std::uint32_t index, std::string_view filter, const hub::SubscribeOptions& options,
-              std::string_view from) override;
+              std::optional<std::string_view> from) override;
   std::string topics_of_replay(std::string_view filter) override;
   bool unsubscribe(std::string_view filter) override;
   bool has_filter(std::string_view filter) override;
@@ -102,14 +106,17 @@ class Connection final : public runtime::SocketHandler,
   void open(sessions::Opening opening) override;
   void restore(std::vector<sessions::Filter> filters, const std::vector<Position>& next,
                bool with_retained) override;
-  void fetch(std::vector<Position> positions) override;
+  void fetch(std::vector<hub::WantedRecord> records) override;
   void resume_deliveries() override;
   std::vector<Position> positions() override;
+  std::vector<sessions::ReplayPlace> replays() override;
   void on_moved() override;
   void save(sessions::Progress progress) override;
   bool has_output_room() override;
   void subscribe_stored(std::uint32_t index, const std::string& filter,
                         const hub::SubscribeOptions& options);
+  Done<void> store_when_subscribed(std::uint32_t index, const std::string& filter,
+                                   const hub::SubscribeOptions& options);
   void store_filter(std::uint32_t index, const std::string& filter,
                     const hub::SubscribeOptions& options);
   void erase_filter(sessions::Uid uid, std::string_view filter, sessions::ShareId share);
@@ -138,6 +145,8 @@ class Connection final : public runtime::SocketHandler,
   Done<void> answer_subscribe(std::uint32_t index);
   Buffer& output();
   [[nodiscard]] std::size_t unsent() const { return out_ ? out_->size() - sent_ : 0; }
+  [[nodiscard]] bool may_keep_back();
+  void keep_back();
   void flush();
   void resume_delivery();
   void on_claimed(const Result<void>& result);
@@ -198,6 +207,9 @@ class Connection final : public runtime::SocketHandler,
   bool held_back_ : 1 = false;  // carried_ waits for the session, not for more bytes
   bool resume_posted_ : 1 = false;
   bool lagging_ : 1 = false;
+  bool in_portions_ : 1 = false;  // all output: more of it follows soon
+  bool kept_back_ : 1 = false;    // it is not sent yet
+  bool is_listed_ : 1 = false;    // in the context's list of those who keep something back
   bool claimed_ : 1 = false;
   bool closed_ : 1 = false;        // the channel
   bool handing_back_ : 1 = false;  // the stored session

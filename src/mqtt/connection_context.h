@@ -12,6 +12,7 @@
 #include "delayed/delayed.h"
 #include "hub/hub.h"
 #include "hub/slots.h"
+#include "mqtt/kept_back.h"
 #include "mqtt/listener_context.h"
 #include "mqtt/session.h"
 #include "mqtt/timer_wheel.h"
@@ -61,6 +62,7 @@ struct ConnectionContext : std::enable_shared_from_this<ConnectionContext> {
   BufferPool pool;
   hub::Slots<std::unique_ptr<Connection>> connections;
   std::vector<hub::Handle> dirty;  // to be looked at when the turn ends, each once
+  KeptBack kept_back;
   TimerWheel wheel;
   Wills wills;
   LogLimit log_limit;

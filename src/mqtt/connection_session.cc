@@ -19,6 +19,7 @@ constexpr auto rate_pause_max = std::chrono::seconds(1);
 
 Buffer& Connection::control_output() {
   ++answers_unsent_;
+  in_portions_ = false;
   if (traces()) note_answer();
   return output();
 }
@@ -134,12 +135,24 @@ void Connection::subscribe(std::uint32_t index, std::string_view filter,
 }
 
 void Connection::replay(std::uint32_t index, std::string_view filter,
-                        const hub::SubscribeOptions& options, std::string_view from) {
-  const auto start = parse_start_point(from, context_.loop.wall_ms());
-  if (!start)
-    return session_.on_subscribed(index,
-                                  fail(Errc::out_of_range, "stream-offset {}", start.error().text));
-  context_.hub.replay(subscriber(), std::string(filter), options, *start, answer_subscribe(index));
+                        const hub::SubscribeOptions& options,
+                        std::optional<std::string_view> from) {
+  std::optional<StartPoint> start;
+  if (from) {
+    const auto parsed = parse_start_point(*from, context_.loop.wall_ms());
+    if (!parsed)
+      return session_.on_subscribed(
+          index, fail(Errc::out_of_range, "stream-offset {}", parsed.error().text));
+    start = *parsed;
+  }
+  const std::string text(filter);
+  if (session_.stored_uid() == 0)
+    return context_.hub.replay(subscriber(), text, options, start, answer_subscribe(index));
+  hub::SubscribeOptions stored = options;
+  stored.partitions_max = sessions::partitions_max;
+  stored.send_retained = false;
+  context_.hub.replay(subscriber(), text, stored, start,
+                      store_when_subscribed(index, text, stored));
 }
 
 std::string Connection::topics_of_replay(std::string_view filter) {

@@ -94,13 +94,15 @@ void Connection::send_retained(const std::vector<std::string>& filters) {
   }
 }
 
-// Where the tails of all partitions are that the session reads.
+// Where the tails of all partitions are that the session reads, but for replays.
 std::vector<Position> Connection::tails() {
   std::vector<Position> all;
-  for (const auto& subscription : context_.hub.describe(subscriber_).subscriptions)
+  for (const auto& subscription : context_.hub.describe(subscriber_).subscriptions) {
+    if (topic::is_replay(subscription.filter)) continue;
     for (const Position& tail : context_.hub.tails(subscription.filter))
       if (std::ranges::find(all, tail.partition, &Position::partition) == all.end())
         all.push_back(tail);
+  }
   return all;
 }
 
@@ -108,11 +110,16 @@ std::vector<Position> Connection::positions() {
   return subscriber_.valid() ? context_.hub.positions(subscriber_) : std::vector<Position>{};
 }
 
+std::vector<sessions::ReplayPlace> Connection::replays() {
+  if (!subscriber_.valid()) return {};
+  return context_.hub.replays(subscriber_);
+}
+
 // The hub calls nothing once the subscriber is gone, so not once its session is.
-void Connection::fetch(std::vector<Position> positions) {
+void Connection::fetch(std::vector<hub::WantedRecord> records) {
   const auto sink = std::make_shared<Fetch>(session_);
   context_.hub.fetch(
-      subscriber_, std::move(positions), *sink,
+      subscriber_, std::move(records), *sink,
       [sink, ended = when_alive([](Connection& connection, const Result<std::size_t>&) {
                connection.session_.on_fetch_end();
                connection.after_event();
@@ -127,18 +134,22 @@ void Connection::resume_deliveries() {
 
 void Connection::subscribe_stored(std::uint32_t index, const std::string& filter,
                                   const hub::SubscribeOptions& options) {
-  auto then =
-      when_alive([index, filter, options](Connection& connection, const Result<void>& result) {
-        if (!result) return connection.on_subscribed(index, result);
-        if (!connection.subscriber_.valid()) return;  // the client went, and heard nothing of it
-        connection.store_filter(index, filter, options);
-      });
+  auto then = store_when_subscribed(index, filter, options);
   if (topic::is_shared(filter))
     return context_.hub.subscribe_shared(subscriber(), filter, options, session_.client_id(),
                                          std::move(then));
   hub::SubscribeOptions bounded = options;
   bounded.partitions_max = sessions::partitions_max;
   context_.hub.subscribe(subscriber(), filter, bounded, std::move(then));
+}
+
+Done<void> Connection::store_when_subscribed(std::uint32_t index, const std::string& filter,
+                                             const hub::SubscribeOptions& options) {
+  return when_alive([index, filter, options](Connection& connection, const Result<void>& result) {
+    if (!result) return connection.on_subscribed(index, result);
+    if (!connection.subscriber_.valid()) return;  // the client went, and heard nothing of it
+    connection.store_filter(index, filter, options);
+  });
 }
 
 void Connection::store_filter(std::uint32_t index, const std::string& filter,

@@ -58,7 +58,7 @@ void ModelClient::publish() {
 }
 
 void ModelClient::subscribe(const std::string& filter) {
-  if (asked_ || removing_) return;
+  if (!may_ask()) return;
   asked_ = filter;
   const bool stands = filters_.contains(filter) && filters_[filter].granted;
   if (!stands) filters_[filter] = {};
@@ -70,7 +70,7 @@ void ModelClient::subscribe(const std::string& filter) {
 }
 
 void ModelClient::unsubscribe(const std::string& filter) {
-  if (asked_ || removing_ || filters_.erase(filter) == 0) return;
+  if (!may_ask() || filters_.erase(filter) == 0) return;
   removing_ = filter;
   Buffer filters;
   append_filter(filters, filter);

@@ -35,9 +35,12 @@ class ModelClient {
   [[nodiscard]] const std::string& topic() const { return topic_; }
   [[nodiscard]] bool connected() const { return wire_ != nullptr && accepted_; }
   [[nodiscard]] bool online() const { return wire_ != nullptr; }
+  [[nodiscard]] bool has_news() const { return wire_ && !wire_->received().empty(); }
   // A CONNECT that ends the session and whose answer nobody waits for may arrive at any later time.
   [[nodiscard]] bool may_leave() const { return !online() || !clean_ || confirmed_; }
-  [[nodiscard]] bool idle() const { return open_.empty() && !asked_ && !removing_; }
+  // One SUBSCRIBE or UNSUBSCRIBE at a time.
+  [[nodiscard]] bool may_ask() const { return !asked_ && !removing_; }
+  [[nodiscard]] bool idle() const { return open_.empty() && may_ask(); }
   [[nodiscard]] int published() const { return next_number_; }
   [[nodiscard]] bool is_certain(int number) const { return !uncertain_.contains(number); }
   [[nodiscard]] const std::map<std::string, Filter>& filters() const { return filters_; }

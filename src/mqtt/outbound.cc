@@ -71,7 +71,7 @@ std::size_t Outbound::deliver(const hub::DeliveryBatch& batch, std::size_t done,
                Outcome::full)
         return taken;
       if (extras_ || batch.origin == hub::Origin::shared)
-        note_sent(batch, done + taken, i, publish.packet_id, context);
+        note_sent(batch, done + taken, i, *grant, publish.packet_id, context);
       ++taken;
     }
   }
@@ -86,7 +86,8 @@ bool Outbound::is_missed(const hub::DeliveryBatch& batch, std::uint32_t index,
 }
 
 void Outbound::note_sent(const hub::DeliveryBatch& batch, std::size_t number, std::uint32_t index,
-                         std::uint16_t packet_id, DeliveryContext& context) {
+                         const hub::Grant& grant, std::uint16_t packet_id,
+                         DeliveryContext& context) {
   const bool is_shared = batch.origin == hub::Origin::shared;
   if (is_shared) note_ticket(batch, number, packet_id, context);
   if (packet_id == 0 || !extras_ || !extras_->positions) return;
@@ -95,7 +96,7 @@ void Outbound::note_sent(const hub::DeliveryBatch& batch, std::size_t number, st
                    batch.origin == hub::Origin::retained
                        ? retained_offset
                        : batch.block->from() + batch.block->records()[index].offset_delta},
-      .group = batch.group};
+      .group = is_shared ? batch.group : grant.replay};
   if (!is_shared) return extras_->positions->put(packet_id, window_.span(), sent);
   // A message of a shared subscription goes to another member, if this one goes; but for one of QoS
   // 2 that was saved.

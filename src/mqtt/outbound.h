@@ -59,7 +59,7 @@ class Outbound {
     std::uint16_t packet_id;
     SendState state;
     Position position;
-    std::uint32_t group = 0;  // as of hub::DeliveryBatch
+    std::uint32_t group = 0;  // as of sessions::InFlight
   };
   // What a stored session gets again on its next connection, in the order in which it was sent.
   [[nodiscard]] std::vector<InFlight> stored_in_flight() const;
@@ -144,7 +144,7 @@ class Outbound {
   std::uint16_t use_alias(OutgoingPublish& publish, std::uint32_t topic_hash, PublishSize& size);
   // Record `number` of a batch was sent with this packet id; 0: it needs no acknowledgement.
   void note_sent(const hub::DeliveryBatch& batch, std::size_t number, std::uint32_t index,
-                 std::uint16_t packet_id, DeliveryContext& context);
+                 const hub::Grant& grant, std::uint16_t packet_id, DeliveryContext& context);
   // One of a shared subscription is done with, as far as this side goes.
   void note_ticket(const hub::DeliveryBatch& batch, std::size_t number, std::uint16_t packet_id,
                    DeliveryContext& context);

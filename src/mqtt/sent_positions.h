@@ -20,7 +20,7 @@ class SentPositions {
  public:
   struct Sent {
     Position position{};
-    std::uint32_t group = 0;  // as of hub::DeliveryBatch
+    std::uint32_t group = 0;  // as of sessions::InFlight
   };
   // `span`: how many ids lie from the oldest in flight to this one, both included. Nothing: the
   // message is not this session's to get again.

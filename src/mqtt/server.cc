@@ -80,6 +80,7 @@ void Server::turn_away(net::Channel channel) {
 }
 
 void Server::on_turn_end() {
+  if (!context_->kept_back.empty()) send_kept_back();
   // Connections may be added to the list while it is gone through.
   for (std::size_t i = 0; i < context_->dirty.size(); ++i) {
     const hub::Handle handle = context_->dirty[i];
@@ -89,6 +90,12 @@ void Server::on_turn_end() {
   }
   context_->dirty.clear();
   context_->delivery.now = 0;
+}
+
+void Server::send_kept_back() {
+  context_->kept_back.release(loop_.now(), [this](hub::Handle handle) {
+    if (auto* connection = context_->connections.find(handle)) (*connection)->send_kept_back();
+  });
 }
 
 void Server::save_behind() {

@@ -77,6 +77,7 @@ class Server final : public runtime::TurnHook {
   void turn_away(net::Channel channel);
   void on_tick();
   void start_ticking();
+  void send_kept_back();
   void save_behind();
 
   runtime::Loop& loop_;

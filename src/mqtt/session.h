@@ -50,7 +50,7 @@ class SessionHost {
   // As hub::Hub::replay; `from` in the notation of parse_start_point().
   virtual void replay(std::uint32_t index, std::string_view filter,
                       const hub::SubscribeOptions& options,
-                      std::string_view from) = 0;                     // -> on_subscribed
+                      std::optional<std::string_view> from) = 0;      // -> on_subscribed
   virtual std::string topics_of_replay(std::string_view filter) = 0;  // as hub::Hub has it
   virtual bool unsubscribe(std::string_view filter) = 0;              // false: there was none
   virtual bool has_filter(std::string_view filter) = 0;
@@ -65,10 +65,11 @@ class SessionHost {
   // Of a session that outlives its connection; false or nothing where there are none.
   virtual void open(sessions::Opening opening) = 0;  // -> on_opened
   virtual void restore(std::vector<sessions::Filter> filters, const std::vector<Position>& next,
-                       bool with_retained) = 0;             // -> on_restored
-  virtual void fetch(std::vector<Position> positions) = 0;  // -> on_fetched, on_fetch_end
+                       bool with_retained) = 0;                    // -> on_restored
+  virtual void fetch(std::vector<hub::WantedRecord> records) = 0;  // -> on_fetched, on_fetch_end
   virtual void resume_deliveries() = 0;
-  virtual std::vector<Position> positions() = 0;  // as hub::Hub::positions
+  virtual std::vector<Position> positions() = 0;  // as hub::Hub has them both
+  virtual std::vector<sessions::ReplayPlace> replays() = 0;
   virtual bool has_output_room() = 0;
   virtual void on_moved() = 0;  // what Session::progress() tells has changed
   // And what was settled and kept of shared subscriptions.
@@ -296,6 +297,7 @@ class Session {
   std::size_t deliver_stored(const hub::DeliveryBatch& batch, std::size_t done, std::size_t out_max,
                              Buffer& out);
   Offset live_from(const hub::DeliveryBatch& batch);
+  [[nodiscard]] bool hub_knows_place() const;  // of a stored one
 
   void on_subscribe(const Subscribe& packet);
   void subscribe_one(std::uint32_t index, const Subscription& subscription,

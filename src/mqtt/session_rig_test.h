@@ -76,8 +76,8 @@ struct FakeHost final : SessionHost {
     if (!has_filter(filter)) filters.emplace_back(filter);
   }
   void replay(std::uint32_t index, std::string_view filter, const hub::SubscribeOptions& options,
-              std::string_view from) override {
-    starts.emplace_back(from);
+              std::optional<std::string_view> from) override {
+    starts.emplace_back(from.value_or("nowhere in particular"));
     subscribe(index, filter, options);
   }
   std::string topics_of_replay(std::string_view filter) override {
@@ -106,9 +106,17 @@ struct FakeHost final : SessionHost {
     restored = {.filters = std::move(with), .next = next, .with_retained = with_retained};
     session->on_restored(tails);
   }
-  void fetch(std::vector<Position> positions) override { fetched = std::move(positions); }
+  void fetch(std::vector<hub::WantedRecord> records) override {
+    fetched.clear();
+    fetched_of.clear();
+    for (const auto& [position, replay] : records) {
+      fetched.push_back(position);
+      fetched_of.push_back(replay);
+    }
+  }
   void resume_deliveries() override { ++resumes; }
   std::vector<Position> positions() override { return at; }
+  std::vector<sessions::ReplayPlace> replays() override { return replays_at; }
   bool has_output_room() override { return output_room; }
   void on_moved() override { ++moves; }
   void save(sessions::Progress progress) override { saves.push_back(std::move(progress)); }
@@ -141,9 +149,11 @@ struct FakeHost final : SessionHost {
   std::optional<sessions::Opening> opening;
   std::optional<sessions::Opened> opened_answer = sessions::Opened{};  // none: not yet
   std::optional<Restored> restored;
-  std::vector<Position> tails;    // of what is restored
-  std::vector<Position> at;       // positions()
-  std::vector<Position> fetched;  // asked for last
+  std::vector<Position> tails;  // of what is restored
+  std::vector<Position> at;     // positions()
+  std::vector<sessions::ReplayPlace> replays_at;
+  std::vector<Position> fetched;          // asked for last
+  std::vector<std::uint32_t> fetched_of;  // hub::WantedRecord::replay of each
   std::vector<sessions::Progress> saves;
   bool output_room = true;
   int resumes = 0;
@@ -289,21 +299,27 @@ class SessionRig {
   // False: the session does not take it now.
   bool deliver(std::string_view topic, std::uint8_t publisher_qos = 2, std::uint8_t granted_qos = 2,
                hub::Origin origin = hub::Origin::log, std::uint64_t ticket = 0) {
-    return with_batch(topic, publisher_qos, granted_qos, {}, [&](hub::DeliveryBatch batch) {
-      batch.origin = origin;
-      batch.first_ticket = ticket;
-      return deliver(batch);
-    });
+    return with_batch(topic, publisher_qos, {.qos = granted_qos}, {},
+                      [&](hub::DeliveryBatch batch) {
+                        batch.origin = origin;
+                        batch.first_ticket = ticket;
+                        return deliver(batch);
+                      });
   }
   // The same of a record of the log.
   bool deliver(std::string_view topic, Position position, std::uint8_t qos = 2) {
-    return with_batch(topic, 2, qos, position,
+    return with_batch(topic, 2, {.qos = qos}, position,
+                      [&](const hub::DeliveryBatch& batch) { return deliver(batch); });
+  }
+  // One that a replay gives, which is called 9.
+  bool deliver_replayed(std::string_view topic, Position position, std::uint8_t qos = 2) {
+    return with_batch(topic, 2, {.qos = qos, .replay = 9}, position,
                       [&](const hub::DeliveryBatch& batch) { return deliver(batch); });
   }
   // One that a stored session gets as a member of a group, which is called 5.
   bool deliver_shared(std::string_view topic, Position position, std::uint64_t ticket,
                       std::uint8_t qos = 2) {
-    return with_batch(topic, 2, qos, position, [&](hub::DeliveryBatch batch) {
+    return with_batch(topic, 2, {.qos = qos}, position, [&](hub::DeliveryBatch batch) {
       batch.origin = hub::Origin::shared;
       batch.first_ticket = ticket;
       batch.group = 5;
@@ -312,7 +328,7 @@ class SessionRig {
   }
   // A message that was asked for is read from the log again.
   bool fetch(std::string_view topic, Position position) {
-    return with_batch(topic, 2, 2, position,
+    return with_batch(topic, 2, {.qos = 2}, position,
                       [&](const hub::DeliveryBatch& batch) { return session.on_fetched(batch); });
   }
 
@@ -337,7 +353,7 @@ class SessionRig {
 
  private:
   template <class Use>
-  bool with_batch(std::string_view topic, std::uint8_t publisher_qos, std::uint8_t granted_qos,
+  bool with_batch(std::string_view topic, std::uint8_t publisher_qos, const hub::Grant& grant,
                   Position position, Use use) {
     log::BatchBuilder builder;
     builder.add(0, {.key = as_bytes(topic),
@@ -347,7 +363,6 @@ class SessionRig {
                     .flags = static_cast<std::uint8_t>(log::Record::has_packed | publisher_qos),
                     .key_hash = static_cast<std::uint32_t>(hash64(as_bytes(topic)))});
     const auto block = builder.finish();
-    const hub::Grant grant{.qos = granted_qos, .retain_as_published = false, .ids = {}};
     const hub::Delivery delivery{0, 1, &grant};
     block->stamp(position.offset, 0);
     return use(hub::DeliveryBatch{.prefix = "",

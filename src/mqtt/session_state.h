@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,8 +39,9 @@ struct Session::Stored {
   std::size_t covered = 0;
   bool saving = false;
   bool unsaved = false;  // something has moved since it was saved last
-  // Where it reads on, until the hub knows.
+  // Where it reads on, its replays apart: until the hub knows, and when it does no more.
   std::vector<Position> next;
+  std::vector<sessions::ReplayPlace> replays;
   // What was in flight when the connection before ended, to be sent again from `at` on.
   struct Again {
     std::vector<Outbound::InFlight> messages;
@@ -48,7 +50,8 @@ struct Session::Stored {
   };
   Again again;
   bool fetching = false;
-  // Where the tails were when the client came back: at QoS 0 it missed what is older.
+  // Where the tails were when the client came back: at QoS 0 it missed what is older, but for
+  // replays.
   std::vector<Position> live_from;
   sessions::Lost lost;
 };
@@ -67,9 +70,9 @@ struct Session::PendingSubscribe {
 struct Session::SubscribeProperties {
   explicit SubscribeProperties(PropertyBlock properties);
 
-  std::uint32_t id = 0;                // subscription identifier; 0: none
-  std::string_view start{"earliest"};  // of replays
-  std::uint32_t starts = 0;            // how often it is given
+  std::uint32_t id = 0;                     // subscription identifier; 0: none
+  std::optional<std::string_view> start{};  // of replays
+  std::uint32_t starts = 0;                 // how often it is given
 };
 
 }  // namespace sluice::mqtt

@@ -85,6 +85,8 @@ void Session::on_opened(Result<sessions::Opened> opened) {
   if (!opened->present) return accept(false);
   std::erase_if(opened->filters,
                 [this](const sessions::Filter& filter) { return !may_go_on(filter); });
+  for (sessions::Filter& filter : opened->filters)
+    if (topic::is_replay(filter.text)) filter.since = sessions::place_of(filter, opened->progress);
   filters_ = static_cast<std::uint16_t>(opened->filters.size());
   // A retained message that was in flight can't be read from the log again. The client gets all
   // that its filters ask for once more.
@@ -97,6 +99,7 @@ void Session::on_opened(Result<sessions::Opened> opened) {
 // Permissions may have changed, or another user come.
 bool Session::may_go_on(const sessions::Filter& filter) {
   if (unrestricted_) return true;
+  if (topic::is_replay(filter.text)) return may_subscribe(host_.topics_of_replay(filter.text));
   const auto shared = topic::parse_shared(filter.text);
   return may_subscribe(shared && *shared ? (*shared)->filter : std::string_view(filter.text));
 }
@@ -114,6 +117,7 @@ void Session::take_up(const sessions::Opened& opened) {
   stored_->expiry_s = granted_expiry_s();
   const sessions::Progress& progress = opened.progress;
   stored_->next = progress.next;
+  stored_->replays = progress.replays;
   stored_->lost = progress.lost;
   durable_up_to_ = progress.received;
   next_sequence_ = progress.received + 1;
@@ -138,6 +142,7 @@ void Session::on_restored(Result<std::vector<Position>> live_from) {
                           {Reason::server_unavailable, "the session could not be restored"});
   }
   stored_->next.clear();
+  stored_->replays.clear();
   if (!context_.limits.offline_qos0) stored_->live_from = std::move(*live_from);
   accept(true);
   if (state_ == State::connected) send_again();
@@ -159,14 +164,14 @@ void Session::send_again() {
     return host_.resume_deliveries();
   }
   if (!has_room() || !host_.has_output_room()) return;  // goes on with go_on()
-  std::vector<Position> positions;
+  std::vector<hub::WantedRecord> records;
   for (auto i = at;
        i < again.size() && again[i].state != SendState::released &&
-       positions.size() < std::min<std::size_t>(fetched_at_once, outbound_.window().limit() - open);
+       records.size() < std::min<std::size_t>(fetched_at_once, outbound_.window().limit() - open);
        ++i)
-    positions.push_back(again[i].position);
+    records.push_back({.position = again[i].position, .replay = again[i].group});
   stored.fetching = true;
-  host_.fetch(std::move(positions));
+  host_.fetch(std::move(records));
 }
 
 bool Session::on_fetched(const hub::DeliveryBatch& batch) {
@@ -214,8 +219,10 @@ Buffer& Session::output_for(const hub::DeliveryBatch& batch, Buffer& out) {
   return is_held ? stored_->held : out;
 }
 
+// A replay is asked for what is older.
 Offset Session::live_from(const hub::DeliveryBatch& batch) {
-  if (batch.origin != hub::Origin::log) return {};
+  const bool is_replay = batch.deliveries.front().grant->replay != 0;
+  if (batch.origin != hub::Origin::log || is_replay) return {};
   auto& all = stored_->live_from;
   const auto found = std::ranges::find(all, batch.partition, &Position::partition);
   if (found == all.end()) return {};
@@ -286,12 +293,17 @@ sessions::Progress Session::take_progress() {
 }
 
 void Session::on_detached() {
-  if (stored_ && stored_->next.empty()) stored_->next = host_.positions();
+  if (!stored_ || !hub_knows_place()) return;
+  stored_->next = host_.positions();
+  stored_->replays = host_.replays();
 }
+
+bool Session::hub_knows_place() const { return stored_->next.empty() && stored_->replays.empty(); }
 
 sessions::Progress Session::progress() {
   sessions::Progress progress;
-  progress.next = stored_->next.empty() ? host_.positions() : stored_->next;
+  progress.next = hub_knows_place() ? host_.positions() : stored_->next;
+  progress.replays = hub_knows_place() ? host_.replays() : stored_->replays;
   for (const auto& [id, state, position, group] : outbound_.stored_in_flight())
     progress.in_flight.push_back({id, to_stored(state), position, group});
   progress.next_packet_id = outbound_.window().next();

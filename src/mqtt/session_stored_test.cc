@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "mqtt/session_rig_test.h"
+#include "mqtt/stored_session_test.h"
 
 namespace sluice::mqtt {
 namespace {
@@ -8,41 +8,7 @@ namespace {
 using sessions::SentState;
 using Packets = SessionRig::Packets;
 
-constexpr Partition partition{{1 << 20}, 0};
-
-Position at(std::int64_t offset) { return {partition, {offset}}; }
-
-class StoredSession : public testing::Test {
- protected:
-  static constexpr std::uint32_t day_s = 86'400;
-
-  static Limits limits() {
-    Limits limits;
-    limits.session_expiry_max_s = day_s;
-    return limits;
-  }
-  // CONNECT of a client that wants its session kept.
-  static void connect(SessionRig& rig, std::uint32_t expiry_s = day_s,
-                      std::uint16_t receive_maximum = 100) {
-    Buffer properties;
-    PropertyWriter writer(properties);
-    writer.number(PropertyId::session_expiry, expiry_s);
-    writer.number(PropertyId::receive_maximum, receive_maximum);
-    rig.connect({.clean_start = false, .client_id = "c", .properties = {properties}});
-    rig.session.on_claimed({});
-  }
-  static void connected(SessionRig& rig, sessions::Opened opened = {.uid = 42}) {
-    rig.host.opened_answer = std::move(opened);
-    connect(rig);
-    rig.sent();
-  }
-  static sessions::Opened present(sessions::Progress progress) {
-    return {.present = true,
-            .uid = 42,
-            .filters = {{.text = "#", .qos = 2}},
-            .progress = std::move(progress)};
-  }
-};
+class StoredSession : public StoredSessionTest {};
 
 TEST_F(StoredSession, IsOpenedForAsLongAsIsAskedForAndGranted) {
   SessionRig rig(Version::v5, limits());
@@ -405,7 +371,8 @@ TEST_F(StoredSession, ThatOpensWhenItsConnectionIsOverIsHandedBackAsItWas) {
                                   .next_packet_id = 4,
                                   .received = 8,
                                   .open = {6},
-                                  .lost = {.retention = 2, .lag_limit = 3}};
+                                  .lost = {.retention = 2, .lag_limit = 3},
+                                  .replays = {{"$stream/s", {at(1)}}}};
   rig.session.on_opened(present(before));
   EXPECT_TRUE(rig.session.is_settled());
   EXPECT_EQ(rig.session.progress(), before);

@@ -2,11 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <memory>
 #include <string>
 
-#include "mqtt/stored_broker_test.h"
-#include "mqtt/test_client_test.h"
+#include "mqtt/stored_server_test.h"
 
 namespace sluice::mqtt {
 namespace {
@@ -17,61 +15,13 @@ constexpr auto pubrec = PacketType::pubrec, pubrel = PacketType::pubrel,
                pubcomp = PacketType::pubcomp;
 const std::string shared = "$share/g/a/#";
 
-class SharedStored : public testing::TestWithParam<std::uint32_t> {
+class SharedStored : public StoredServerTest {
  protected:
-  SharedStored() {
-    options_.limits.session_expiry_max_s = 86'400;
-    start();
-  }
-  void start() {
-    ++lives_;
-    broker = std::make_unique<StoredBroker>(lives_, GetParam(), machine_, options_,
-                                            lives_ * std::chrono::minutes(1));
-  }
-  // Clients first: they are on its network.
-  void crash() {
-    broker->hub.world.power_off();
-    broker.reset();
-    machine_->crash();
-    start();
-  }
-  TestClient client(std::string_view id, bool is_stored = true) {
-    TestClient made(broker->hub.world, broker->endpoints[clients_++ % GetParam()]);
-    Buffer properties;
-    if (is_stored) PropertyWriter(properties).number(PropertyId::session_expiry, 3600);
-    SLUICE_ASSERT(made.connect(id, {.clean_start = !is_stored, .properties = {properties}}) == 0);
-    return made;
-  }
   TestClient member(std::string_view id, std::uint8_t qos, const std::string& text = shared) {
     auto made = client(id);
     SLUICE_ASSERT(made.subscribe({{.filter = text, .qos = qos}}) == std::vector<int>{qos});
     return made;
   }
-  void publish(const std::string& payload, std::uint8_t qos = 1) {
-    auto publisher = client("p", false);
-    publisher.publish("a/x", payload, qos, 1);
-    if (qos == 1) return static_cast<void>(publisher.next_ack());
-    publisher.next_ack(pubrec);
-    publisher.ack(1, pubrel);
-    publisher.next_ack(pubcomp);
-  }
-  static std::string payload_of(TestClient& client) {
-    return std::string(as_text(client.next_publish().payload));
-  }
-  static bool is_silent(TestClient& client) { return !client.next(1s); }
-  // The connection goes, and the hub has noticed.
-  void lose(TestClient& client) {
-    client.wire().close();
-    broker->hub.world.run_for(1s);
-  }
-
-  std::unique_ptr<StoredBroker> broker;
-
- private:
-  std::shared_ptr<hub::SimMachine> machine_ = std::make_shared<hub::SimMachine>(1);
-  Options options_;
-  std::uint64_t lives_ = 0;
-  std::uint32_t clients_ = 0;
 };
 
 INSTANTIATE_TEST_SUITE_P(Shards, SharedStored, testing::Values(1u, 2u));

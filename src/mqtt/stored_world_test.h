@@ -25,6 +25,7 @@ class StoredWorld {
     options_.limits.max_inflight = static_cast<std::uint16_t>(1 + random_.below(20));
     options_.omit = omit;
     start();
+    broker_->hub.alter("mqtt", {.partitions = static_cast<std::uint32_t>(1 + random_.below(3))});
     for (int i = 0; i < 4; ++i)
       clients_.emplace_back(fmt::format("client{}", i), fmt::format("t/{}", i));
     for (const ModelClient& client : clients_) publishers_.push_back(&client);
@@ -47,7 +48,13 @@ class StoredWorld {
     passed_ += broker_->hub.world.now() - started_ + std::chrono::seconds(1);
     broker_.reset();
   }
+  // Often when somebody has just got something: what it says has to be durable by then.
   void crash() {
+    if (random_.one_in(2)) {
+      const auto is_news = [this] { return std::ranges::any_of(clients_, &ModelClient::has_news); };
+      broker_->hub.world.run_until(is_news, std::chrono::milliseconds(3));
+      for (ModelClient& client : clients_) client.step(random_, publishers_, false);
+    }
     end_world();
     machine_->crash();
     start();

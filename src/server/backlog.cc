@@ -35,6 +35,18 @@ void ask_next(const std::shared_ptr<Asking>& asking) {
 
 }  // namespace
 
+JsonObject backlog_json(std::string_view stream, const Backlog& backlog) {
+  JsonObject out;
+  out.add("stream", stream)
+      .add("partition", backlog.next.partition.index)
+      .add("next", backlog.next.offset.value);
+  if (backlog.bounds)
+    out.add("end", backlog.bounds->visible_end.value)
+        .add("records", backlog.records())
+        .add("lost_to_retention", backlog.lost());
+  return out;
+}
+
 void find_backlogs(runtime::Loop& loop, stream::Stream& stream,
                    const std::vector<Position>& positions,
                    std::move_only_function<void(std::vector<Backlog>)> done) {

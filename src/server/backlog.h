@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
+#include "base/json.h"
 #include "runtime/loop.h"
 #include "stream/stream.h"
 
@@ -28,6 +30,9 @@ struct Backlog {
     return std::max<std::int64_t>(0, bounds->visible_end - from);
   }
 };
+
+// As the API says it; without `end` and what follows from it if the log could not be asked.
+JsonObject backlog_json(std::string_view stream, const Backlog& backlog);
 
 // Asks for the bounds of these partitions, a few at a time, since they may be a cluster's to tell.
 // `loop` is that of the shard of `stream`, which outlives the answer.

@@ -145,6 +145,7 @@ std::vector<Command> make_commands() {
   for (Command& command : cli::user_commands()) commands.push_back(std::move(command));
   for (Command& command : cli::client_commands()) commands.push_back(std::move(command));
   for (Command& command : cli::session_commands()) commands.push_back(std::move(command));
+  for (Command& command : cli::queue_commands()) commands.push_back(std::move(command));
   for (Command& command : cli::trace_commands()) commands.push_back(std::move(command));
   commands.push_back(cli::tail_command());
   commands.push_back(cli::pub_command());

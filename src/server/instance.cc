@@ -202,6 +202,8 @@ void Instance::build_admin() {
   sessions_api_ =
       std::make_unique<SessionsApi>(first.loop, *first.hub, *first.sessions, Random::from_os());
   sessions_api_->add_to(api_);
+  queues_api_ = std::make_unique<QueuesApi>(first.loop, *first.hub);
+  queues_api_->add_to(api_);
   trace_api_ = std::make_unique<TraceApi>(first.loop, *group_);
   trace_api_->add_to(api_);
   admin_ = std::make_unique<Admin>(*first.access, api_, registries(),

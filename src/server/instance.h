@@ -24,6 +24,7 @@
 #include "server/clients_api.h"
 #include "server/config.h"
 #include "server/listener_plan.h"
+#include "server/queues_api.h"
 #include "server/reloader.h"
 #include "server/sessions_api.h"
 #include "server/sys_topics.h"
@@ -142,6 +143,7 @@ class Instance {
   std::vector<std::unique_ptr<DefaultStreamWatch>> watches_;
   std::unique_ptr<ClientsApi> clients_api_;
   std::unique_ptr<SessionsApi> sessions_api_;
+  std::unique_ptr<QueuesApi> queues_api_;
   std::unique_ptr<TraceApi> trace_api_;
   Api api_{[this] { return phase_ == Phase::serving; }};
   std::unique_ptr<Admin> admin_;

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/random.h"
 #include "hub/hub.h"
 #include "runtime/loop.h"
 #include "server/api.h"
+#include "server/share_backlog.h"
 #include "sessions/sessions.h"
 
 namespace sluice::server {
@@ -25,6 +27,7 @@ class SessionsApi {
   void list(ApiCall call);
   void show(ApiCall call);
   void describe(sessions::Details details, http::Respond respond);
+  void describe(sessions::Details details, std::vector<ShareBacklog> shares, http::Respond respond);
   void remove(ApiCall call);
 
   runtime::Loop& loop_;

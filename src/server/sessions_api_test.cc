@@ -2,87 +2,20 @@
 
 #include <gtest/gtest.h>
 
-#include <memory>
-#include <optional>
 #include <string>
-#include <utility>
 
-#include "hub/clients_test.h"
-#include "mqtt/stored_broker_test.h"
+#include "server/stored_api_test.h"
 
 namespace sluice::server {
 namespace {
 
-constexpr std::uint32_t expiry_s = 3600;
-
-class SessionsApiTest : public testing::Test {
+class SessionsApiTest : public StoredApiTest {
  protected:
   SessionsApiTest() { sessions_.add_to(api_); }
 
-  http::Response call(const std::string& method, const std::string& path,
-                      const std::string& query = "") {
-    http::Request request;
-    request.method = method;
-    request.path = path;
-    request.query = query;
-    std::optional<http::Response> answer;
-    api_.on_request(request, "ann", [&](http::Response response) { answer = std::move(response); });
-    SLUICE_ASSERT(run_until([&] { return answer.has_value(); }));
-    return *answer;
-  }
-  // A session whose client is connected, as a front end makes it.
-  sessions::Uid connect(const std::string& client_id) {
-    std::optional<sessions::Opened> opened;
-    store().connect({.client_id = client_id, .clean = false, .expiry_s = expiry_s},
-                    [&](Result<sessions::Opened> result) { opened = std::move(*result); });
-    SLUICE_ASSERT(run_until([&] { return opened.has_value(); }));
-    return opened->uid;
-  }
-  void put_filter(const std::string& client_id, sessions::Uid uid, sessions::Filter filter) {
-    wait_for([&](Done<void> done) {
-      store().put_filter(client_id, uid, std::move(filter), std::move(done));
-    });
-  }
-  void disconnect(const std::string& client_id, sessions::Uid uid,
-                  const sessions::Progress& progress = {}, std::uint32_t expiry = expiry_s) {
-    wait_for([&](Done<void> done) {
-      store().disconnect(client_id, uid, expiry, false, progress, std::move(done));
-    });
-  }
-  void publish(const std::string& topic, std::uint64_t count) {
-    hub::TestPublisher publisher(broker_.hub, 7);
-    for (std::uint64_t i = 0; i < count; ++i) ASSERT_TRUE(publisher.publish(topic, "x"));
-    ASSERT_TRUE(run_until([&] { return publisher.durable == count; }));
-  }
-  void delete_records(Partition partition, Offset before) {
-    std::optional<Offset> start;
-    stream().delete_records(partition, before,
-                            [&](const Result<Offset>& result) { start = *result; });
-    ASSERT_TRUE(run_until([&] { return start.has_value(); }));
-  }
-  void remove_stream(const std::string& name) {
-    wait_for([&](Done<void> done) { stream().remove(name, std::move(done)); });
-  }
-  Partition partition_of(const std::string& name, std::uint32_t index = 0) {
-    return {stream().catalogue().find(name)->id, index};
-  }
-
-  stream::Stream& stream() { return broker_.hub.stream(0); }
-  sessions::Sessions& store() { return *broker_.sessions[0]; }
-  void wait_for(std::move_only_function<void(Done<void>)> start) {
-    std::optional<Result<void>> result;
-    start([&](Result<void> done) { result = std::move(done); });
-    ASSERT_TRUE(run_until([&] { return result.has_value(); }));
-    ASSERT_TRUE(*result) << result->error().text;
-  }
-  bool run_until(std::move_only_function<bool()> done) {
-    return broker_.hub.world.run_until(std::move(done));
-  }
-
-  mqtt::StoredBroker broker_{1, 2, std::make_shared<hub::SimMachine>(1), {}, {}};
+ private:
   SessionsApi sessions_{broker_.hub.world.loop(0), *broker_.hub.hubs[0], *broker_.sessions[0],
                         Random(1)};
-  Api api_{[] { return true; }};
 };
 
 TEST_F(SessionsApiTest, ListsWhoIsConnectedAndWhoIsAwayPageByPage) {
@@ -140,6 +73,26 @@ TEST_F(SessionsApiTest, ShowsHowFarASessionIsBehindAndWhatRetentionTookFromIt) {
       << shown.body;
 }
 
+TEST_F(SessionsApiTest, ShowsThePlaceOfAReplayApart) {
+  broker_.hub.create("s", {.partitions = 1});
+  const Partition named = partition_of("s");
+  const sessions::Uid uid = connect("dev");
+  put_filter("dev", uid, {.text = "$stream/s", .qos = 1, .since = {{named, {0}}}});
+  put_filter("dev", uid, {.text = "$stream/s/a", .qos = 1, .since = {{named, {6}}}});
+  disconnect("dev", uid, {.replays = {{"$stream/s", {{named, {2}}}}}});
+  publish("s/a", 10);
+  delete_records(named, {3});
+
+  const auto shown = call("GET", "/api/v1/sessions/dev");
+  EXPECT_NE(
+      shown.body.find("\"positions\":[{\"stream\":\"s\",\"partition\":0,\"next\":2,\"end\":10,"
+                      "\"records\":7,\"lost_to_retention\":1,\"replay\":\"$stream/s\"},"
+                      "{\"stream\":\"s\",\"partition\":0,\"next\":6,\"end\":10,"
+                      "\"records\":4,\"lost_to_retention\":0,\"replay\":\"$stream/s/a\"}]"),
+      std::string::npos)
+      << shown.body;
+}
+
 TEST_F(SessionsApiTest, ShowsASessionWhoseStreamIsGoneAndOneThatCameLater) {
   broker_.hub.create("gone", {});
   const sessions::Uid uid = connect("dev");
@@ -156,6 +109,20 @@ TEST_F(SessionsApiTest, ShowsASessionWhoseStreamIsGoneAndOneThatCameLater) {
             std::string::npos)
       << shown.body;
   EXPECT_NE(shown.body.find("\"next\":0,\"end\":2,\"records\":2,"), std::string::npos)
+      << shown.body;
+}
+
+TEST_F(SessionsApiTest, ShowsTheGroupsThatASessionHolds) {
+  hub::TestSubscriber member(*broker_.hub.hubs[0]);
+  subscribe_shared("dev", connect("dev"), member, "$queue/jobs/a/#");
+  publish("a/x", 2);
+  run();
+  const auto shown = call("GET", "/api/v1/sessions/dev");
+  EXPECT_NE(shown.body.find("\"groups\":[{\"id\":\"$queue/jobs/a/#\",\"kind\":\"queue\","
+                            "\"name\":\"jobs\",\"filter\":\"a/#\",\"member_count\":1,"
+                            "\"records\":0,\"lost_to_retention\":0,\"unacknowledged\":2,"
+                            "\"oldest\":{\"stream\":\"mqtt\",\"partition\":0,\"offset\":0}}]"),
+            std::string::npos)
       << shown.body;
 }
 

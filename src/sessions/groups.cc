@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "sessions/listing.h"
 #include "topic/topic.h"
 
 namespace sluice::sessions {
@@ -37,6 +38,20 @@ void leave_out(GroupState& state, std::vector<Position> taken) {
 
 }  // namespace
 
+std::vector<GroupPlace> places_of(GroupState state) {
+  std::ranges::sort(state.open);
+  std::vector<GroupPlace> places;
+  places.reserve(state.next.size());
+  for (const Position& next : state.next) {
+    const auto open =
+        std::ranges::equal_range(state.open, next.partition, {}, &Position::partition);
+    places.push_back({.next = next,
+                      .open = static_cast<std::uint32_t>(open.size()),
+                      .oldest = open.empty() ? Offset{} : open.front().offset});
+  }
+  return places;
+}
+
 Groups::Groups(const Place& place, Rows& rows, Random random, Inspect inspect)
     : place_(place),
       rows_(rows),
@@ -44,34 +59,40 @@ Groups::Groups(const Place& place, Rows& rows, Random random, Inspect inspect)
       process_(random_.next()),
       inspect_(std::move(inspect)) {}
 
-// Of a group that another process has left.
-struct Groups::Verification {
-  std::string text;
-  GroupState state;
-  KeyRange range;  // of holders, those that are left
-  Done<std::optional<GroupState>> done;
-  bool is_held = false;
-  std::vector<Position> taken{};
-};
-
 // --- in use
 
 void Groups::open(const std::string& text, Done<std::optional<GroupState>> done) {
   if (stopped_) return done(std::unexpected(stopped_error()));
+  if (const auto removing = removing_.find(text); removing != removing_.end())
+    return removing->second.push_back(
+        [this, text, done = std::move(done)]() mutable { open(text, std::move(done)); });
   used_[text] = topic::is_queue(text);
   rows_.when_settled(slot_of_group(text), [this, text, done = std::move(done)]() mutable {
     rows_.load_group(text, [this, text, done = std::move(done)](
                                Result<std::optional<GroupState>> found) mutable {
       if (!found || !*found) return done(std::move(found));
-      if ((*found)->process == process_) {
-        used_[text] = true;
-        return done(std::move(found));
-      }
-      KeyRange range = holders_of(text);
-      verify_portion(std::make_shared<Verification>(
-          Verification{text, std::move(**found), std::move(range), std::move(done)}));
+      if ((*found)->process != process_) return take_up(text, std::move(**found), std::move(done));
+      used_[text] = true;
+      done(std::move(found));
     });
   });
+}
+
+// What another process has left.
+void Groups::take_up(const std::string& text, GroupState state,
+                     Done<std::optional<GroupState>> done) {
+  ask_holders(text, Stale::goes,
+              [this, text, state = std::move(state),
+               done = std::move(done)](Result<Holders> holders) mutable {
+                if (!holders) return done(std::unexpected(std::move(holders.error())));
+                if (holders->count == 0 && !topic::is_queue(text)) {
+                  erase(text, group_key(text));
+                  return done(std::nullopt);
+                }
+                used_[text] = true;
+                leave_out(state, std::move(holders->taken));
+                done(std::move(state));
+              });
 }
 
 void Groups::close(const std::string& text) { used_.erase(text); }
@@ -130,67 +151,120 @@ void Groups::on_holders(const std::string& text, std::uint64_t added_before, boo
   erase(text, group_key(text));
 }
 
-// A crash may bring the row back; who takes up the group then sees that nobody holds it.
-void Groups::erase(const std::string& text, std::string key) {
-  rows_.put_behind(slot_of_group(text), std::move(key), std::nullopt);
+// --- who holds it
+
+// Goes through the rows of those who hold a group, or did, and asks their sessions.
+struct Groups::Walk {
+  std::string text;
+  KeyRange range;  // rows that are left
+  Stale stale;
+  Done<Holders> done;
+  Holders found{};
+};
+
+void Groups::ask_holders(const std::string& text, Stale stale, Done<Holders> done) {
+  ask_portion(std::make_shared<Walk>(Walk{text, holders_of(text), stale, std::move(done)}));
 }
 
-// --- what another process has left
-
-void Groups::verify_portion(const std::shared_ptr<Verification>& verification) {
-  place_.table->scan(slot_of_group(verification->text),
-                     {.from = verification->range.from,
-                      .until = verification->range.until,
-                      .rows_max = holders_at_once},
-                     [this, verification](Result<table::Portion> portion) {
-                       if (!portion)
-                         return verification->done(std::unexpected(std::move(portion.error())));
-                       const Together together(
-                           portion->rows.size() + 1,
-                           [this, verification, next = portion->next](Result<void> all) {
-                             if (!all)
-                               return verification->done(std::unexpected(std::move(all.error())));
-                             if (!next) return end_verification(verification);
-                             verification->range.from = *next;
-                             verify_portion(verification);
-                           });
-                       for (const table::Row& row : portion->rows)
-                         look_at(verification, row, together.answer());
-                       together.answer()({});
-                     });
+void Groups::ask_portion(const std::shared_ptr<Walk>& walk) {
+  place_.table->scan(
+      slot_of_group(walk->text),
+      {.from = walk->range.from, .until = walk->range.until, .rows_max = holders_at_once},
+      [this, walk](Result<table::Portion> portion) {
+        if (!portion) return walk->done(std::unexpected(std::move(portion.error())));
+        const Together together(portion->rows.size() + 1,
+                                [this, walk, next = portion->next](Result<void> all) {
+                                  if (!all)
+                                    return walk->done(std::unexpected(std::move(all.error())));
+                                  if (!next) return walk->done(std::move(walk->found));
+                                  walk->range.from = *next;
+                                  ask_portion(walk);
+                                });
+        for (const table::Row& row : portion->rows) look_at(walk, row, together.answer());
+        together.answer()({});
+      });
 }
 
-void Groups::look_at(const std::shared_ptr<Verification>& verification, const table::Row& row,
-                     Done<void> done) {
-  const std::string& text = verification->text;
-  const ShareId share = share_in_holder_key(text, row.key);
+void Groups::look_at(const std::shared_ptr<Walk>& walk, const table::Row& row, Done<void> done) {
+  const ShareId share = share_in_holder_key(walk->text, row.key);
   const auto client_id = decode_holder(row.value);
   if (share == 0 || !client_id) {
-    erase(text, row.key);
+    note_holder(*walk, row.key, {}, {});
     return done({});
   }
-  inspect_(*client_id, text, share,
-           [this, verification, key = row.key, done = std::move(done)](Result<Part> part) mutable {
+  inspect_(*client_id, walk->text, share,
+           [this, walk, key = row.key, client_id = *client_id,
+            done = std::move(done)](Result<Part> part) mutable {
              if (!part) return done(std::unexpected(std::move(part.error())));
-             auto& taken = verification->taken;
-             taken.insert(taken.end(), part->taken.begin(), part->taken.end());
-             if (part->holds)
-               verification->is_held = true;
-             else
-               erase(verification->text, std::move(key));
+             note_holder(*walk, std::move(key), client_id, *part);
              done({});
            });
 }
 
-void Groups::end_verification(const std::shared_ptr<Verification>& verification) {
-  const std::string& text = verification->text;
-  if (!verification->is_held && !topic::is_queue(text)) {
-    erase(text, group_key(text));
-    return verification->done(std::nullopt);
+void Groups::note_holder(Walk& walk, std::string key, const std::string& client_id,
+                         const Part& part) {
+  Holders& found = walk.found;
+  found.taken.insert(found.taken.end(), part.taken.begin(), part.taken.end());
+  if (part.holds) {
+    if (++found.count <= Holders::named_max) found.client_ids.push_back(client_id);
+  } else if (walk.stale == Stale::goes) {
+    erase(walk.text, std::move(key));
   }
-  used_[text] = true;
-  leave_out(verification->state, std::move(verification->taken));
-  verification->done(std::move(verification->state));
+}
+
+// --- for administrators
+
+void Groups::list(PageQuery query, Done<Page<GroupSummary>> done) {
+  if (stopped_) return done(std::unexpected(stopped_error()));
+  std::make_shared<Listing<GroupSummary>>(place_, std::move(query), std::move(done))->start();
+}
+
+void Groups::find(const std::string& text, Done<std::optional<GroupState>> done) {
+  if (stopped_) return done(std::unexpected(stopped_error()));
+  rows_.when_settled(slot_of_group(text), [this, text, done = std::move(done)]() mutable {
+    rows_.load_group(text, std::move(done));
+  });
+}
+
+void Groups::find_holders(const std::string& text, Done<Holders> done) {
+  if (stopped_) return done(std::unexpected(stopped_error()));
+  ask_holders(text, Stale::stays, std::move(done));
+}
+
+void Groups::remove(const std::string& text, Done<bool> done) {
+  if (stopped_) return done(std::unexpected(stopped_error()));
+  if (used_.contains(text) || !removing_.try_emplace(text).second)
+    return done(fail(Errc::exists, "{} is in use, or about to be deleted", text));
+  auto end = [this, text, done = std::move(done)](Result<bool> removed) mutable {
+    done(std::move(removed));
+    const auto waiting = removing_.extract(text);
+    for (Task& task : waiting.mapped()) task();
+  };
+  find(text, [this, text, end = std::move(end)](Result<std::optional<GroupState>> found) mutable {
+    if (!found) return end(std::unexpected(std::move(found.error())));
+    if (!*found) return end(false);
+    remove_unheld(text, std::move(end));
+  });
+}
+
+void Groups::remove_unheld(const std::string& text, Done<bool> done) {
+  ask_holders(text, Stale::goes,
+              [this, text, done = std::move(done)](Result<Holders> holders) mutable {
+                if (!holders) return done(std::unexpected(std::move(holders.error())));
+                if (holders->count > 0)
+                  return done(fail(Errc::exists, "{} is in stored sessions", text));
+                if (stopped_) return done(std::unexpected(stopped_error()));
+                rows_.put(slot_of_group(text), group_key(text), std::nullopt,
+                          [done = std::move(done)](Result<void> erased) mutable {
+                            if (!erased) return done(std::unexpected(std::move(erased.error())));
+                            done(true);
+                          });
+              });
+}
+
+// A crash may bring the row back; who takes up the group then sees that nobody holds it.
+void Groups::erase(const std::string& text, std::string key) {
+  rows_.put_behind(slot_of_group(text), std::move(key), std::nullopt);
 }
 
 }  // namespace sluice::sessions

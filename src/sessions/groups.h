@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -9,6 +10,8 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/page.h"
+#include "base/page_query.h"
 #include "base/random.h"
 #include "base/task.h"
 #include "sessions/evidence.h"
@@ -17,13 +20,29 @@
 
 namespace sluice::sessions {
 
+// How far a group has come in one partition.
+struct GroupPlace {
+  Position next{};         // the next record that nobody was given
+  std::uint32_t open = 0;  // below: records that were given and are not settled, or came back
+  Offset oldest{};         // of these
+  friend bool operator==(const GroupPlace&, const GroupPlace&) = default;
+};
+// Of all partitions in `state.next`, in their order.
+std::vector<GroupPlace> places_of(GroupState state);
+
+// For administrators: a group without who holds it.
+struct GroupSummary {
+  std::string text{};
+  std::vector<GroupPlace> places{};
+};
+
 // The rows of the shared subscriptions whose home is one shard (slot_of_group): of each that
 // outlives its members how far it has come, and one row per holder, a stored session's subscription
 // to it. A group is kept as long as it has a holder; "$queue/..." is kept for good.
 //
 // A holder's row is durable before the session's filter says the same, and goes after it: a crash
 // may leave holders that are none, never the other way round. So who takes up a group that another
-// process has left asks the sessions.
+// process has left asks the sessions; so does an administrator.
 //
 // Shard:   its own, for groups whose home it is; remove_holder() alike.
 // Failure: errors are those of the table (busy, disk_full, io, corrupt), and closed after stop().
@@ -33,6 +52,13 @@ class Groups {
   struct Part {
     bool holds = false;
     std::vector<Position> taken{};  // QoS 2 messages of the group that it has in flight
+  };
+  // Sessions whose part in a group is theirs.
+  struct Holders {
+    static constexpr std::size_t named_max = 1000;
+    std::size_t count = 0;
+    std::vector<std::string> client_ids{};  // of the first named_max
+    std::vector<Position> taken{};          // by all whose rows there are
   };
   // Asks the home of the client id.
   using Inspect = std::function<void(const std::string& client_id, const std::string& text,
@@ -57,15 +83,27 @@ class Groups {
   // Nothing is put any more.
   void stop() { stopped_ = true; }
 
- private:
-  struct Verification;
+  // --- for administrators, of any group
+  void list(PageQuery query, Done<Page<GroupSummary>> done);  // those that are stored here
+  void find(const std::string& text, Done<std::optional<GroupState>> done);  // as it was saved
+  void find_holders(const std::string& text, Done<Holders> done);
+  // Forgets a group that nobody holds; false: there was none. Who opens it meanwhile waits, and
+  // finds that it begins. Errors, besides those above: exists while it is in use or held.
+  void remove(const std::string& text, Done<bool> done);
 
+ private:
+  // Rows of holders that are none.
+  enum class Stale : std::uint8_t { stays, goes };
+  struct Walk;
+
+  void take_up(const std::string& text, GroupState state, Done<std::optional<GroupState>> done);
   void end_if_nobody_holds(const std::string& text);
   void on_holders(const std::string& text, std::uint64_t added_before, bool any);
-  void verify_portion(const std::shared_ptr<Verification>& verification);
-  void look_at(const std::shared_ptr<Verification>& verification, const table::Row& row,
-               Done<void> done);
-  void end_verification(const std::shared_ptr<Verification>& verification);
+  void ask_holders(const std::string& text, Stale stale, Done<Holders> done);
+  void ask_portion(const std::shared_ptr<Walk>& walk);
+  void look_at(const std::shared_ptr<Walk>& walk, const table::Row& row, Done<void> done);
+  void note_holder(Walk& walk, std::string key, const std::string& client_id, const Part& part);
+  void remove_unheld(const std::string& text, Done<bool> done);
   void erase(const std::string& text, std::string key);
 
   const Place& place_;
@@ -73,8 +111,9 @@ class Groups {
   Random random_;
   const std::uint64_t process_;
   const Inspect inspect_;
-  std::unordered_map<std::string, bool> used_;  // by text: it is kept
-  std::uint64_t added_ = 0;                     // holders so far, of all groups
+  std::unordered_map<std::string, bool> used_;                   // by text: it is kept
+  std::unordered_map<std::string, std::vector<Task>> removing_;  // who waits until it is gone
+  std::uint64_t added_ = 0;                                      // holders so far, of all groups
   bool stopped_ = false;
 };
 

@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "sessions/machine_test.h"
 
@@ -69,6 +73,27 @@ class StoredGroups : public testing::Test {
   void end_session(const Holder& holder) {
     machine.disconnect(holder.client_id, holder.uid, 0);
     machine.run_for(1s);
+  }
+  Groups::Holders holders(const std::string& text = shared) {
+    const auto found =
+        machine.await<Groups::Holders>(home_of(text), [&](Sessions& s, Done<Groups::Holders> done) {
+          s.groups().find_holders(text, std::move(done));
+        });
+    EXPECT_TRUE(found) << found.error().text;
+    auto all = found.value_or(Groups::Holders{});
+    std::ranges::sort(all.client_ids);
+    return all;
+  }
+  Result<bool> remove(const std::string& text) {
+    return machine.await<bool>(home_of(text), [&](Sessions& s, Done<bool> done) {
+      s.groups().remove(text, std::move(done));
+    });
+  }
+  // A queue that nobody uses.
+  void leave_queue() {
+    open(queue);
+    save(some_state(), queue);
+    close(queue);
   }
   // The same whoever has written it.
   static GroupState without_process(GroupState state) {
@@ -185,6 +210,116 @@ TEST_F(StoredGroups, AQueueNeedsNoHolder) {
   const auto found = open(queue);
   ASSERT_TRUE(found);
   EXPECT_EQ(without_process(*found), some_state());
+}
+
+// --- for administrators
+
+TEST_F(StoredGroups, PlacesTellPerPartitionWhatIsOpenAndTheOldestOfIt) {
+  const Position elsewhere{{machine.data, 1}, {7}};
+  const auto places =
+      places_of({.next = {at(10), elsewhere}, .open = {at(5), at(3)}, .taken = {at(11)}});
+  EXPECT_EQ(places, (std::vector<GroupPlace>{{.next = at(10), .open = 2, .oldest = {3}},
+                                             {.next = elsewhere}}));
+}
+
+TEST_F(StoredGroups, TheyAreListedInTheOrderOfTheirTexts) {
+  Machine one(2, 1);
+  using Found = Page<GroupSummary>;
+  const auto list = [&](const PageQuery& query) {
+    std::vector<std::string> texts;
+    const auto page = one.await<Found>(
+        0, [&](Sessions& s, Done<Found> done) { s.groups().list(query, std::move(done)); });
+    EXPECT_TRUE(page) << page.error().text;
+    for (const GroupSummary& group : page->items) texts.push_back(group.text);
+    texts.emplace_back(page->has_more ? "more" : "end");
+    return texts;
+  };
+  for (const char* text : {"$queue/b/#", "$queue/a/x", "$queue/c/#"}) {
+    one.expect_done([&](Sessions& s, Done<void> done) {
+      s.groups().open(text, [&s, text, done = std::move(done)](
+                                const Result<std::optional<GroupState>>&) mutable {
+        s.groups().save(text, {}, std::move(done));
+      });
+    });
+  }
+  EXPECT_EQ(list({.limit = 2}), (std::vector<std::string>{"$queue/a/x", "$queue/b/#", "more"}));
+  EXPECT_EQ(list({.after = "$queue/b/#", .limit = 2}),
+            (std::vector<std::string>{"$queue/c/#", "end"}));
+  EXPECT_EQ(list({.contains = "/#"}),
+            (std::vector<std::string>{"$queue/b/#", "$queue/c/#", "end"}));
+}
+
+TEST_F(StoredGroups, HoldersAreThoseWhoseSessionsSaySo) {
+  open();
+  const Holder one = subscribe("one");
+  subscribe("two");
+  machine.connect(stored("none"));
+  add_holder("none");
+  save(some_state());
+  EXPECT_EQ(holders().client_ids, (std::vector<std::string>{"one", "two"}));
+  unsubscribe(one);
+  EXPECT_EQ(holders().client_ids, std::vector<std::string>{"two"});
+}
+
+TEST_F(StoredGroups, OneThatIsRemovedBeginsAnewAlsoAfterACrash) {
+  leave_queue();
+  EXPECT_EQ(remove(queue), true);
+  EXPECT_EQ(remove(queue), false);
+  machine.restart_after_crash();
+  EXPECT_FALSE(open(queue));
+}
+
+TEST_F(StoredGroups, OneThatIsInUseIsNotRemoved) {
+  open(queue);
+  save(some_state(), queue);
+  const auto refused = remove(queue);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::exists);
+  close(queue);
+  EXPECT_TRUE(open(queue)) << "it is as it was";
+}
+
+TEST_F(StoredGroups, OneThatASessionHoldsIsNotRemoved) {
+  open();
+  const Holder one = subscribe("one");
+  save(some_state());
+  close();
+  const auto refused = remove(shared);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::exists);
+  EXPECT_TRUE(open());
+  close();
+  end_session(one);
+  EXPECT_EQ(remove(shared), false) << "it went with the session";
+}
+
+TEST_F(StoredGroups, HoldersThatAreNoneDoNotKeepOneFromBeingRemoved) {
+  open();
+  machine.connect(stored("c"));
+  add_holder("c");
+  save(some_state());
+  close();
+  EXPECT_EQ(remove(shared), true);
+  EXPECT_FALSE(open());
+}
+
+TEST_F(StoredGroups, WhoOpensOneThatIsBeingRemovedFindsThatItBegins) {
+  leave_queue();
+  std::vector<std::string> answers;
+  machine.backend.post({home_of(queue)}, [&] {
+    Groups& groups = machine.on(home_of(queue)).groups();
+    groups.remove(queue, [&](Result<bool> removed) {
+      answers.emplace_back(removed == true ? "removed" : "refused");
+    });
+    groups.remove(queue, [&](Result<bool> removed) {
+      answers.emplace_back(removed ? "removed" : "not twice");
+    });
+    groups.open(queue, [&](Result<std::optional<GroupState>> found) {
+      answers.emplace_back(found && !*found ? "begins" : "goes on");
+    });
+  });
+  machine.run_for(1s);
+  EXPECT_EQ(answers, (std::vector<std::string>{"not twice", "removed", "begins"}));
 }
 
 TEST_F(StoredGroups, NothingIsPutWhenTheHubStops) {

@@ -1,10 +1,42 @@
 #include "sessions/listing.h"
 
-#include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 namespace sluice::sessions {
+
+namespace {
+
+// Where the rows lie of what is listed, and what is said of each.
+template <class T>
+struct Kind;
+
+template <>
+struct Kind<Summary> {
+  static KeyRange after(std::string_view client_id) { return metas_after(client_id); }
+  static std::optional<std::string_view> id_in(std::string_view key) {
+    return client_in_meta_key(key);
+  }
+  static std::optional<Summary> read(std::string_view client_id, Bytes value) {
+    const auto meta = decode_meta(value);
+    if (!meta) return std::nullopt;
+    return summary_of(std::string(client_id), *meta);
+  }
+};
+
+template <>
+struct Kind<GroupSummary> {
+  static KeyRange after(std::string_view text) { return groups_after(text); }
+  static std::optional<std::string_view> id_in(std::string_view key) { return group_in_key(key); }
+  static std::optional<GroupSummary> read(std::string_view text, Bytes value) {
+    auto state = decode_group(value);
+    if (!state) return std::nullopt;
+    return GroupSummary{std::string(text), places_of(std::move(*state))};
+  }
+};
+
+}  // namespace
 
 Summary summary_of(std::string client_id, const Meta& meta) {
   return {.client_id = std::move(client_id),
@@ -15,66 +47,60 @@ Summary summary_of(std::string client_id, const Meta& meta) {
           .has_will = meta.will.has_value()};
 }
 
-Page merge_pages(std::vector<Page> pages, std::size_t limit) {
-  Page merged;
-  for (Page& page : pages) {
-    std::ranges::move(page.sessions, std::back_inserter(merged.sessions));
-    merged.has_more |= page.has_more;
-  }
-  std::ranges::sort(merged.sessions, {}, &Summary::client_id);
-  if (merged.sessions.size() > limit) {
-    merged.sessions.resize(limit);
-    merged.has_more = true;
-  }
-  return merged;
-}
-
-void Listing::start() {
+template <class T>
+void Listing<T>::start() {
   slot_ = place_.shard.value;
-  step(metas_after(query_.after).from);
+  step(Kind<T>::after(query_.after).from);
 }
 
-void Listing::step(std::string from) {
-  place_.table->scan(slot_, {.from = std::move(from), .until = metas_after({}).until},
-                     [self = shared_from_this()](Result<table::Portion> portion) {
+template <class T>
+void Listing<T>::step(const std::string& from) {
+  place_.table->scan(slot_, {.from = from, .until = Kind<T>::after({}).until},
+                     [self = this->shared_from_this()](Result<table::Portion> portion) {
                        self->on_portion(std::move(portion));
                      });
 }
 
-void Listing::on_portion(Result<table::Portion> portion) {
+template <class T>
+void Listing<T>::on_portion(Result<table::Portion> portion) {
   if (!portion) return done_(std::unexpected(std::move(portion.error())));
   for (const table::Row& row : portion->rows)
     if (!take(row)) return next_slot();
   if (!portion->next) return next_slot();
-  step(std::move(*portion->next));
+  step(*portion->next);
 }
 
-bool Listing::take(const table::Row& row) {
-  const auto client_id = client_in_meta_key(row.key);
-  if (!client_id || client_id->find(query_.contains) == std::string_view::npos) return true;
+template <class T>
+bool Listing<T>::take(const table::Row& row) {
+  const auto id = Kind<T>::id_in(row.key);
+  if (!id || id->find(query_.contains) == std::string_view::npos) return true;
   const bool is_full = found_.size() > query_.limit;
-  if (is_full && *client_id > found_.rbegin()->first) return false;
-  const auto meta = decode_meta(row.value);
-  if (!meta) return true;
-  std::string id(*client_id);
-  found_.emplace(id, summary_of(id, *meta));
+  if (is_full && *id > found_.rbegin()->first) return false;
+  auto one = Kind<T>::read(*id, row.value);
+  if (!one) return true;
+  found_.emplace(*id, std::move(*one));
   if (is_full) found_.erase(std::prev(found_.end()));
   return true;
 }
 
 // By way of the loop, for slots may be many and answer at once.
-void Listing::next_slot() {
+template <class T>
+void Listing<T>::next_slot() {
   slot_ += place_.shards;
   if (slot_ >= slot_count) return answer();
   place_.loop->post(
-      [self = shared_from_this()] { self->step(metas_after(self->query_.after).from); });
+      [self = this->shared_from_this()] { self->step(Kind<T>::after(self->query_.after).from); });
 }
 
-void Listing::answer() {
-  Page page{.has_more = found_.size() > query_.limit};
+template <class T>
+void Listing<T>::answer() {
+  Page<T> page{.has_more = found_.size() > query_.limit};
   if (page.has_more) found_.erase(std::prev(found_.end()));
-  for (auto& [id, summary] : found_) page.sessions.push_back(std::move(summary));
+  for (auto& [id, one] : found_) page.items.push_back(std::move(one));
   done_(std::move(page));
 }
+
+template class Listing<Summary>;
+template class Listing<GroupSummary>;
 
 }  // namespace sluice::sessions

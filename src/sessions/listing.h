@@ -5,9 +5,11 @@
 #include <memory>
 #include <string>
 
+#include "base/page.h"
 #include "base/page_query.h"
 #include "base/task.h"
 #include "sessions/evidence.h"
+#include "sessions/groups.h"
 #include "sessions/record.h"
 #include "sessions/sessions.h"
 #include "table/table.h"
@@ -15,19 +17,18 @@
 namespace sluice::sessions {
 
 Summary summary_of(std::string client_id, const Meta& meta);
-// Of pages of several shards; each has the lowest ids of its own.
-Page merge_pages(std::vector<Page> pages, std::size_t limit);
 
-// Finds one page of the sessions of one shard: its slots one after another, each in portions. Lives
-// until it has answered.
-class Listing : public std::enable_shared_from_this<Listing> {
+// Finds one page of what is stored on one shard, sessions (Summary) or groups (GroupSummary): its
+// slots one after another, each in portions. Lives until it has answered.
+template <class T>
+class Listing : public std::enable_shared_from_this<Listing<T>> {
  public:
-  Listing(const Place& place, PageQuery query, Done<Page> done)
+  Listing(const Place& place, PageQuery query, Done<Page<T>> done)
       : place_(place), query_(std::move(query)), done_(std::move(done)) {}
   void start();
 
  private:
-  void step(std::string from);
+  void step(const std::string& from);
   void on_portion(Result<table::Portion> portion);
   // False: what follows in this slot is beyond the page.
   bool take(const table::Row& row);
@@ -36,9 +37,12 @@ class Listing : public std::enable_shared_from_this<Listing> {
 
   const Place& place_;
   const PageQuery query_;
-  Done<Page> done_;
+  Done<Page<T>> done_;
   std::uint32_t slot_ = 0;
-  std::map<std::string, Summary> found_;  // the lowest ids so far, one more than asked for
+  std::map<std::string, T> found_;  // the lowest ids so far, one more than asked for
 };
+
+extern template class Listing<Summary>;
+extern template class Listing<GroupSummary>;
 
 }  // namespace sluice::sessions

@@ -11,16 +11,19 @@ namespace {
 
 using Ids = std::vector<std::string>;
 
-Page list(Machine& machine, const PageQuery& query) {
-  auto page = machine.await<Page>(
-      0, [&](Sessions& sessions, Done<Page> done) { sessions.list(query, std::move(done)); });
+using SessionPage = Page<Summary>;
+
+SessionPage list(Machine& machine, const PageQuery& query) {
+  auto page = machine.await<SessionPage>(0, [&](Sessions& sessions, Done<SessionPage> done) {
+    sessions.list(query, std::move(done));
+  });
   EXPECT_TRUE(page) << page.error().text;
-  return page ? std::move(*page) : Page{};
+  return page ? std::move(*page) : SessionPage{};
 }
 
-Ids ids_of(const Page& page) {
+Ids ids_of(const SessionPage& page) {
   Ids ids;
-  for (const Summary& summary : page.sessions) ids.push_back(summary.client_id);
+  for (const Summary& summary : page.items) ids.push_back(summary.client_id);
   return ids;
 }
 
@@ -49,7 +52,7 @@ TEST(Listing, GivesPagesInTheOrderOfTheIdsOverAllShards) {
   Ids seen;
   PageQuery query{.limit = 7};
   while (true) {
-    const Page page = list(machine, query);
+    const SessionPage page = list(machine, query);
     const Ids ids = ids_of(page);
     ASSERT_FALSE(ids.empty());
     ASSERT_LE(ids.size(), query.limit);
@@ -67,13 +70,13 @@ TEST(Listing, TellsWhoIsConnectedAndWhoIsGone) {
   machine.connect(stored("a"));
   const Uid uid = machine.connect(stored("b")).uid;
   machine.disconnect("b", uid, 60);
-  const Page page = list(machine, {});
-  ASSERT_EQ(page.sessions.size(), 2u);
-  EXPECT_TRUE(page.sessions[0].connected);
-  EXPECT_FALSE(page.sessions[1].connected);
-  EXPECT_EQ(page.sessions[1].uid, uid);
-  EXPECT_EQ(page.sessions[1].left.expiry_s, 60u);
-  EXPECT_LT(machine.wall_ms() - page.sessions[1].left.gone_at, 1000);
+  const SessionPage page = list(machine, {});
+  ASSERT_EQ(page.items.size(), 2u);
+  EXPECT_TRUE(page.items[0].connected);
+  EXPECT_FALSE(page.items[1].connected);
+  EXPECT_EQ(page.items[1].uid, uid);
+  EXPECT_EQ(page.items[1].left.expiry_s, 60u);
+  EXPECT_LT(machine.wall_ms() - page.items[1].left.gone_at, 1000);
 }
 
 TEST(Listing, ShowsTheRowsOfASession) {

@@ -1,6 +1,7 @@
 #include "sessions/record.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <unordered_map>
 #include <utility>
@@ -9,8 +10,9 @@ namespace sluice::sessions {
 namespace {
 
 constexpr std::uint8_t format = 1;  // of all kinds of values but progress
-constexpr std::uint8_t progress_format = 2;
+constexpr std::uint8_t progress_format = 3;
 constexpr std::uint8_t progress_format_with_lost = 2;
+constexpr std::uint8_t progress_format_with_replays = 3;
 
 // Flags of a meta row.
 constexpr std::uint8_t connected_flag = 0x01;
@@ -237,7 +239,38 @@ std::vector<InFlight> read_in_flight(Reader& in, PositionReader& positions) {
   return all;
 }
 
+void write_replays(Writer& out, PositionWriter& positions, const std::vector<ReplayPlace>& all) {
+  out.write_uvarint(all.size());
+  for (const ReplayPlace& replay : all) {
+    write_sized(out, as_bytes(replay.text));
+    write_positions(out, positions, replay.next);
+  }
+}
+
+std::vector<ReplayPlace> read_replays(Reader& in, PositionReader& positions) {
+  std::vector<ReplayPlace> all;
+  for (std::size_t left = read_count(in); left > 0 && in.ok(); --left) {
+    ReplayPlace& replay = all.emplace_back();
+    replay.text = as_text(read_sized(in));
+    replay.next = read_positions(in, positions);
+  }
+  return all;
+}
+
 }  // namespace
+
+std::vector<Position> place_of(const Filter& replay, const Progress& progress) {
+  std::vector<Position> began = replay.since;
+  std::ranges::sort(began);
+  const auto found = std::ranges::find(progress.replays, replay.text, &ReplayPlace::text);
+  if (found == progress.replays.end()) return began;
+  std::vector<Position> next = found->next;
+  std::ranges::sort(next);
+  std::vector<Position> place;  // of partitions that both name what it has come to
+  std::ranges::set_union(next, began, std::back_inserter(place), {}, &Position::partition,
+                         &Position::partition);
+  return place;
+}
 
 Buffer encode_meta(const Meta& meta) {
   Buffer bytes;
@@ -311,7 +344,9 @@ Buffer encode_progress(Uid uid, const Progress& progress) {
   Buffer bytes;
   bytes.reserve(32 + 4 * (progress.in_flight.size() + progress.open.size()));
   Writer out(bytes);
-  out.write<std::uint8_t>(progress_format);
+  // The older format where it says all: rows that are smaller, and that an older hub can read.
+  const bool has_replays = !progress.replays.empty();
+  out.write<std::uint8_t>(has_replays ? progress_format_with_replays : progress_format_with_lost);
   out.write<std::uint64_t>(uid);
   out.write_uvarint(progress.next_packet_id);
   out.write_uvarint(progress.received);
@@ -323,6 +358,7 @@ Buffer encode_progress(Uid uid, const Progress& progress) {
   for (const std::uint16_t packet_id : progress.open) write_packet_id(out, last, packet_id);
   out.write_uvarint(progress.lost.retention);
   out.write_uvarint(progress.lost.lag_limit);
+  if (has_replays) write_replays(out, positions, progress.replays);
   return bytes;
 }
 
@@ -341,8 +377,10 @@ Result<OfLife<Progress>> decode_progress(Bytes value) {
   progress.open.resize(read_count(in));
   std::uint16_t last = 0;
   for (std::uint16_t& packet_id : progress.open) packet_id = read_packet_id(in, last);
-  if (std::to_integer<std::uint8_t>(value.front()) >= progress_format_with_lost)
+  const auto found = std::to_integer<std::uint8_t>(value.front());
+  if (found >= progress_format_with_lost)
     progress.lost = {.retention = in.read_uvarint(), .lag_limit = in.read_uvarint()};
+  if (found >= progress_format_with_replays) progress.replays = read_replays(in, positions);
   SLUICE_TRY(
       end(what, in, value,
           is_stored(row.uid) && next_packet_id > 0 && next_packet_id == progress.next_packet_id));

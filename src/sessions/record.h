@@ -33,9 +33,10 @@ struct Filter {
   bool no_local = false;
   bool retain_as_published = false;
   std::uint8_t retain_handling = 0;
-  std::uint32_t id = 0;           // subscription identifier; 0: none
-  std::vector<Position> since{};  // it covers only what is at or above, per partition
-  ShareId share = 0;              // of a shared one, for whose group it counts
+  std::uint32_t id = 0;  // subscription identifier; 0: none
+  // Per partition: it covers only what is at or above. Of a replay: where it began.
+  std::vector<Position> since{};
+  ShareId share = 0;  // of a shared one, for whose group it counts
   friend bool operator==(const Filter&, const Filter&) = default;
 };
 
@@ -50,8 +51,16 @@ struct InFlight {
   std::uint16_t packet_id = 0;
   SentState state = SentState::qos1;
   Position position{};
-  std::uint32_t group = 0;  // group_mark() of the shared subscription that it came from; 0: none
+  // group_mark() of the shared subscription or replay that it came from; 0: none
+  std::uint32_t group = 0;
   friend bool operator==(const InFlight&, const InFlight&) = default;
+};
+
+// Where a replay has come to ("$stream/...").
+struct ReplayPlace {
+  std::string text{};
+  std::vector<Position> next{};  // per partition: the next record wanted
+  friend bool operator==(const ReplayPlace&, const ReplayPlace&) = default;
 };
 
 // Offsets that a session was moved on past without being offered what is there, whether that was
@@ -73,8 +82,12 @@ struct Progress {
   std::uint64_t received = 0;
   std::vector<std::uint16_t> open{};  // packet ids of its publishes without PUBREL
   Lost lost{};                        // in all its life
+  std::vector<ReplayPlace> replays{};
   friend bool operator==(const Progress&, const Progress&) = default;
 };
+
+// Where a replay of a session goes on. A partition that is not named there has been made since.
+std::vector<Position> place_of(const Filter& replay, const Progress& progress);
 
 // How far a shared subscription has come that outlives its members (MQTT 5, section 4.8.2).
 struct GroupState {
@@ -157,12 +170,14 @@ struct KeyRange {
   std::string until;
 };
 KeyRange metas_after(std::string_view client_id);  // empty: all
+KeyRange groups_after(std::string_view text);      // empty: all
 KeyRange filters_of(std::string_view client_id);
 KeyRange evidence_keys();
 KeyRange holders_of(std::string_view text);
 
 // What a key names; of another kind of row: nothing.
 std::optional<std::string_view> client_in_meta_key(std::string_view key);
+std::optional<std::string_view> group_in_key(std::string_view key);
 // Precondition: the key lies in filters_of(client_id).
 std::string_view filter_in_key(std::string_view client_id, std::string_view key);
 std::optional<Partition> partition_in_evidence_key(std::string_view key);
@@ -171,8 +186,8 @@ ShareId share_in_holder_key(std::string_view text, std::string_view key);
 
 // The slot of all rows of a shared subscription; its home is that of the slot.
 std::uint32_t slot_of_group(std::string_view text);
-// What tells the messages of one shared subscription in a session's progress from those of others:
-// Kafka's murmur2 of its text; never 0.
+// What tells the messages of one shared subscription or replay in a session's progress from those
+// of others: Kafka's murmur2 of its text; never 0.
 std::uint32_t group_mark(std::string_view text);
 
 }  // namespace sluice::sessions

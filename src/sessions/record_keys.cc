@@ -30,6 +30,18 @@ KeyRange keys_behind(char tag, std::string_view name) {
   return range;
 }
 
+// Those of names behind `name`, in the order of their bytes; empty: all.
+KeyRange keys_after(char tag, std::string_view name) {
+  std::string from = tagged(tag, name);
+  if (!name.empty()) from += '\0';
+  return {std::move(from), std::string(1, static_cast<char>(tag + 1))};
+}
+
+std::optional<std::string_view> name_in(std::string_view key, char tag) {
+  if (key.empty() || key.front() != tag) return std::nullopt;
+  return key.substr(1);
+}
+
 }  // namespace
 
 std::string meta_key(std::string_view client_id) { return tagged(meta_tag, client_id); }
@@ -59,11 +71,9 @@ std::string holder_key(std::string_view text, ShareId share) {
   return key;
 }
 
-KeyRange metas_after(std::string_view client_id) {
-  std::string from = meta_key(client_id);
-  if (!client_id.empty()) from += '\0';
-  return {std::move(from), std::string(1, meta_tag + 1)};
-}
+KeyRange metas_after(std::string_view client_id) { return keys_after(meta_tag, client_id); }
+
+KeyRange groups_after(std::string_view text) { return keys_after(group_tag, text); }
 
 KeyRange filters_of(std::string_view client_id) { return keys_behind(filter_tag, client_id); }
 
@@ -74,8 +84,11 @@ KeyRange evidence_keys() {
 }
 
 std::optional<std::string_view> client_in_meta_key(std::string_view key) {
-  if (key.empty() || key.front() != meta_tag) return std::nullopt;
-  return key.substr(1);
+  return name_in(key, meta_tag);
+}
+
+std::optional<std::string_view> group_in_key(std::string_view key) {
+  return name_in(key, group_tag);
 }
 
 std::string_view filter_in_key(std::string_view client_id, std::string_view key) {

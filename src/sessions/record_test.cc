@@ -76,6 +76,9 @@ Progress any_progress(Random& random) {
   for (auto left = random.below(50); left > 0; --left)
     progress.open.push_back(any_packet_id(random));
   progress.lost = {.retention = any(random), .lag_limit = any(random)};
+  for (auto left = random.below(4); left > 0; --left)
+    progress.replays.push_back(
+        {"$stream/" + std::string(random.below(200), 's'), any_positions(random)});
   return progress;
 }
 
@@ -138,7 +141,8 @@ TEST(Record, KeepsTheExtremes) {
       .next_packet_id = 0xffff,
       .received = ~std::uint64_t{0},
       .open = {0xffff, 1, 0xffff},
-      .lost = {.retention = ~std::uint64_t{0}, .lag_limit = ~std::uint64_t{0}}};
+      .lost = {.retention = ~std::uint64_t{0}, .lag_limit = ~std::uint64_t{0}},
+      .replays = {{"$stream/s", {{last, {most}}, {{.stream = {~std::uint64_t{0}}}, {0}}}}, {}}};
   const auto back = decode_progress(encode_progress(2, progress));
   ASSERT_TRUE(back);
   EXPECT_EQ(back->value, progress);
@@ -158,7 +162,7 @@ TEST(Record, ASessionWithOnePartitionIsSmall) {
 
 TEST(Record, ANewerFormatIsSaidToBeSo) {
   Buffer bytes = encode_progress(2, {});
-  bytes[0] = std::byte{3};
+  bytes[0] = std::byte{4};
   EXPECT_EQ(decode_progress(bytes).error().code, Errc::unsupported);
   bytes = encode_meta({.uid = 2});
   bytes[0] = std::byte{2};
@@ -174,6 +178,23 @@ TEST(Record, AnOlderProgressSaysNothingOfLosses) {
   const auto back = decode_progress(bytes);
   ASSERT_TRUE(back);
   EXPECT_EQ(back->value, progress);
+}
+
+TEST(Record, OfASessionWithoutReplaysIsReadByAHubThatKnowsNone) {
+  Progress progress{.next_packet_id = 7};
+  EXPECT_EQ(encode_progress(2, progress)[0], std::byte{2});
+  progress.replays = {{"$stream/s", {}}};
+  EXPECT_EQ(encode_progress(2, progress)[0], std::byte{3});
+}
+
+TEST(Record, AReplayGoesOnWhereItHasComeToAndElseWhereItBegan) {
+  const auto at = [](std::uint32_t index, std::int64_t offset) {
+    return Position{{.stream = {7}, .index = index}, {offset}};
+  };
+  const Filter filter{.text = "$stream/s", .since = {at(2, 5), at(0, 5), at(1, 5)}};
+  const Progress progress{.replays = {{"$stream/s/#", {at(1, 9)}}, {"$stream/s", {at(0, 8)}}}};
+  EXPECT_EQ(place_of(filter, progress), (std::vector{at(0, 8), at(1, 5), at(2, 5)}));
+  EXPECT_EQ(place_of(filter, {}), (std::vector{at(0, 5), at(1, 5), at(2, 5)}));
 }
 
 TEST(Record, BelongsToALifeThatIsStored) {

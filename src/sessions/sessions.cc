@@ -404,23 +404,23 @@ Groups& Sessions::groups() { return impl_->groups_; }
 
 // --- for administrators
 
-void Sessions::list(PageQuery query, Done<Page> done) {
-  const auto pages = std::make_shared<std::vector<Page>>(impl_->group_.size());
+void Sessions::list(PageQuery query, Done<Page<Summary>> done) {
+  const auto pages = std::make_shared<std::vector<Page<Summary>>>(impl_->group_.size());
   const std::size_t limit = query.limit;
   impl_->on_all(
       [pages, query = std::move(query)](Impl& there, Done<void> listed) {
         if (there.stopped_) return listed(std::unexpected(stopped_error()));
         auto found = [pages, shard = there.place_.shard.value,
-                      listed = std::move(listed)](const Result<Page>& page) mutable {
+                      listed = std::move(listed)](const Result<Page<Summary>>& page) mutable {
           if (!page) return listed(std::unexpected(page.error()));
           (*pages)[shard] = *page;
           listed({});
         };
-        std::make_shared<Listing>(there.place_, query, std::move(found))->start();
+        std::make_shared<Listing<Summary>>(there.place_, query, std::move(found))->start();
       },
       [pages, limit, done = std::move(done)](Result<void> listed) mutable {
         if (!listed) return done(std::unexpected(std::move(listed.error())));
-        done(merge_pages(std::move(*pages), limit));
+        done(merge_pages(std::move(*pages), &Summary::client_id, limit));
       });
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/page.h"
 #include "base/page_query.h"
 #include "base/random.h"
 #include "base/task.h"
@@ -44,11 +45,6 @@ struct Summary {
   Left left{};           // gone_at is 0 while connected
   bool has_will = false;
   friend bool operator==(const Summary&, const Summary&) = default;
-};
-
-struct Page {
-  std::vector<Summary> sessions{};  // the lowest ids, in order; at most the limit
-  bool has_more = false;
 };
 
 struct Details {
@@ -134,7 +130,7 @@ class Sessions {
 
   // For administrators; sessions are read a portion at a time, so who comes and goes meanwhile may
   // be missed.
-  void list(PageQuery query, Done<Page> done);
+  void list(PageQuery query, Done<Page<Summary>> done);
   void show(const std::string& client_id, Done<std::optional<Details>> done);  // nothing: not there
   // Ends the session of a client that is not connected. False: there is none. Errors, besides those
   // above: exists while the client is connected.

@@ -25,7 +25,8 @@ Progress some_progress(std::uint16_t packet_id = 3) {
           .in_flight = {{packet_id, SentState::qos2, at(33)}, {9, SentState::qos1, at(34)}},
           .next_packet_id = 10,
           .received = 0,
-          .open = {}};
+          .open = {},
+          .replays = {{"$stream/s", {at(20)}}}};
 }
 
 // Client ids whose homes are on either of two shards.

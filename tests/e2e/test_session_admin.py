@@ -93,6 +93,22 @@ def test_a_session_is_shown_with_its_filters_and_how_far_it_is_behind(hub, name)
     eventually(lambda: records_behind(hub, name, name) == 0, "what it has got to be saved")
 
 
+def test_the_place_of_a_replay_is_shown_beside_that_of_other_filters(hub, name):
+    new_stream(hub, name)
+    replay = f"$stream/{name}"
+    publish(hub, f"{name}/x", 5)
+    with session_client(hub, name) as client:
+        client.subscribe(f"{name}/#", 1)
+        client.subscribe(replay, 1)
+        assert [client.receive().payload for _ in range(5)][-1] == b"4"
+    eventually(lambda: shown(hub, name).get("connected") is False, "the client to be away")
+    publish(hub, f"{name}/x", 3)
+    places = [one for one in shown(hub, name)["positions"] if one["stream"] == name]
+    assert [(one.get("replay"), one["next"], one["records"]) for one in places] == [(None, 5, 3), (replay, 5, 3)]
+    lines = session_command(hub, "show", name).stdout.splitlines()
+    assert [line.split() for line in lines if line.endswith(replay)] == [[name, "0", "5", "8", "3", "0", replay]]
+
+
 def test_what_was_not_acknowledged_is_in_flight(hub, name):
     with session_client(hub, name, manual_ack=True) as client:
         client.subscribe(f"{name}/#", 1)
