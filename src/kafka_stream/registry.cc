@@ -415,7 +415,11 @@ Result<StreamInfo> Registry::alter_now(const std::string& name, StreamConfig con
     SLUICE_TRY(add_partitions(instance()->client.get(), topic, config.partitions));
     SLUICE_TRY(wait_for_leaders(topic, config.partitions));
   }
-  SLUICE_TRY(alter_topic_config(instance()->client.get(), topic, to_topic_config(config)));
+  const TopicConfig settings = to_topic_config(config);
+  SLUICE_TRY(alter_topic_config(instance()->client.get(), topic, settings));
+  if (const auto seen = wait_until_seen(topic, settings); !seen)
+    logger.warn("a stream may be shown as it was before",
+                {{"stream", name}, {"reason", seen.error().text}});
   StreamNote note = notes_.of(name);
   note.wildcard = config.wildcard;
   SLUICE_TRY(notes_.put(name, note));
@@ -448,6 +452,18 @@ Result<void> Registry::wait_for_leaders(const std::string& topic, std::uint32_t 
                std::ranges::all_of(found->second, &PartitionState::has_leader);
       },
       fmt::format("{}: made, but not all of its partitions have a leader", topic));
+}
+
+// A broker that has not heard of new settings yet would have the next look take the old ones for
+// news.
+Result<void> Registry::wait_until_seen(const std::string& topic, const TopicConfig& settings) {
+  return wait_until(
+      [&] -> Result<bool> {
+        SLUICE_TRY_ASSIGN(const auto described, describe_topics(instance()->client.get(), {topic}));
+        const auto found = described.find(topic);
+        return found != described.end() && std::ranges::includes(found->second.own, settings);
+      },
+      fmt::format("{}: altered, but its old settings are still to be seen", topic));
 }
 
 // A broker that has not heard of the removal yet takes the topic that is made next for this one.

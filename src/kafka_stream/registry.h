@@ -102,6 +102,7 @@ class Registry {
   Result<stream::StreamInfo> alter_now(const std::string& name, stream::StreamConfig config,
                                        Change& change);
   Result<void> wait_for_leaders(const std::string& topic, std::uint32_t partitions);
+  Result<void> wait_until_seen(const std::string& topic, const TopicConfig& settings);
   Result<void> wait_until_gone(const std::string& topic);
   Result<void> wait_until_empty(const std::string& topic, std::uint32_t partitions);
   // Asks again and again until `holds()` says true; not for ever: then Errc::io says what is wrong.

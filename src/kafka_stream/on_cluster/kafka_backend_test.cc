@@ -187,6 +187,10 @@ TEST(KafkaBackend, AlteringAStreamLeavesSettingsThatOthersHaveMade) {
   ASSERT_TRUE(made);
   Stranger stranger;
   ASSERT_TRUE(alter_topic_config(stranger.client(), "sensors", {{"flush.messages", "5"}}));
+  ASSERT_TRUE(backend.run_until([&] {
+    const auto described = describe_topics(stranger.client(), {"sensors"});
+    return described && described->at("sensors").own.contains("flush.messages");
+  })) << "a broker tells of new settings a moment after it has taken them";
   StreamConfig config = made->config;
   config.retention_ms = 2000;
   config.partitions = 2;
