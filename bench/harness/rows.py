@@ -265,7 +265,7 @@ SESSIONS = Group(
     plotted=("make_s", "full_rss_mib", "full_disk_mib", "publish_cpu_us", "storm_s", "storm_cpu_s", "first_ms", "last_ms", "cpu_us"),
     note="100-byte messages at QoS 1; every session is checked for loss, repeats and order. Away: each session has one filter, "
     "s/N/#; the storm is all sessions coming back, at most 15,000 at a time, taking and acknowledging their messages, "
-    "and leaving; then each comes once more, for one message. Behind: the session has one of the topics as its "
+    "and leaving; then 10,000 of them come once more, for one message. Behind: the session has one of the topics as its "
     "filter; times count from CONNECT. Too little: for a minute each topic gets five messages a second; half of the sessions "
     "acknowledge three a second, the others all they hold every ten seconds, with a Receive Maximum of 20; then all take "
     "the rest at once. mosquitto saves when it is told to (SIGUSR1) before its disk is read, and does nothing else meanwhile.",
