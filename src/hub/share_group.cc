@@ -61,6 +61,7 @@ void ShareGroup::join(const ShareJoin& join, OnJoined done) {
     ++taking_;
   }
   Member& member = *members_.find(handle);
+  if (join.share != 0) member.share = join.share;
   member.qos = join.qos;
   member.open.set_limit(std::max(join.window, 1u));
   member.waits = context_.store && (!join.holder.empty() || topic::is_queue(text_));
@@ -150,8 +151,11 @@ void ShareGroup::leave(Handle handle) {
 }
 
 void ShareGroup::erase(Handle handle) {
-  SLUICE_ASSERT(!members_.find(handle)->ready);
+  const Member& member = *members_.find(handle);
+  SLUICE_ASSERT(!member.ready);
+  const sessions::ShareId released = member.released ? member.share : 0;
   members_.erase(handle);
+  if (released != 0) remove_holder(released);
 }
 
 // Puts a member into ready_, or takes it out.

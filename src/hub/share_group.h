@@ -68,6 +68,9 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   using OnJoined = std::move_only_function<void(ShareJoined)>;
   void join(const ShareJoin& join, OnJoined done);
   void report(const ShareReport& report);
+  // A holder is one no more. Its row goes when it has settled what it had, and the group is saved:
+  // until then a crash has its session asked for what is in flight.
+  void release(sessions::ShareId share);
   // Some member takes records; else the group is over, if nobody holds it.
   [[nodiscard]] bool has_members() const { return taking_ > 0; }
   // Nor does any settle what it has: the group may wait in the store.
@@ -90,12 +93,14 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   struct Member {
     ShardId shard;
     Handle membership;
+    sessions::ShareId share = 0;  // of a holder
     std::uint8_t qos = 0;
-    bool waits = false;    // until it is durable that the group is held
-    bool stopped = false;  // has unsubscribed
-    bool blocked = false;  // took less than it was given; until it says `room`
-    bool full = false;     // its window was, and is not half empty again
-    bool ready = false;    // stands in ready_
+    bool waits = false;     // until it is durable that the group is held
+    bool stopped = false;   // has unsubscribed
+    bool released = false;  // and its session holds the group no more
+    bool blocked = false;   // took less than it was given; until it says `room`
+    bool full = false;      // its window was, and is not half empty again
+    bool ready = false;     // stands in ready_
     // How often it took less than it was given. What was sent before the home knew of that is
     // refused whole, so that nothing overtakes what comes back.
     std::uint32_t round = 0;
@@ -140,6 +145,7 @@ class ShareGroup final : public SubscriberSink, public std::enable_shared_from_t
   void begin(const std::optional<sessions::GroupState>& state);
   void on_subscribed();
   void answer_join(const MemberAtHome& name, const std::string& holder, OnJoined done);
+  void remove_holder(sessions::ShareId share);
   void save_next();
   void on_saved(const Result<void>& result);
   [[nodiscard]] sessions::GroupState state();

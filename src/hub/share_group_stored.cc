@@ -78,14 +78,35 @@ void ShareGroup::answer_join(const MemberAtHome& name, const std::string& holder
   if (holder.empty())
     together.answer()({});
   else
-    store->add_holder(text_, holder,
-                      [answer, part = together.answer()](Result<sessions::ShareId> share) mutable {
-                        if (!share) return part(std::unexpected(std::move(share.error())));
-                        answer->share = *share;
-                        part({});
-                      });
+    store->add_holder(
+        text_, holder,
+        [answer,
+         note = when_alive([handle = name.member](ShareGroup& group, sessions::ShareId share) {
+           if (Member* member = group.members_.find(handle)) member->share = share;
+         }),
+         part = together.answer()](Result<sessions::ShareId> share) mutable {
+          if (!share) return part(std::unexpected(std::move(share.error())));
+          note(*share);
+          answer->share = *share;
+          part({});
+        });
   moved_ |= !holder.empty();  // it may not have been saved while nobody held it
   save(together.answer());
+}
+
+void ShareGroup::release(sessions::ShareId share) {
+  Member* found = nullptr;
+  members_.for_each([&](std::uint32_t index, const Member& member) {
+    if (member.share == share) found = &members_.at(index);
+  });
+  if (!found) return remove_holder(share);
+  found->released = true;
+}
+
+void ShareGroup::remove_holder(sessions::ShareId share) {
+  save([store = context_.store, text = text_, share](const Result<void>& saved) {
+    if (saved) store->remove_holder(text, share);
+  });
 }
 
 void ShareGroup::save(Done<void> done) {

@@ -65,6 +65,17 @@ void ShareHome::on_nobody_takes(Handle handle) {
 
 // --- the store
 
+void ShareHome::set_store(sessions::Groups& store) {
+  context_.store = &store;
+  store.set_on_released(
+      [this](const std::string& text, sessions::ShareId share) { release(text, share); });
+}
+
+void ShareHome::release(const std::string& text, sessions::ShareId share) {
+  if (const auto group = in_memory(text)) return group->release(share);
+  context_.store->remove_holder(text, share);
+}
+
 void ShareHome::save(Handle handle, Done<void> done) {
   Group* found = groups_.find(handle);
   if (!found) return done({});

@@ -26,17 +26,15 @@ class ShareHome {
             ShareGroup::Deliver deliver, Metrics& metrics);
 
   // Before the first member. Without it no group outlives its members.
-  void set_store(sessions::Groups& store) { context_.store = &store; }
+  void set_store(sessions::Groups& store);
   // As ShareGroup::join.
   void join(const ShareJoin& join, ShareGroup::OnJoined done);
   void report(std::span<const ShareReport> reports);
   // As ShareGroup::save; done at once of one that is not there (any more).
   void save(Handle group, Done<void> done);
   void save_all(Done<void> done);
-  // Somebody who was to hold a group does not.
-  void drop_share(const std::string& text, sessions::ShareId share) {
-    context_.store->remove_holder(text, share);
-  }
+  // A session holds a group no more, or was to hold it and does not.
+  void release(const std::string& text, sessions::ShareId share);
 
   // --- for administrators (share_home_admin.cc), as those of Hub; members without client ids
   void list(const PageQuery& query, Done<Page<ShareSummary>> done);

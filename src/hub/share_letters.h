@@ -29,6 +29,7 @@ struct ShareJoin {
   std::uint8_t qos = 0;  // granted
   std::uint32_t window = 0;
   std::string holder{};  // client id of a stored session that holds the group from now on; or empty
+  sessions::ShareId share = 0;  // of one that holds it already
 };
 
 // And the answer. Errors: those of sessions::Groups, when the group could not be stored; then it is

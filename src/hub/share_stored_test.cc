@@ -86,6 +86,17 @@ class StoredShares : public testing::TestWithParam<std::uint32_t> {
     ASSERT_TRUE(stored->hub.world.run_until([&] { return open == 0; }));
   }
 
+  // The store's: the session's filter is gone, durably.
+  void release(const StoredFilter& filter) {
+    groups_of(filter.text).release(filter.text, filter.share);
+    run();
+  }
+  bool is_kept(const std::string& text) { return groups_of(text).is_kept(text); }
+  sessions::Groups& groups_of(const std::string& text) {
+    const ShardId home = shard_of_slot(sessions::slot_of_group(text), GetParam());
+    return stored->sessions[home.value]->groups();
+  }
+
   // What an administrator is answered.
   template <class T>
   Result<T> ask(std::move_only_function<void(Hub&, Done<T>)> request) {
@@ -158,6 +169,32 @@ TEST_P(StoredShares, WhatASessionHasKeptGoesToNobodyElse) {
   const auto back = clean(1);
   run();
   EXPECT_EQ(back->payloads(), (Strings{"0", "1", "3"}));
+}
+
+TEST_P(StoredShares, WhoUnsubscribesHoldsItUntilWhatItHasIsSettled) {
+  Session session{"c"};
+  auto member = subscribed(0, session);
+  publish(0, 2);
+  EXPECT_TRUE(member->unsubscribe(workers));
+  release(session.filters[0]);
+  EXPECT_TRUE(is_kept(workers));
+  member->settle_all();
+  run();
+  EXPECT_FALSE(is_kept(workers));
+}
+
+TEST_P(StoredShares, WhoGoesWhenItHasUnsubscribedHoldsItNoMore) {
+  Session session{"c"};
+  auto member = subscribed(0, session);
+  publish(0, 2);
+  EXPECT_TRUE(member->unsubscribe(workers));
+  release(session.filters[0]);
+  member.reset();
+  run();
+  EXPECT_FALSE(is_kept(workers));
+  const auto later = clean(1);
+  publish(2, 3);
+  EXPECT_EQ(later->payloads(), numbers(2, 3));
 }
 
 TEST_P(StoredShares, OthersGoOnWhileTheHolderIsAway) {

@@ -91,7 +91,7 @@ void Shares::ask_to_join(Handle handle, const std::string& holder, Done<void> do
       group_.mailboxes(), shard_, membership.home,
       [this, answer, home = membership.home,
        join = ShareJoin{membership.text, shard_, handle, membership.options.qos,
-                        membership.options.window, holder}](Task reply) {
+                        membership.options.window, holder, membership.share}](Task reply) {
         on_shard_(home).home_.join(join,
                                    [answer, reply = std::move(reply)](ShareJoined joined) mutable {
                                      *answer = std::move(joined);
@@ -109,7 +109,7 @@ void Shares::on_joined(Handle handle, const ShareJoined& joined) {
   Membership* membership = memberships_.find(handle);
   if (!membership) return;
   if (joined.share != 0) {
-    if (membership->stopped) drop_share(membership->home, membership->text, joined.share);
+    if (membership->stopped) release_share(membership->home, membership->text, joined.share);
     membership->share = joined.share;
   }
   if (std::exchange(membership->joined, true)) return;
@@ -136,11 +136,11 @@ void Shares::end_membership(Handle handle) {
 }
 
 // Who was to store it went before it was there.
-void Shares::drop_share(ShardId home, const std::string& text, sessions::ShareId share) {
+void Shares::release_share(ShardId home, const std::string& text, sessions::ShareId share) {
   runtime::ask(
       group_.mailboxes(), shard_, home,
       [this, home, text, share](Task reply) {
-        on_shard_(home).home_.drop_share(text, share);
+        on_shard_(home).home_.release(text, share);
         reply();
       },
       [] {});

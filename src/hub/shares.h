@@ -93,7 +93,7 @@ class Shares {
   void ask_to_join(Handle handle, const std::string& holder, Done<void> done);
   void on_joined(Handle handle, const ShareJoined& joined);
   void end_membership(Handle handle);
-  void drop_share(ShardId home, const std::string& text, sessions::ShareId share);
+  void release_share(ShardId home, const std::string& text, sessions::ShareId share);
   void stop(Membership& membership);
   void leave(Handle handle);
   void forget_if_over(Handle handle);

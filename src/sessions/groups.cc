@@ -66,13 +66,13 @@ void Groups::open(const std::string& text, Done<std::optional<GroupState>> done)
   if (const auto removing = removing_.find(text); removing != removing_.end())
     return removing->second.push_back(
         [this, text, done = std::move(done)]() mutable { open(text, std::move(done)); });
-  used_[text] = topic::is_queue(text);
+  used_[text] = {.kept = topic::is_queue(text)};
   rows_.when_settled(slot_of_group(text), [this, text, done = std::move(done)]() mutable {
     rows_.load_group(text, [this, text, done = std::move(done)](
                                Result<std::optional<GroupState>> found) mutable {
       if (!found || !*found) return done(std::move(found));
       if ((*found)->process != process_) return take_up(text, std::move(**found), std::move(done));
-      used_[text] = true;
+      used_[text].kept = true;
       done(std::move(found));
     });
   });
@@ -87,9 +87,11 @@ void Groups::take_up(const std::string& text, GroupState state,
                 if (!holders) return done(std::unexpected(std::move(holders.error())));
                 if (holders->count == 0 && !topic::is_queue(text)) {
                   erase(text, group_key(text));
+                  for (const ShareId share : std::exchange(used_[text].stale, {}))
+                    erase(text, holder_key(text, share));
                   return done(std::nullopt);
                 }
-                used_[text] = true;
+                used_[text].kept = true;
                 leave_out(state, std::move(holders->taken));
                 done(std::move(state));
               });
@@ -99,13 +101,13 @@ void Groups::close(const std::string& text) { used_.erase(text); }
 
 bool Groups::is_kept(const std::string& text) const {
   const auto used = used_.find(text);
-  return used != used_.end() && used->second;
+  return used != used_.end() && used->second.kept;
 }
 
 void Groups::add_holder(const std::string& text, const std::string& client_id, Done<ShareId> done) {
   if (stopped_) return done(std::unexpected(stopped_error()));
   SLUICE_ASSERT(used_.contains(text));
-  used_[text] = true;
+  used_[text].kept = true;
   ++added_;
   const ShareId share = random_.next() | 1;
   rows_.put(slot_of_group(text), holder_key(text, share), encode_holder(client_id),
@@ -119,10 +121,21 @@ void Groups::save(const std::string& text, GroupState state, Done<void> done) {
   if (stopped_) return done(std::unexpected(stopped_error()));
   if (!is_kept(text)) return done({});
   state.process = process_;
-  rows_.put(slot_of_group(text), group_key(text), encode_group(state), std::move(done));
+  rows_.put(slot_of_group(text), group_key(text), encode_group(state),
+            [this, text, stale = std::exchange(used_[text].stale, {}),
+             done = std::move(done)](Result<void> saved) mutable {
+              if (saved)
+                for (const ShareId share : stale) remove_holder(text, share);
+              done(std::move(saved));
+            });
 }
 
 // --- holders that go
+
+void Groups::release(const std::string& text, ShareId share) {
+  if (on_released_) return on_released_(text, share);
+  remove_holder(text, share);
+}
 
 void Groups::remove_holder(const std::string& text, ShareId share) {
   if (stopped_) return;  // a start finds that it holds nothing
@@ -147,7 +160,7 @@ void Groups::end_if_nobody_holds(const std::string& text) {
 void Groups::on_holders(const std::string& text, std::uint64_t added_before, bool any) {
   if (any || stopped_) return;
   if (added_ != added_before) return end_if_nobody_holds(text);
-  if (const auto used = used_.find(text); used != used_.end()) used->second = false;
+  if (const auto used = used_.find(text); used != used_.end()) used->second.kept = false;
   erase(text, group_key(text));
 }
 
@@ -208,8 +221,17 @@ void Groups::note_holder(Walk& walk, std::string key, const std::string& client_
   if (part.holds) {
     if (++found.count <= Holders::named_max) found.client_ids.push_back(client_id);
   } else if (walk.stale == Stale::goes) {
-    erase(walk.text, std::move(key));
+    note_stale(walk.text, std::move(key), !part.taken.empty());
   }
+}
+
+// If there is a crash before the group is saved, it is to be asked again.
+void Groups::note_stale(const std::string& text, std::string key, bool has_taken) {
+  const auto used = used_.find(text);
+  if (has_taken && used != used_.end())
+    used->second.stale.push_back(share_in_holder_key(text, key));
+  else
+    erase(text, std::move(key));
 }
 
 // --- for administrators

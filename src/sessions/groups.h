@@ -44,7 +44,7 @@ struct GroupSummary {
 // may leave holders that are none, never the other way round. So who takes up a group that another
 // process has left asks the sessions; so does an administrator.
 //
-// Shard:   its own, for groups whose home it is; remove_holder() alike.
+// Shard:   its own, for groups whose home it is.
 // Failure: errors are those of the table (busy, disk_full, io, corrupt), and closed after stop().
 class Groups {
  public:
@@ -78,7 +78,13 @@ class Groups {
   void add_holder(const std::string& text, const std::string& client_id, Done<ShareId> done);
   // Of a group in use: durable, or nothing to do because nobody holds it. `process` is set here.
   void save(const std::string& text, GroupState state, Done<void> done);
-  // The session's subscription is over, durably. With the last one the group's row goes.
+  // The session's subscription is over, durably. Its row goes by remove_holder(): at once, or when
+  // who uses groups, if it has asked to be told, says so: what the session took from the group and
+  // has in flight yet must be in the group's row by then.
+  void release(const std::string& text, ShareId share);
+  using OnReleased = std::function<void(const std::string& text, ShareId share)>;
+  void set_on_released(OnReleased on_released) { on_released_ = std::move(on_released); }
+  // With the last one the group's row goes.
   void remove_holder(const std::string& text, ShareId share);
   // Nothing is put any more.
   void stop() { stopped_ = true; }
@@ -92,6 +98,12 @@ class Groups {
   void remove(const std::string& text, Done<bool> done);
 
  private:
+  struct Use {
+    bool kept = false;  // somebody holds it, or it is a queue
+    // Rows of holders that are none, whose sessions had something of it in flight when it was taken
+    // up: they go when that is saved with the group.
+    std::vector<ShareId> stale{};
+  };
   // Rows of holders that are none.
   enum class Stale : std::uint8_t { stays, goes };
   struct Walk;
@@ -103,6 +115,7 @@ class Groups {
   void ask_portion(const std::shared_ptr<Walk>& walk);
   void look_at(const std::shared_ptr<Walk>& walk, const table::Row& row, Done<void> done);
   void note_holder(Walk& walk, std::string key, const std::string& client_id, const Part& part);
+  void note_stale(const std::string& text, std::string key, bool has_taken);
   void remove_unheld(const std::string& text, Done<bool> done);
   void erase(const std::string& text, std::string key);
 
@@ -111,7 +124,8 @@ class Groups {
   Random random_;
   const std::uint64_t process_;
   const Inspect inspect_;
-  std::unordered_map<std::string, bool> used_;                   // by text: it is kept
+  OnReleased on_released_;
+  std::unordered_map<std::string, Use> used_;                    // by text
   std::unordered_map<std::string, std::vector<Task>> removing_;  // who waits until it is gone
   std::uint64_t added_ = 0;                                      // holders so far, of all groups
   bool stopped_ = false;

@@ -203,6 +203,26 @@ TEST_F(StoredGroups, AfterACrashHoldersAreLookedAtHoweverManyThereAre) {
   EXPECT_TRUE(open());
 }
 
+TEST_F(StoredGroups, AHolderThatIsNoneIsAskedForWhatItHasInFlightUntilTheGroupIsSaved) {
+  open();
+  machine.on(home_of(shared)).groups().set_on_released([](const std::string&, ShareId) {});
+  const Holder one = subscribe("one");
+  subscribe("two");
+  machine.save("one", one.uid, {.in_flight = {{1, SentState::qos2, at(12), group_mark(shared)}}});
+  unsubscribe(one);
+  save(some_state());
+  std::optional<GroupState> found;
+  for (int i = 0; i < 2; ++i) {
+    machine.restart_after_crash();
+    found = open();
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->taken, (std::vector<Position>{at(11), at(12)}));
+    add_holder("other");  // what was put behind is durable with it
+  }
+  save(*found);
+  EXPECT_EQ(holders().taken, std::vector<Position>{}) << "its row is gone";
+}
+
 TEST_F(StoredGroups, AQueueNeedsNoHolder) {
   EXPECT_FALSE(open(queue));
   save(some_state(), queue);

@@ -131,7 +131,7 @@ Sessions::Impl::Impl(Group& group, const table::Table::Context& context, Random 
     asks_.ask(
         home,
         [&there = on(home), text, share](Task reply) {
-          there.groups_.remove_holder(text, share);
+          there.groups_.release(text, share);
           reply();
         },
         [] {});
