@@ -5,7 +5,7 @@
 #include <map>
 #include <optional>
 
-#include "base/logger.h"
+#include "base/quiet_logger_test.h"
 #include "log/segment_store.h"
 #include "log/sim_log_test.h"
 
@@ -52,15 +52,8 @@ Entries entries_of(const std::vector<BlockRef>& blocks) {
 
 class LogCompaction : public testing::Test {
  protected:
-  explicit LogCompaction(std::uint64_t seed = 1, Options options = uncached())
+  explicit LogCompaction(std::uint64_t seed = 1, Options options = LogMachine::uncached_options())
       : machine(seed, options), random(seed) {}
-
-  // Almost all is read from the segments.
-  static Options uncached() {
-    Options options = LogMachine::small_options();
-    options.tail_cache_size = 1024;
-    return options;
-  }
 
   void start() {
     ASSERT_TRUE(machine.start());
@@ -184,7 +177,7 @@ TEST_F(LogCompaction, SequencesOfIdempotentProducersGoOn) {
 }
 
 TEST_F(LogCompaction, ADamagedSegmentStaysAsItIs) {
-  Logger::set_level(LogLevel::off);
+  const QuietLogger quiet;
   start();
   for (int round = 0; round < 200; ++round) append_one(fmt::format("k{}", round % 7), "v");
   ASSERT_TRUE(machine.stop());
@@ -194,7 +187,6 @@ TEST_F(LogCompaction, ADamagedSegmentStaysAsItIs) {
   compact();
   EXPECT_EQ(files(), before);
   EXPECT_EQ(fold(read_all()), fold(all));
-  Logger::set_level(LogLevel::info);
 }
 
 TEST_F(LogCompaction, WhoReadsWhileSegmentsAreReplacedMissesNothing) {
@@ -223,7 +215,7 @@ class LogCompactionBySeed : public LogCompaction,
   LogCompactionBySeed() : LogCompaction(GetParam(), options()) {}
 
   static Options options() {
-    Options options = uncached();
+    Options options = LogMachine::uncached_options();
     options.compaction_map_size = 4000;  // about 70 keys
     options.retention_interval = std::chrono::seconds(20);
     return options;

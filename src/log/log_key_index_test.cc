@@ -5,7 +5,7 @@
 #include <map>
 #include <set>
 
-#include "base/logger.h"
+#include "base/quiet_logger_test.h"
 #include "log/key_index_support_test.h"
 #include "log/segment_store.h"
 
@@ -17,15 +17,8 @@ constexpr int devices = 100;
 
 class LogKeyIndex : public testing::Test {
  protected:
-  explicit LogKeyIndex(std::uint64_t seed = 1, Options options = uncached())
+  explicit LogKeyIndex(std::uint64_t seed = 1, Options options = LogMachine::uncached_options())
       : machine(seed, options), random(seed) {}
-
-  // All but the last segment is read from files.
-  static Options uncached() {
-    Options options = LogMachine::small_options();
-    options.tail_cache_size = 1024;
-    return options;
-  }
 
   void start(PartitionOptions options = {}) {
     ASSERT_TRUE(machine.start());
@@ -168,7 +161,7 @@ TEST_F(LogKeyIndex, WhatWasWrittenBeforeARestartGetsItsIndexWhenItIsAskedFor) {
 }
 
 TEST_F(LogKeyIndex, LostAndDamagedIndexesAreMadeAnew) {
-  Logger::set_level(LogLevel::off);
+  const QuietLogger quiet;
   start();
   fill(300);
   const auto files = index_files();
@@ -184,7 +177,6 @@ TEST_F(LogKeyIndex, LostAndDamagedIndexesAreMadeAnew) {
   EXPECT_EQ(index_files(), files);
   const auto [all, given] = read_both(hint_of({"nobody"}));
   EXPECT_LT(given, all / 10);
-  Logger::set_level(LogLevel::info);
 }
 
 TEST_F(LogKeyIndex, CompressedBatchesAreLookedIntoWhenSomebodyAsks) {
@@ -259,7 +251,7 @@ TEST_F(LogKeyIndex, APartitionMayDoWithout) {
 }
 
 TEST_F(LogKeyIndex, DamagedRecordsAreMetByWhoWantsThem) {
-  Logger::set_level(LogLevel::off);
+  const QuietLogger quiet;
   start();
   fill(200);
   ASSERT_TRUE(machine.stop());
@@ -272,18 +264,20 @@ TEST_F(LogKeyIndex, DamagedRecordsAreMetByWhoWantsThem) {
   const auto all = machine.read_all(p0);
   ASSERT_TRUE(given && all);
   EXPECT_EQ(wanted(*given, *hint), wanted(*all, *hint));
-  Logger::set_level(LogLevel::info);
 }
 
-class LogWithoutKeyIndexes : public LogKeyIndex {
+template <std::size_t size>
+class LogWithKeyMemory : public LogKeyIndex {
  protected:
-  LogWithoutKeyIndexes() : LogKeyIndex(1, options()) {}
+  LogWithKeyMemory() : LogKeyIndex(1, options()) {}
   static Options options() {
-    Options options = uncached();
-    options.key_index_memory = 0;
+    Options options = LogMachine::uncached_options();
+    options.key_index_memory = size;
     return options;
   }
 };
+
+using LogWithoutKeyIndexes = LogWithKeyMemory<0>;
 
 TEST_F(LogWithoutKeyIndexes, GivesEverythingToEverybody) {
   start();
@@ -294,15 +288,7 @@ TEST_F(LogWithoutKeyIndexes, GivesEverythingToEverybody) {
   EXPECT_TRUE(index_files().empty());
 }
 
-class LogWithLittleKeyMemory : public LogKeyIndex {
- protected:
-  LogWithLittleKeyMemory() : LogKeyIndex(1, options()) {}
-  static Options options() {
-    Options options = uncached();
-    options.key_index_memory = 600;
-    return options;
-  }
-};
+using LogWithLittleKeyMemory = LogWithKeyMemory<600>;
 
 // What does not fit is given up while it is written; whoever asks gets what a part of it says.
 TEST_F(LogWithLittleKeyMemory, KnowsNothingOfSomeAndLosesNothing) {
@@ -323,7 +309,7 @@ TEST_F(LogWithLittleKeyMemory, KnowsNothingOfSomeAndLosesNothing) {
 // By seed: partitions of which some are dropped, segments that retention takes while their index is
 // being made, restarts and crashes. log_crash_test.cc has more of it.
 TEST(LogKeyIndexBySeed, FindsAllThatIsThere) {
-  Logger::set_level(LogLevel::off);
+  const QuietLogger quiet;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     Options options = LogMachine::small_options();
     Random random(seed);
@@ -357,7 +343,6 @@ TEST(LogKeyIndexBySeed, FindsAllThatIsThere) {
       random.one_in(3) ? machine.crash() : random.one_in(2) ? machine.kill() : (void)machine.stop();
     }
   }
-  Logger::set_level(LogLevel::info);
 }
 
 }  // namespace

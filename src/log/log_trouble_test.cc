@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/logger.h"
+#include "base/quiet_logger_test.h"
 #include "log/journal.h"
 #include "log/segment_store.h"
 #include "log/sim_log_test.h"
@@ -14,9 +14,6 @@ constexpr Partition p0{{7}, 0};
 
 class LogTrouble : public testing::Test {
  protected:
-  void SetUp() override { Logger::set_level(LogLevel::off); }
-  void TearDown() override { Logger::set_level(LogLevel::info); }
-
   static TestBatch from_producer(std::int32_t sequence, std::vector<std::string> values,
                                  std::int16_t epoch = 0) {
     return {.values = std::move(values), .producer = 42, .sequence = sequence, .epoch = epoch};
@@ -25,6 +22,17 @@ class LogTrouble : public testing::Test {
     ASSERT_TRUE(machine.start());
     machine.log().open(p0, {});
   }
+  // Of three records, each in an entry of its own.
+  static void start_with_damaged_journal(LogMachine& machine, std::uint64_t at) {
+    start(machine);
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(machine.append(p0, {.values = {fmt::format("{}", i)}}));
+    machine.kill();
+    machine.disk().corrupt(journal_path(0, 0), at);
+    ASSERT_TRUE(machine.start());
+  }
+
+ private:
+  QuietLogger quiet_;
 };
 
 TEST_F(LogTrouble, AnswersARepeatWithTheOffsetOfTheOriginal) {
@@ -129,34 +137,22 @@ TEST_F(LogTrouble, IsReadOnlyAfterAFailedSyncUntilARestart) {
 
 TEST_F(LogTrouble, SkipsADamagedJournalEntryAndKeepsThoseBehindIt) {
   LogMachine machine(1);
-  start(machine);
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(machine.append(p0, {.values = {fmt::format("{}", i)}}));
-  machine.kill();
-  machine.disk().corrupt(journal_path(0, 0), 2 * journal_block + 20);  // the second entry's header
-  ASSERT_TRUE(machine.start());
+  start_with_damaged_journal(machine, 2 * journal_block + 20);  // the second entry's header
   EXPECT_EQ(machine.recovery().damage().places, 1u);
   EXPECT_EQ(*machine.read_all(p0), (std::vector<Seen>{{0, "0"}, {2, "2"}}));
 }
 
 TEST_F(LogTrouble, SkipsADamagedBatchInTheJournal) {
   LogMachine machine(1);
-  start(machine);
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(machine.append(p0, {.values = {fmt::format("{}", i)}}));
-  machine.kill();
-  machine.disk().corrupt(journal_path(0, 0),
-                         2 * journal_block + journal_entry_header_size + journal_item_size + 30);
-  ASSERT_TRUE(machine.start());
+  start_with_damaged_journal(
+      machine, 2 * journal_block + journal_entry_header_size + journal_item_size + 30);
   EXPECT_EQ(machine.recovery().damage().places, 1u);
   EXPECT_EQ(*machine.read_all(p0), (std::vector<Seen>{{0, "0"}, {2, "2"}}));
 }
 
 TEST_F(LogTrouble, CutsATornTailSilently) {
   LogMachine machine(1);
-  start(machine);
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(machine.append(p0, {.values = {fmt::format("{}", i)}}));
-  machine.kill();
-  machine.disk().corrupt(journal_path(0, 0), 3 * journal_block + 20);  // the last entry
-  ASSERT_TRUE(machine.start());
+  start_with_damaged_journal(machine, 3 * journal_block + 20);  // the last entry
   EXPECT_EQ(machine.recovery().damage().places, 0u);
   EXPECT_EQ(machine.read_all(p0)->size(), 2u);
 }

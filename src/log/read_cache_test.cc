@@ -5,7 +5,7 @@
 #include <set>
 #include <thread>
 
-#include "base/logger.h"
+#include "base/quiet_logger_test.h"
 #include "log/record_batch.h"
 #include "log/segment_store.h"
 #include "log/sim_log_test.h"
@@ -172,9 +172,6 @@ TEST_F(ReadCacheTest, ForgetsASegmentOrAPartition) {
 // What a store makes of segment files.
 class ReadFromSegments : public testing::Test {
  protected:
-  void SetUp() override { Logger::set_level(LogLevel::off); }
-  void TearDown() override { Logger::set_level(LogLevel::info); }
-
   // A segment of batches of about 1 KiB; the offset of each is its number.
   Segment write(SegmentId id, std::int64_t count, std::uint64_t at = 0) {
     SegmentWrite write{.partition = p0, .segment = id, .at = at, .blocks = {}, .known = {}};
@@ -203,6 +200,7 @@ class ReadFromSegments : public testing::Test {
   sim::SimDisk disk_{1};
   SegmentStore store_{disk_, {.open_files_max = 4, .direct_io = true, .reads = two_chunks}};
   std::int64_t next_ = 0;
+  QuietLogger quiet_;
 };
 
 TEST_F(ReadFromSegments, BatchesLieWhereTheyWereReadTo) {

@@ -101,6 +101,12 @@ class LogMachine final : public CommitSink {
     options.read_chunk_size = 4096;
     return options;
   }
+  // Almost all is read from the segments.
+  static Options uncached_options() {
+    Options options = small_options();
+    options.tail_cache_size = 1024;
+    return options;
+  }
 
   Result<void> start() {
     SLUICE_TRY_ASSIGN(recovery_, Recovery::run(*view_, options_, shards_));
