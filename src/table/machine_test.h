@@ -10,15 +10,11 @@
 #include <vector>
 
 #include "stream/sim_backend_test.h"
+#include "table/bytes_test.h"
 #include "table/memory_store_test.h"
 #include "table/table.h"
 
 namespace sluice::table {
-
-inline Buffer bytes(std::string_view text) {
-  const auto view = as_bytes(text);
-  return {view.begin(), view.end()};
-}
 
 // A simulated machine whose shards have one table, "__test", and a store in memory.
 class Machine {

@@ -2,13 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "table/bytes_test.h"
+
 namespace sluice::table {
 namespace {
-
-Buffer bytes(std::string_view text) {
-  const auto view = as_bytes(text);
-  return {view.begin(), view.end()};
-}
 
 class SlotTest : public testing::Test {
  protected:

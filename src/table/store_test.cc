@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "sim/temp_dir.h"
+#include "table/bytes_test.h"
 #include "table/memory_store_test.h"
 #include "table/rocks_store.h"
 
@@ -16,11 +17,6 @@ namespace sluice::table {
 namespace {
 
 namespace fs = std::filesystem;
-
-Buffer bytes(std::string_view text) {
-  const auto view = as_bytes(text);
-  return {view.begin(), view.end()};
-}
 
 // A store that may be killed: what was not durable is gone.
 class TestStore {

@@ -10,6 +10,7 @@
 #include "runtime/shard.h"
 #include "sim/temp_dir.h"
 #include "stream/embedded.h"
+#include "table/bytes_test.h"
 #include "table/rocks_store.h"
 #include "table/table.h"
 
@@ -17,11 +18,6 @@ namespace sluice::table {
 namespace {
 
 namespace fs = std::filesystem;
-
-Buffer bytes(std::string_view text) {
-  const auto view = as_bytes(text);
-  return {view.begin(), view.end()};
-}
 
 // A process with one table.
 class Process {
