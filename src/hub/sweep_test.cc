@@ -21,6 +21,9 @@ log::Options many_segments() {
   return options;
 }
 
+// More messages of 2,000 bytes than a sweep reads before it is a long one.
+constexpr int far = 3'000;
+
 class Sweeps : public ::testing::Test {
  protected:
   explicit Sweeps(std::uint64_t seed = 1, std::uint32_t shards = 1)
@@ -31,6 +34,19 @@ class Sweeps : public ::testing::Test {
     ASSERT_TRUE(publisher.publish(topic, payload));
     ++published;
     ASSERT_TRUE(sim.world.run_until([&] { return publisher.durable == published; }));
+  }
+  // Takes nothing until it is told to.
+  std::unique_ptr<TestSubscriber> stopped_subscriber(const std::string& filter) {
+    auto made = std::make_unique<TestSubscriber>(*sim.hubs[0]);
+    made->subscribe(sim.world, filter);
+    made->stop();
+    return made;
+  }
+  // Of `far` messages to "a/away", and a quarter has come.
+  void begin_long_sweep(TestSubscriber& away) {
+    for (int i = 0; i < far; ++i) publish("a/away", std::string(2'000, '.'));
+    away.take(1'000'000);
+    ASSERT_TRUE(sim.world.run_until([&] { return away.got.size() > far / 4; }));
   }
   std::uint64_t count(std::string_view counter) {
     std::vector<Metrics*> all;
@@ -44,81 +60,62 @@ class Sweeps : public ::testing::Test {
 };
 
 TEST_F(Sweeps, ANarrowFilterFarBehindTakesFewBytesOfTheLog) {
-  TestSubscriber narrow(*sim.hubs[0]);
-  narrow.subscribe(sim.world, "plant/7/#");
-  narrow.stop();
+  const auto narrow = stopped_subscriber("plant/7/#");
   publish("plant/7/a", "first");
   for (int i = 0; i < 2'000; ++i)
     publish("plant/" + std::to_string(i % 200) + "/a", std::string(200, '.'));
   const auto before = count("sluice_log_read_bytes_total");
-  narrow.take(1'000);
-  ASSERT_TRUE(sim.world.run_until([&] { return narrow.got.size() == 11; }));
+  narrow->take(1'000);
+  ASSERT_TRUE(sim.world.run_until([&] { return narrow->got.size() == 11; }));
   sim.world.run_for(std::chrono::seconds(1));
-  EXPECT_EQ(narrow.got.size(), 11u);
+  EXPECT_EQ(narrow->got.size(), 11u);
   EXPECT_LT(count("sluice_log_read_bytes_total") - before,
             count("sluice_log_appended_bytes_total") / 10);
   publish("plant/7/a", "live");
-  EXPECT_EQ(narrow.got.back().payload, "live") << "it is at the tail again";
+  EXPECT_EQ(narrow->got.back().payload, "live") << "it is at the tail again";
 }
 
 TEST_F(Sweeps, AFilterThatBeginsWithAWildcardTakesTheWholeLog) {
-  TestSubscriber wide(*sim.hubs[0]);
-  wide.subscribe(sim.world, "+/7/#");
-  wide.stop();
+  const auto wide = stopped_subscriber("+/7/#");
   for (int i = 0; i < 500; ++i)
     publish("plant/" + std::to_string(i % 100) + "/a", std::string(200, '.'));
   const auto before = count("sluice_log_read_bytes_total");
-  wide.take(1'000);
-  ASSERT_TRUE(sim.world.run_until([&] { return wide.got.size() == 5; }));
+  wide->take(1'000);
+  ASSERT_TRUE(sim.world.run_until([&] { return wide->got.size() == 5; }));
   sim.world.run_for(std::chrono::seconds(1));
   EXPECT_GT(count("sluice_log_read_bytes_total") - before,
             count("sluice_log_appended_bytes_total") / 2);
 }
 
 TEST_F(Sweeps, WhoBoardsWhileASweepIsUnderWayMissesNothing) {
-  TestSubscriber one(*sim.hubs[0]);
-  TestSubscriber other(*sim.hubs[0]);
-  one.subscribe(sim.world, "a/1");
-  other.subscribe(sim.world, "a/2");
-  one.stop();
-  other.stop();
+  const auto one = stopped_subscriber("a/1");
+  const auto other = stopped_subscriber("a/2");
   for (int i = 0; i < 400; ++i) publish("a/" + std::to_string(i % 50), std::string(200, '.'));
-  one.take(1'000);
+  one->take(1'000);
   // The first read is on its way, for one alone.
   sim.world.run_for(std::chrono::nanoseconds(1));
-  other.take(1'000);
-  ASSERT_TRUE(sim.world.run_until([&] { return one.got.size() == 8 && other.got.size() == 8; }));
+  other->take(1'000);
+  ASSERT_TRUE(sim.world.run_until([&] { return one->got.size() == 8 && other->got.size() == 8; }));
 }
 
 TEST_F(Sweeps, WhoIsSlowAndFarBehindKeepsNobodyElseWaiting) {
-  TestSubscriber slow(*sim.hubs[0]);
-  TestSubscriber other(*sim.hubs[0]);
-  slow.subscribe(sim.world, "+/slow");
-  other.subscribe(sim.world, "+/other");
-  slow.stop();
-  other.stop();
+  const auto slow = stopped_subscriber("+/slow");
+  const auto other = stopped_subscriber("+/other");
   for (int i = 0; i < 300; ++i) publish("a/slow", std::string(2'000, '.'));  // more than a step
   for (int i = 0; i < 20; ++i) publish("a/other", "x");
-  other.take(1'000);
+  other->take(1'000);
   for (std::size_t taken = 1; taken <= 10; ++taken) {
-    slow.take(1);  // before the next step is asked for
-    ASSERT_TRUE(sim.world.run_until([&] { return slow.got.size() == taken; }));
+    slow->take(1);  // before the next step is asked for
+    ASSERT_TRUE(sim.world.run_until([&] { return slow->got.size() == taken; }));
   }
-  EXPECT_EQ(other.got.size(), 20u);
+  EXPECT_EQ(other->got.size(), 20u);
 }
 
-// More than a long sweep's steps, of which `topic` is nothing.
-constexpr int far = 3'000;
-
 TEST_F(Sweeps, WhoIsBehindForAMomentDoesNotWaitForALongSweep) {
-  TestSubscriber away(*sim.hubs[0]);
+  const auto away = stopped_subscriber("+/away");
   TestSubscriber other(*sim.hubs[0]);
-  away.subscribe(sim.world, "+/away");
   other.subscribe(sim.world, "a/other");
-  away.stop();
-  for (int i = 0; i < far; ++i) publish("a/away", std::string(2'000, '.'));
-  away.take(1'000'000);
-  ASSERT_TRUE(sim.world.run_until([&] { return away.got.size() > far / 4; }));
+  begin_long_sweep(*away);
   for (std::size_t taken = 0; taken < 5; ++taken) {
     other.stop();
     publish("a/other", "x");
@@ -126,38 +123,31 @@ TEST_F(Sweeps, WhoIsBehindForAMomentDoesNotWaitForALongSweep) {
     other.take(1);
     ASSERT_TRUE(sim.world.run_until([&] { return other.got.size() > taken; }));
   }
-  EXPECT_LT(away.got.size(), std::size_t{far}) << "the long one is still under way";
-  ASSERT_TRUE(sim.world.run_until([&] { return away.got.size() == far; }));
+  EXPECT_LT(away->got.size(), std::size_t{far}) << "the long one is still under way";
+  ASSERT_TRUE(sim.world.run_until([&] { return away->got.size() == far; }));
   other.take(1'000);
   publish("a/away", "live");
   publish("a/other", "live");
   ASSERT_TRUE(sim.world.run_until(
-      [&] { return away.got.back().payload == "live" && other.got.back().payload == "live"; }));
-  EXPECT_EQ(away.got.size(), std::size_t{far} + 1);
+      [&] { return away->got.back().payload == "live" && other.got.back().payload == "live"; }));
+  EXPECT_EQ(away->got.size(), std::size_t{far} + 1);
   EXPECT_EQ(other.got.size(), 6u);
 }
 
 TEST_F(Sweeps, WhoHasMissedNothingIsAtTheTailWhileALongSweepGoesOn) {
-  TestSubscriber away(*sim.hubs[0]);
-  away.subscribe(sim.world, "+/away");
-  away.stop();
-  for (int i = 0; i < far; ++i) publish("a/away", std::string(2'000, '.'));
-  away.take(1'000'000);
-  ASSERT_TRUE(sim.world.run_until([&] { return away.got.size() > far / 4; }));
+  const auto away = stopped_subscriber("+/away");
+  begin_long_sweep(*away);
   TestSubscriber fresh(*sim.hubs[0]);
   fresh.subscribe(sim.world, "a/fresh", {.send_retained = true});
   publish("a/fresh", "live");
   ASSERT_TRUE(sim.world.run_until([&] { return fresh.got.size() == 1; }));
-  EXPECT_LT(away.got.size(), std::size_t{far});
+  EXPECT_LT(away->got.size(), std::size_t{far});
 }
 
 TEST_F(Sweeps, ManyTogetherGetTheirsInPortionsAndAreToldOfTheEnd) {
   std::vector<std::unique_ptr<TestSubscriber>> many;
-  for (std::size_t i = 0; i < Sweep::many + 50; ++i) {
-    many.push_back(std::make_unique<TestSubscriber>(*sim.hubs[0]));
-    many.back()->subscribe(sim.world, "t/" + std::to_string(i));
-    many.back()->stop();
-  }
+  for (std::size_t i = 0; i < Sweep::many + 50; ++i)
+    many.push_back(stopped_subscriber("t/" + std::to_string(i)));
   for (int round = 0; round < 3; ++round)
     for (std::size_t i = 0; i < many.size(); ++i)
       publish("t/" + std::to_string(i), std::string(200, '.'));
