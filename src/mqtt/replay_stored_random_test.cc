@@ -1,7 +1,5 @@
 // Clients with stored sessions read what others publish by replays, each topic by one, and one by a
-// filter, while they and the hub do at random what clients and hubs do. Whatever happens, at QoS 2
-// each replay gives each message once, from the first on. SLUICE_SEEDS sets how many seeds are run;
-// a failing one is printed and can be run alone by SLUICE_SEED.
+// filter. Whatever happens, at QoS 2 each replay gives each message once, from the first on.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -15,16 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "base/logger.h"
 #include "mqtt/stored_world_test.h"
-#include "sim/seeds.h"
 
 namespace sluice::mqtt {
 namespace {
-
-using namespace std::chrono_literals;
-
-constexpr auto expiry = 1h;
 
 // What is read of a topic: "t/<its place here>".
 constexpr std::array<const char*, 4> readers = {"$stream/mqtt/t/0", "$stream/mqtt/+/1",
@@ -33,55 +25,24 @@ constexpr std::size_t replays = 3;  // of them
 
 class World : public StoredWorld {
  public:
-  World(std::uint64_t seed, Omissions omit) : StoredWorld(seed, omit, expiry) {}
-
-  // What has gone wrong, if anything.
-  std::optional<std::string> run() {
-    for (int i = 0; i < 150; ++i) act();
-    settle();
-    return violation();
-  }
+  World(std::uint64_t seed, Omissions omit) : StoredWorld(seed, omit, {.clean_session = true}) {}
 
  private:
   using Numbers = std::vector<int>;
 
-  void act() {
-    ModelClient& client = clients_[random_.below(clients_.size())];
-    const auto chance = random_.below(100);
-    if (chance < 3) {
-      crash();
-    } else if (!client.online()) {
-      connect(client, random_.one_in(30));
-    } else if (!client.may_leave()) {
-      // it waits for its CONNACK
-    } else if (chance < 7) {
-      connect(client);  // a take-over
-    } else if (chance < 12) {
-      client.cut();
-    } else if (client.connected()) {
-      if (chance < 15)
-        client.disconnect();
-      else if (chance < 35)
-        subscribe(client, random_.below(readers.size()));
-      else if (chance < 37)
-        client.unsubscribe(readers[random_.below(readers.size())]);
-      else
-        client.publish();
-    }
-    step(false);
-  }
-
   // One that stands goes on; of one whose SUBACK or UNSUBACK was never seen nobody knows.
-  void subscribe(ModelClient& client, std::size_t reader) {
+  void subscribe(ModelClient& client) override {
+    const std::size_t reader = random_.below(readers.size());
     if (!client.may_ask()) return;
     if (!client.filters().contains(readers[reader])) ++begun_[{&client, reader}];
     client.subscribe(readers[reader]);
   }
+  void unsubscribe(ModelClient& client) override {
+    client.unsubscribe(readers[random_.below(readers.size())]);
+  }
 
-  [[nodiscard]] std::optional<std::string> violation() const {
-    if (settling_ > settling_max) return "the exchanges did not end";
+  [[nodiscard]] std::optional<std::string> violation() const override {
     for (const ModelClient& client : clients_) {
-      if (!client.failures().empty()) return client.failures().front();
       for (std::size_t reader = 0; reader < readers.size(); ++reader)
         if (auto wrong = find_wrong(client, reader))
           return fmt::format("{} to the reader that publishes {}", *wrong, client.topic());
@@ -133,26 +94,14 @@ class World : public StoredWorld {
   std::map<std::pair<const ModelClient*, std::size_t>, std::size_t> begun_;
 };
 
-class ReplayStoredRandom : public testing::Test {
- protected:
-  void SetUp() override { Logger::set_level(LogLevel::off); }
-  void TearDown() override { Logger::set_level(LogLevel::info); }
-};
+using ReplayStoredRandom = StoredWorldTest<World>;
 
 TEST_F(ReplayStoredRandom, AtQos2EachMessageComesOnceFromTheFirstOnWhateverHappens) {
-  for (const std::uint64_t seed : sim::seeds({.optimized = 500, .plain = 100, .sanitized = 100})) {
-    World world(seed, {});
-    const auto violation = world.run();
-    ASSERT_FALSE(violation) << "SLUICE_SEED=" << seed << ": " << *violation;
-  }
+  expect_no_violation();
 }
 
 TEST_F(ReplayStoredRandom, NoticesThatAPublishLeavesBeforeItIsDurableThatItDoes) {
-  for (std::uint64_t seed = 1; seed <= 500; ++seed) {
-    World world(seed, {.publish = true});
-    if (world.run()) return;
-  }
-  FAIL() << "500 seeds have not noticed";
+  expect_violation({.publish = true});
 }
 
 }  // namespace
