@@ -68,8 +68,7 @@ TEST_F(SessionReplayStored, ItsPlaceOutlivesTheSubscriberAlsoIfThereIsNoOther) {
 
 TEST_F(SessionReplayStored, MissesNothingAtQos0) {
   SessionRig rig(Version::v5, limits());
-  rig.host.tails = {at(10)};
-  connected(rig, present({.next = {at(5)}}));
+  connected_late(rig);
   EXPECT_TRUE(rig.deliver_replayed("replayed", at(9), 0));
   EXPECT_TRUE(rig.deliver_replayed("replayed", at(10), 0));
   EXPECT_TRUE(rig.deliver("missed", at(9), 0));

@@ -310,8 +310,7 @@ TEST_F(StoredSession, KnowsTheOpenPublishesOfBeforeAndCountsOn) {
 
 TEST_F(StoredSession, DoesNotGetAtQos0WhatItMissed) {
   SessionRig rig(Version::v5, limits());
-  rig.host.tails = {at(10)};
-  connected(rig, present({.next = {at(5)}}));
+  connected_late(rig);
   EXPECT_TRUE(rig.deliver("old", at(9), 0));
   EXPECT_TRUE(rig.deliver("old", at(9), 1));
   EXPECT_TRUE(rig.deliver("new", at(10), 0));
@@ -321,8 +320,7 @@ TEST_F(StoredSession, DoesNotGetAtQos0WhatItMissed) {
   Limits all = limits();
   all.offline_qos0 = true;
   SessionRig other(Version::v5, all);
-  other.host.tails = {at(10)};
-  connected(other, present({.next = {at(5)}}));
+  connected_late(other);
   EXPECT_TRUE(other.deliver("old", at(9), 0));
   EXPECT_EQ(other.sent(), Packets{"publish 0 q0 old"});
 }

@@ -36,6 +36,11 @@ class StoredSessionTest : public testing::Test {
     connect(rig);
     rig.sent();
   }
+  // A client that had come to offset 5 is back; the log ends at 10.
+  static void connected_late(SessionRig& rig) {
+    rig.host.tails = {at(10)};
+    connected(rig, present({.next = {at(5)}}));
+  }
   static sessions::Opened present(sessions::Progress progress) {
     return {.present = true,
             .uid = 42,
