@@ -1,24 +1,12 @@
 // "$delayed/<seconds>/<topic>" through the server, on one shard and on two.
 #include <gtest/gtest.h>
 
-#include "mqtt/broker_test.h"
+#include "mqtt/sharded_server_test.h"
 
 namespace sluice::mqtt {
 namespace {
 
-class ServerDelayed : public testing::TestWithParam<std::uint32_t> {
- protected:
-  TestClient connected(std::string_view id, Version version = Version::v5) {
-    auto client = broker.client(version, clients_++ % GetParam());
-    SLUICE_ASSERT(client.connect(id) == 0);
-    return client;
-  }
-
-  Broker broker{1, {}, GetParam()};
-
- private:
-  std::uint32_t clients_ = 0;
-};
+class ServerDelayed : public ShardedServerTest {};
 
 INSTANTIATE_TEST_SUITE_P(Shards, ServerDelayed, testing::Values(1u, 2u));
 

@@ -1,21 +1,15 @@
 // "$stream/<stream>[/<filter>]" through the server, on one shard and on two.
 #include <gtest/gtest.h>
 
-#include "mqtt/broker_test.h"
+#include "mqtt/sharded_server_test.h"
 
 namespace sluice::mqtt {
 namespace {
 
 using Strings = std::vector<std::string>;
 
-class ServerReplay : public testing::TestWithParam<std::uint32_t> {
+class ServerReplay : public ShardedServerTest {
  protected:
-  TestClient connected(std::string_view id, Version version = Version::v5,
-                       PropertyBlock properties = {}) {
-    auto client = broker.client(version, clients_++ % GetParam());
-    SLUICE_ASSERT(client.connect(id, {.properties = properties}) == 0);
-    return client;
-  }
   void publish(int from, int until) {
     auto publisher = connected("p");
     for (int i = from; i < until; ++i) {
@@ -32,11 +26,6 @@ class ServerReplay : public testing::TestWithParam<std::uint32_t> {
     }
     return payloads;
   }
-
-  Broker broker{1, {}, GetParam()};
-
- private:
-  std::uint32_t clients_ = 0;
 };
 
 INSTANTIATE_TEST_SUITE_P(Shards, ServerReplay, testing::Values(1u, 2u));

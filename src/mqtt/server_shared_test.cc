@@ -1,31 +1,21 @@
 // Shared subscriptions through the server, on one shard and on two.
 #include <gtest/gtest.h>
 
-#include "mqtt/broker_test.h"
+#include "mqtt/sharded_server_test.h"
 
 namespace sluice::mqtt {
 namespace {
 
 constexpr auto pubrec = PacketType::pubrec, pubrel = PacketType::pubrel;
 
-class ServerShared : public testing::TestWithParam<std::uint32_t> {
+class ServerShared : public ShardedServerTest {
  protected:
-  TestClient connected(std::string_view id, Version version = Version::v5) {
-    auto client = broker.client(version, clients_++ % GetParam());
-    SLUICE_ASSERT(client.connect(id) == 0);
-    return client;
-  }
   TestClient member(std::string_view id, Version version = Version::v5, std::uint8_t qos = 2) {
     auto client = connected(id, version);
     SLUICE_ASSERT(client.subscribe({{.filter = "$share/g/a/#", .qos = qos}}) ==
                   std::vector<int>{qos});
     return client;
   }
-
-  Broker broker{1, {}, GetParam()};
-
- private:
-  std::uint32_t clients_ = 0;
 };
 
 INSTANTIATE_TEST_SUITE_P(Shards, ServerShared, testing::Values(1u, 2u));
