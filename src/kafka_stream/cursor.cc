@@ -10,28 +10,41 @@ constexpr std::size_t block_size = 256 << 10;
 // Between two requests that wake librdkafka while a read waits.
 constexpr std::chrono::milliseconds wake_interval{10};
 
-// One offset of each place: RD_KAFKA_OFFSET_BEGINNING or _END. Nothing if any cannot be told.
-// ListOffsets takes these where it takes a time, and librdkafka hands them on.
-std::optional<std::vector<Offset>> query_offsets(rd_kafka_t* client,
-                                                 const std::vector<Place>& places,
-                                                 std::int64_t which) {
+// One offset of each place: RD_KAFKA_OFFSET_BEGINNING or _END. An error if any cannot be told.
+// ListOffsets takes these where it takes a time, and librdkafka hands them on. What it has for the
+// purpose, rd_kafka_query_watermark_offsets, does not keep its timeout before version 2.3: when a
+// partition's leader has died it may take half a minute.
+Result<std::vector<Offset>> query_offsets(rd_kafka_t* client, const std::vector<Place>& places,
+                                          std::int64_t which) {
   const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(places.size())));
   for (const Place& place : places)
     rd_kafka_topic_partition_list_add(list.get(), place.topic.c_str(),
                                       static_cast<std::int32_t>(place.partition))
         ->offset = which;
-  if (rd_kafka_offsets_for_times(client, list.get(), milliseconds(request_timeout)) !=
-      RD_KAFKA_RESP_ERR_NO_ERROR)
-    return std::nullopt;
+  const auto error = rd_kafka_offsets_for_times(client, list.get(), milliseconds(request_timeout));
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return std::unexpected(error_of(error, to_string(places.front())));
   std::vector<Offset> offsets;
   for (const Place& place : places) {
     const auto* const element = rd_kafka_topic_partition_list_find(
         list.get(), place.topic.c_str(), static_cast<std::int32_t>(place.partition));
-    if (element == nullptr || element->err != RD_KAFKA_RESP_ERR_NO_ERROR || element->offset < 0)
-      return std::nullopt;
+    if (element == nullptr || element->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return std::unexpected(error_of(
+          element == nullptr ? RD_KAFKA_RESP_ERR__BAD_MSG : element->err, to_string(place)));
+    if (element->offset < 0) return fail(Errc::io, "{}: it has no offsets", to_string(place));
     offsets.push_back({element->offset});
   }
   return offsets;
+}
+
+// The start first: it may only move towards the end meanwhile.
+Result<std::vector<stream::Bounds>> query_all_bounds(rd_kafka_t* client,
+                                                     const std::vector<Place>& places) {
+  SLUICE_TRY_ASSIGN(const auto starts, query_offsets(client, places, RD_KAFKA_OFFSET_BEGINNING));
+  SLUICE_TRY_ASSIGN(const auto ends, query_offsets(client, places, RD_KAFKA_OFFSET_END));
+  std::vector<stream::Bounds> all;
+  for (std::size_t i = 0; i < places.size(); ++i) all.push_back({starts[i], ends[i]});
+  return all;
 }
 
 }  // namespace
@@ -41,31 +54,17 @@ std::string to_string(const Place& place) {
 }
 
 Result<stream::Bounds> query_bounds(rd_kafka_t* client, const Place& place) {
-  std::int64_t start = 0;
-  std::int64_t end = 0;
-  const auto error = rd_kafka_query_watermark_offsets(client, place.topic.c_str(),
-                                                      static_cast<std::int32_t>(place.partition),
-                                                      &start, &end, milliseconds(request_timeout));
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return std::unexpected(error_of(error, to_string(place)));
-  return stream::Bounds{{start}, {end}};
+  SLUICE_TRY_ASSIGN(const auto all, query_all_bounds(client, {place}));
+  return all.front();
 }
 
 std::vector<Result<stream::Bounds>> query_bounds(rd_kafka_t* client,
                                                  const std::vector<Place>& places) {
-  std::vector<Result<stream::Bounds>> all;
-  if (places.size() > 1) {
-    // The start first: it may only move towards the end meanwhile.
-    const auto starts = query_offsets(client, places, RD_KAFKA_OFFSET_BEGINNING);
-    const auto ends = starts ? query_offsets(client, places, RD_KAFKA_OFFSET_END) : std::nullopt;
-    if (ends) {
-      for (std::size_t i = 0; i < places.size(); ++i)
-        all.emplace_back(stream::Bounds{(*starts)[i], (*ends)[i]});
-      return all;
-    }
-  }
-  for (const Place& place : places) all.push_back(query_bounds(client, place));
-  return all;
+  if (places.size() > 1)
+    if (const auto all = query_all_bounds(client, places)) return {all->begin(), all->end()};
+  std::vector<Result<stream::Bounds>> each;
+  for (const Place& place : places) each.push_back(query_bounds(client, place));
+  return each;
 }
 
 Result<std::optional<Offset>> query_time(rd_kafka_t* client, const Place& place, WallMs when) {

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t expanded_max = 64 << 20;
 // An answer to an append that takes longer is worth telling.
 constexpr auto slow_answer = std::chrono::seconds(5);
+constexpr auto retry_delay = std::chrono::milliseconds(100);
 constexpr std::int64_t beyond_all = std::numeric_limits<std::int64_t>::max();
 
 std::unexpected<Error> not_found() {
@@ -59,12 +60,17 @@ Done<T> KafkaStream::bring_home(Done<T> done) {
   };
 }
 
-template <class T>
-Done<T> KafkaStream::bring_home(Partition partition, Done<T> done) {
-  return bring_home<T>([this, partition, done = std::move(done)](Result<T> result) mutable {
+template <class T, class Request>
+void KafkaStream::ask(Partition partition, Request request, Done<T> done) {
+  if (find(partition) == nullptr) return done(not_found());
+  auto answered = [this, partition, request, done = std::move(done)](Result<T> result) mutable {
     if (find(partition) == nullptr) return done(not_found());
-    done(std::move(result));
-  });
+    if (result || result.error().code != Errc::not_found) return done(std::move(result));
+    loop_.run_after(retry_delay, [this, partition, request, done = std::move(done)]() mutable {
+      ask<T>(partition, std::move(request), std::move(done));
+    });
+  };
+  request(place_of(partition), bring_home<T>(std::move(answered)));
 }
 
 // --- the catalogue
@@ -199,15 +205,22 @@ void KafkaStream::run_room_waiters() {
 // --- reading
 
 void KafkaStream::bounds(Partition partition, Done<stream::Bounds> done) {
-  if (find(partition) == nullptr) return done(not_found());
-  cluster_.readers->bounds(place_of(partition), bring_home(partition, std::move(done)));
+  ask<stream::Bounds>(
+      partition,
+      [this](const Place& place, Done<stream::Bounds> answered) {
+        cluster_.readers->bounds(place, std::move(answered));
+      },
+      std::move(done));
 }
 
 void KafkaStream::resolve(Partition partition, stream::Start start, WallMs when,
                           Done<stream::Resolved> done) {
-  if (find(partition) == nullptr) return done(not_found());
-  cluster_.readers->resolve(place_of(partition), start, when,
-                            bring_home(partition, std::move(done)));
+  ask<stream::Resolved>(
+      partition,
+      [this, start, when](const Place& place, Done<stream::Resolved> answered) {
+        cluster_.readers->resolve(place, start, when, std::move(answered));
+      },
+      std::move(done));
 }
 
 void KafkaStream::resolve_newest(Partition /*partition*/, std::uint64_t /*bytes*/,
@@ -218,18 +231,25 @@ void KafkaStream::resolve_newest(Partition /*partition*/, std::uint64_t /*bytes*
 void KafkaStream::read(Partition partition, Offset from, std::size_t bytes_max,
                        stream::Want /*want*/, stream::KeyHintRef /*hint*/,
                        Done<stream::ReadAnswer> done) {
-  if (find(partition) == nullptr) return done(not_found());
-  cluster_.readers->read(place_of(partition), from, bytes_max,
-                         bring_home(partition, std::move(done)));
+  ask<stream::ReadAnswer>(
+      partition,
+      [this, from, bytes_max](const Place& place, Done<stream::ReadAnswer> answered) {
+        cluster_.readers->read(place, from, bytes_max, std::move(answered));
+      },
+      std::move(done));
 }
 
 void KafkaStream::delete_records(Partition partition, Offset before, Done<Offset> done) {
-  if (find(partition) == nullptr) return done(not_found());
-  cluster_.readers->run<Offset>(
-      [place = place_of(partition), before](rd_kafka_t* client) {
-        return kafka_stream::delete_records(client, place, before);
+  ask<Offset>(
+      partition,
+      [this, before](const Place& place, Done<Offset> answered) {
+        cluster_.readers->run<Offset>(
+            [place, before](rd_kafka_t* client) {
+              return kafka_stream::delete_records(client, place, before);
+            },
+            std::move(answered));
       },
-      bring_home(partition, std::move(done)));
+      std::move(done));
 }
 
 // --- following

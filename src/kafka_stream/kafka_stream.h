@@ -107,9 +107,10 @@ class KafkaStream final : public stream::Stream, public FollowTarget {
   // An answer for this shard that comes from another thread.
   template <class T>
   Done<T> bring_home(Done<T> done);
-  // The same for an answer about a partition, which may be gone by then.
-  template <class T>
-  Done<T> bring_home(Partition partition, Done<T> done);
+  // Asks the cluster about a partition, which may be gone when the answer comes. A broker that has
+  // not heard yet that it was made is asked again.
+  template <class T, class Request>
+  void ask(Partition partition, Request request, Done<T> done);
 
   void take_over(const Change& change);
   void forget(const stream::StreamInfo& stream);

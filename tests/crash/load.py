@@ -44,13 +44,14 @@ class Load(threading.Thread):
 class MqttPublisher(Load):
     """Publishes 0, 1, 2, ... to `topic` at QoS 1, up to WINDOW at a time. After a lost connection it publishes again, in
     order, what was not acknowledged, so each number is in the log at least once, and for the first time in its order.
-    Payloads are as long as `size` at least: spaces before the number.
+    Payloads are as long as `size` at least: spaces before the number. An answer may take `patience_s`.
     """
 
     WINDOW = 64
 
-    def __init__(self, hub, topic, retain=False, size=0):
+    def __init__(self, hub, topic, retain=False, size=0, patience_s=DEADLINE_S):
         super().__init__(topic)
+        self.patience_s = patience_s
         self.size = size
         self.retain = retain
         self.address = hub.address("mqtt")
@@ -61,7 +62,7 @@ class MqttPublisher(Load):
     def work(self):
         while not self.stopping.is_set() or self.unacknowledged:
             try:
-                with socket.create_connection(self.address, timeout=DEADLINE_S) as peer:
+                with socket.create_connection(self.address, timeout=self.patience_s) as peer:
                     self.serve(peer)
             except (ConnectionError, EOFError):
                 self.stopping.wait(0.02)  # the hub is down for a moment

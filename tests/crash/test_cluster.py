@@ -53,7 +53,9 @@ def wait_until_in_sync(hub, replicas):
 
 
 def starts_publishers(hub, count=3, size=0):
-    publishers = [MqttPublisher(hub, f"devices/dev{i}", retain=i == 0, size=size) for i in range(count)]
+    publishers = [
+        MqttPublisher(hub, f"devices/dev{i}", retain=i == 0, size=size, patience_s=CLUSTER_DEADLINE_S) for i in range(count)
+    ]
     for publisher in publishers:
         publisher.start()
     return publishers
