@@ -1,6 +1,8 @@
 #pragma once
 
 #include <concepts>
+#include <functional>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +14,14 @@ namespace sluice {
 std::string json_string(std::string_view text);
 // An array of what is JSON already.
 std::string json_array(const std::vector<std::string>& values);
+// An array of what `to_json` says of each item.
+template <class Items, class ToJson>
+std::string json_array(const Items& items, ToJson to_json) {
+  std::vector<std::string> values;
+  values.reserve(std::size(items));
+  for (const auto& item : items) values.push_back(std::invoke(to_json, item));
+  return json_array(values);
+}
 
 // One JSON object on one line, written field by field.
 class JsonObject {

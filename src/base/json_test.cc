@@ -20,6 +20,7 @@ TEST(Json, NoControlCharacterReachesATerminal) {
 TEST(Json, ArraysHoldWhatIsJsonAlready) {
   EXPECT_EQ(json_array({}), "[]");
   EXPECT_EQ(json_array({"1", "\"a\""}), R"([1,"a"])");
+  EXPECT_EQ(json_array(std::vector<std::string>{"a", "b"}, json_string), R"(["a","b"])");
 }
 
 TEST(Json, BytesThatAreNoTextAreBase64) {

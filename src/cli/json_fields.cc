@@ -25,11 +25,7 @@ bool JsonFields::flag(std::string_view name) const {
 
 std::string to_json(const boost::json::value& value) {
   if (const auto* text = value.if_string()) return json_string({text->data(), text->size()});
-  if (const auto* array = value.if_array()) {
-    std::vector<std::string> members;
-    for (const auto& one : *array) members.push_back(to_json(one));
-    return json_array(members);
-  }
+  if (const auto* array = value.if_array()) return json_array(*array, to_json);
   if (const auto* object = value.if_object()) {
     JsonObject out;
     for (const auto& [name, member] : *object)

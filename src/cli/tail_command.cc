@@ -38,16 +38,15 @@ std::string to_text(const TailedRecord& record) {
 }
 
 std::string to_json_line(std::string_view stream, const TailedRecord& record) {
-  std::vector<std::string> headers;
-  headers.reserve(record.headers.size());
-  for (const auto& [name, value] : record.headers)
-    headers.push_back(JsonObject().add("name", name).add_bytes("value", value).str());
   JsonObject out;
   out.add("stream", stream).add("partition", record.partition).add("offset", record.offset);
   if (record.timestamp_ms >= 0) out.add("time", format_time(record.timestamp_ms));
   if (record.has_key) out.add_bytes("key", record.key);
   out.add_bytes("payload", record.payload);
-  out.add_raw("headers", json_array(headers));
+  out.add_raw(
+      "headers", json_array(record.headers, [](const auto& header) {
+        return JsonObject().add("name", header.first).add_bytes("value", header.second).str();
+      }));
   return out.str();
 }
 

@@ -147,16 +147,12 @@ Result<void> list(const Arguments& arguments) {
   std::vector<std::vector<std::string>> rows{{"USER", "PASSWORD", "RULES"}};
   for (const auto& [name, user] : users.all()) {
     std::vector<std::string> rules;
-    std::vector<std::string> quoted;
-    for (const auto& rule : user.rules.all()) {
-      rules.push_back(to_string(rule));
-      quoted.push_back(json_string(rules.back()));
-    }
+    for (const auto& rule : user.rules.all()) rules.push_back(to_string(rule));
     if (output == Output::json)
       print_line(JsonObject()
                      .add("name", name)
                      .add("password", password_kind(user))
-                     .add_raw("rules", json_array(quoted))
+                     .add_raw("rules", json_array(rules, json_string))
                      .str());
     rows.push_back(
         {name, std::string(password_kind(user)), fmt::format("{}", fmt::join(rules, "; "))});

@@ -18,11 +18,11 @@ http::Response ready_response(const Reasons& reasons) {
   http::Response response;
   response.status = reasons.empty() ? 200 : 503;
   response.content_type = json_type;
-  std::vector<std::string> quoted;
-  for (const std::string& reason : reasons) quoted.push_back(json_string(reason));
-  response.body =
-      JsonObject().add("ready", reasons.empty()).add_raw("reasons", json_array(quoted)).str() +
-      '\n';
+  response.body = JsonObject()
+                      .add("ready", reasons.empty())
+                      .add_raw("reasons", json_array(reasons, json_string))
+                      .str() +
+                  '\n';
   return response;
 }
 

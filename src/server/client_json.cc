@@ -1,25 +1,23 @@
 #include "server/client_json.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "base/json.h"
 
 namespace sluice::server {
 
 std::string subscriptions_json(std::span<const hub::SubscriberState::Subscription> subscriptions) {
-  std::vector<std::string> all;
-  for (const auto& [filter, options] :
-       subscriptions.first(std::min(subscriptions.size(), subscriptions_shown))) {
+  const auto shown = subscriptions.first(std::min(subscriptions.size(), subscriptions_shown));
+  return json_array(shown, [](const hub::SubscriberState::Subscription& subscription) {
+    const auto& [filter, options] = subscription;
     JsonObject one;
     one.add("filter", filter)
         .add("qos", options.qos)
         .add("no_local", options.no_local)
         .add("retain_as_published", options.retain_as_published);
     if (options.id != 0) one.add("subscription_id", options.id);
-    all.push_back(one.str());
-  }
-  return json_array(all);
+    return one.str();
+  });
 }
 
 std::string lost_json(const sessions::Lost& lost) {
