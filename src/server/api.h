@@ -26,7 +26,7 @@ struct ApiCall {
 // `path` holds levels in braces: "/api/v1/clients/{id}".
 struct ApiRoute {
   std::string_view method;
-  std::string_view path;
+  std::string path;
   std::function<void(ApiCall)> answer;
 };
 

@@ -1,14 +1,9 @@
 #include "server/clients_api.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <utility>
 
-#include "base/json.h"
-#include "base/logger.h"
 #include "base/start_point.h"
 #include "runtime/ask.h"
 #include "server/client_json.h"
@@ -19,8 +14,6 @@ namespace {
 
 using mqtt::ClientPage;
 using mqtt::ClientState;
-
-constexpr Logger logger("admin");
 
 JsonObject summary_json(const ClientState& client) {
   JsonObject out;
@@ -53,7 +46,7 @@ std::string behind_json(const hub::SubscriberState::Behind& behind) {
       .str();
 }
 
-std::string details_json(const ClientState& client) {
+JsonObject details_json(const ClientState& client) {
   JsonObject out = summary_json(client);
   if (client.packet_max != 0) out.add("packet_size_max", client.packet_max);
   if (client.will)
@@ -63,18 +56,15 @@ std::string details_json(const ClientState& client) {
                             .add("retain", client.will->retain)
                             .add("delay_s", client.will->delay_s)
                             .str());
-  std::vector<std::string> behind;
-  behind.reserve(client.subscriber.behind.size());
-  for (const auto& one : client.subscriber.behind) behind.push_back(behind_json(one));
   out.add_raw("subscriptions", subscriptions_json(client.subscriber.subscriptions))
-      .add_raw("behind", json_array(behind))
+      .add_raw("behind", json_array(client.subscriber.behind, behind_json))
       .add_raw("lost", lost_json(client.lost))
       .add("waits_for_retained", client.subscriber.waits_for_retained);
-  return out.str();
+  return out;
 }
 
 // The lowest ids of all shards. A client id that is being taken over may be on two.
-std::string merged_json(std::vector<ClientPage>& pages, std::size_t limit) {
+JsonObject merged_json(std::vector<ClientPage>& pages, std::size_t limit) {
   std::vector<ClientState> clients;
   bool has_more = false;
   std::size_t total = 0;
@@ -89,95 +79,70 @@ std::string merged_json(std::vector<ClientPage>& pages, std::size_t limit) {
   has_more = has_more || clients.size() > limit;
   clients.resize(std::min(clients.size(), limit));
 
-  std::vector<std::string> rows;
-  rows.reserve(clients.size());
-  for (const ClientState& client : clients) rows.push_back(summary_json(client).str());
   JsonObject out;
-  out.add_raw("clients", json_array(rows)).add("connections", total);
+  out.add_raw(
+         "clients",
+         json_array(clients, [](const ClientState& client) { return summary_json(client).str(); }))
+      .add("connections", total);
   if (has_more && !clients.empty()) out.add("next", clients.back().client_id);
-  return out.str();
-}
-
-http::Response no_such_client(std::string_view client_id) {
-  return error_response(404, fmt::format("no client '{}' is connected", client_id));
+  return out;
 }
 
 }  // namespace
 
-void ClientsApi::add_to(Api& api) {
-  api.add({"GET", "/api/v1/clients", [this](ApiCall call) { list(std::move(call)); }});
-  api.add({"GET", "/api/v1/clients/{id}", [this](ApiCall call) { show(std::move(call)); }});
-  api.add({"DELETE", "/api/v1/clients/{id}", [this](ApiCall call) { kick(std::move(call)); }});
-}
-
-void ClientsApi::ask_all(const Request& request, Task done) {
+template <class T>
+void ClientsApi::ask_all(const Request<T>& request,
+                         std::move_only_function<void(std::vector<T>)> done) {
   struct Asked {
     std::size_t open;
-    Task done;
+    std::vector<T> answers;
+    std::move_only_function<void(std::vector<T>)> done;
   };
-  const auto asked = std::make_shared<Asked>(Asked{servers_.size(), std::move(done)});
+  const auto asked = std::make_shared<Asked>(
+      Asked{servers_.size(), std::vector<T>(servers_.size()), std::move(done)});
   for (std::size_t i = 0; i < servers_.size(); ++i)
     runtime::ask(
         mailboxes_, ShardId{0}, ShardId{static_cast<std::uint32_t>(i)},
-        [i, server = servers_[i], request](Task reply) {
-          request(i, server->clients(), std::move(reply));
+        [server = servers_[i], request, &answer = asked->answers[i]](Task reply) {
+          request(server->clients(), [&answer, reply = std::move(reply)](T value) mutable {
+            answer = std::move(value);
+            reply();
+          });
         },
         [asked] {
-          if (--asked->open == 0) asked->done();
+          if (--asked->open == 0) asked->done(std::move(asked->answers));
         });
 }
 
-void ClientsApi::list(ApiCall call) {
-  const auto query = page_in(call.query, page_max);
-  if (!query) return call.respond(error_response(query.error()));
-  const auto pages = std::make_shared<std::vector<ClientPage>>(servers_.size());
-  ask_all(
-      [pages, query = *query](std::size_t shard, const mqtt::Clients& clients, Task reply) {
-        clients.list(query, [pages, shard, reply = std::move(reply)](ClientPage page) mutable {
-          (*pages)[shard] = std::move(page);
-          reply();
-        });
+void ClientsApi::list(const PageQuery& query, Done<JsonObject> done) {
+  ask_all<ClientPage>(
+      [query](const mqtt::Clients& clients, auto answer) {
+        clients.list(query, std::move(answer));
       },
-      [pages, limit = query->limit, respond = std::move(call.respond)]() mutable {
-        respond(json_response(200, merged_json(*pages, limit)));
+      [limit = query.limit, done = std::move(done)](std::vector<ClientPage> pages) mutable {
+        done(merged_json(pages, limit));
       });
 }
 
-void ClientsApi::show(ApiCall call) {
-  const auto found = std::make_shared<std::vector<std::optional<ClientState>>>(servers_.size());
-  ask_all(
-      [found, id = call.parameters[0]](std::size_t shard, const mqtt::Clients& clients,
-                                       Task reply) {
-        clients.show(id, [found, shard,
-                          reply = std::move(reply)](std::optional<ClientState> client) mutable {
-          (*found)[shard] = std::move(client);
-          reply();
-        });
-      },
-      [found, id = call.parameters[0], respond = std::move(call.respond)]() mutable {
-        for (const auto& client : *found)
-          if (client) return respond(json_response(200, details_json(*client)));
-        respond(no_such_client(id));
+void ClientsApi::show(const std::string& id, Done<std::optional<JsonObject>> done) {
+  using Found = std::optional<ClientState>;
+  ask_all<Found>(
+      [id](const mqtt::Clients& clients, auto answer) { clients.show(id, std::move(answer)); },
+      [done = std::move(done)](const std::vector<Found>& found) mutable {
+        for (const Found& client : found)
+          if (client) return done(details_json(*client));
+        done(std::nullopt);
       });
 }
 
-void ClientsApi::kick(ApiCall call) {
-  // A byte each: shards write at the same time.
-  const auto found = std::make_shared<std::vector<char>>(servers_.size());
-  ask_all(
-      [found, id = call.parameters[0]](std::size_t shard, const mqtt::Clients& clients,
-                                       Task reply) {
-        clients.kick(id, "ended by an administrator",
-                     [found, shard, reply = std::move(reply)](bool was_there) mutable {
-                       (*found)[shard] = was_there ? 1 : 0;
-                       reply();
-                     });
+void ClientsApi::remove(const std::string& id, Done<bool> done) {
+  // A byte each, as shards write at the same time: no vector of bool.
+  ask_all<char>(
+      [id](const mqtt::Clients& clients, auto answer) {
+        clients.kick(id, "ended by an administrator", std::move(answer));
       },
-      [found, id = call.parameters[0], user = std::move(call.user),
-       respond = std::move(call.respond)]() mutable {
-        if (std::ranges::count(*found, 1) == 0) return respond(no_such_client(id));
-        logger.info("client kicked", {{"client", id}, {"by", user}});
-        respond({.status = 204});
+      [done = std::move(done)](const std::vector<char>& was_there) mutable {
+        done(std::ranges::count(was_there, 0) < std::ssize(was_there));
       });
 }
 

@@ -1,16 +1,10 @@
 #include "server/sessions_api.h"
 
-#include <fmt/format.h>
-
 #include <cstddef>
 #include <memory>
-#include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include "base/json.h"
-#include "base/logger.h"
 #include "base/start_point.h"
 #include "mqtt/session_removal.h"
 #include "server/backlog.h"
@@ -20,8 +14,6 @@
 namespace sluice::server {
 
 namespace {
-
-constexpr Logger logger("admin");
 
 constexpr std::size_t groups_shown = 100;
 
@@ -39,20 +31,19 @@ JsonObject summary_json(const sessions::Summary& session) {
   return out;
 }
 
-std::string page_json(const Page<sessions::Summary>& page) {
-  std::vector<std::string> rows;
-  rows.reserve(page.items.size());
-  for (const auto& session : page.items) rows.push_back(summary_json(session).str());
+JsonObject page_json(const Page<sessions::Summary>& page) {
   JsonObject out;
-  out.add_raw("sessions", json_array(rows));
+  out.add_raw("sessions", json_array(page.items, [](const sessions::Summary& session) {
+                return summary_json(session).str();
+              }));
   if (page.has_more && !page.items.empty()) out.add("next", page.items.back().client_id);
-  return out.str();
+  return out;
 }
 
-std::string details_json(const sessions::Details& details, const stream::Catalogue& catalogue,
-                         const std::vector<Backlog>& backlogs,
-                         const std::vector<std::string>& replays,
-                         const std::vector<ShareBacklog>& shares) {
+JsonObject details_json(const sessions::Details& details, const stream::Catalogue& catalogue,
+                        const std::vector<Backlog>& backlogs,
+                        const std::vector<std::string>& replays,
+                        const std::vector<ShareBacklog>& shares) {
   std::vector<hub::SubscriberState::Subscription> subscriptions;
   subscriptions.reserve(details.filters.size());
   for (const sessions::Filter& filter : details.filters)
@@ -69,73 +60,58 @@ std::string details_json(const sessions::Details& details, const stream::Catalog
     if (!replays[i].empty()) place.add("replay", replays[i]);
     positions.push_back(place.str());
   }
-  std::vector<std::string> groups;
-  groups.reserve(shares.size());
-  for (const ShareBacklog& share : shares) groups.push_back(share_json(catalogue, share).str());
+  const std::string groups = json_array(
+      shares, [&](const ShareBacklog& share) { return share_json(catalogue, share).str(); });
   return summary_json(details.summary)
       .add("in_flight_from", details.progress.open.size())
       .add("in_flight_to", details.progress.in_flight.size())
       .add("subscription_count", subscriptions.size())
       .add_raw("subscriptions", subscriptions_json(subscriptions))
       .add_raw("positions", json_array(positions))
-      .add_raw("groups", json_array(groups))
-      .add_raw("lost", lost_json(details.progress.lost))
-      .str();
-}
-
-http::Response no_such_session(std::string_view client_id) {
-  return error_response(404, fmt::format("no session of client '{}' is stored", client_id));
+      .add_raw("groups", groups)
+      .add_raw("lost", lost_json(details.progress.lost));
 }
 
 }  // namespace
 
-void SessionsApi::add_to(Api& api) {
-  api.add({"GET", "/api/v1/sessions", [this](ApiCall call) { list(std::move(call)); }});
-  api.add({"GET", "/api/v1/sessions/{id}", [this](ApiCall call) { show(std::move(call)); }});
-  api.add({"DELETE", "/api/v1/sessions/{id}", [this](ApiCall call) { remove(std::move(call)); }});
-}
-
-void SessionsApi::list(ApiCall call) {
-  const auto page = page_in(call.query, page_max);
-  if (!page) return call.respond(error_response(page.error()));
-  sessions_.list(*page, [respond = std::move(call.respond)](
-                            const Result<Page<sessions::Summary>>& found) mutable {
-    respond(found ? json_response(200, page_json(*found)) : error_response(found.error()));
+void SessionsApi::list(const PageQuery& query, Done<JsonObject> done) {
+  sessions_.list(query, [done = std::move(done)](Result<Page<sessions::Summary>> page) mutable {
+    if (!page) return done(std::unexpected(std::move(page.error())));
+    done(page_json(*page));
   });
 }
 
-void SessionsApi::show(ApiCall call) {
-  const std::string id = call.parameters[0];
-  sessions_.show(id, [this, id, respond = std::move(call.respond)](
-                         Result<std::optional<sessions::Details>> found) mutable {
-    if (!found) return respond(error_response(found.error()));
-    if (!*found) return respond(no_such_session(id));
-    describe(std::move(**found), std::move(respond));
-  });
+void SessionsApi::show(const std::string& id, Done<std::optional<JsonObject>> done) {
+  sessions_.show(
+      id, [this, done = std::move(done)](Result<std::optional<sessions::Details>> found) mutable {
+        if (!found) return done(std::unexpected(std::move(found.error())));
+        if (!*found) return done(std::nullopt);
+        describe(std::move(**found), std::move(done));
+      });
 }
 
 // With where the groups are whose members it is, or will be.
-void SessionsApi::describe(sessions::Details details, http::Respond respond) {
+void SessionsApi::describe(sessions::Details details, Done<std::optional<JsonObject>> done) {
   std::vector<std::string> groups;
   for (const sessions::Filter& filter : details.filters)
     if (topic::is_shared(filter.text) && groups.size() < groups_shown)
       groups.push_back(filter.text);
   find_shares(loop_, hub_, std::move(groups),
               [this, details = std::move(details),
-               respond = std::move(respond)](Result<std::vector<hub::ShareSummary>> found) mutable {
-                if (!found) return respond(error_response(found.error()));
+               done = std::move(done)](Result<std::vector<hub::ShareSummary>> found) mutable {
+                if (!found) return done(std::unexpected(std::move(found.error())));
                 find_share_backlogs(
                     loop_, hub_.stream(), std::move(*found),
                     [this, details = std::move(details),
-                     respond = std::move(respond)](std::vector<ShareBacklog> shares) mutable {
-                      describe(std::move(details), std::move(shares), std::move(respond));
+                     done = std::move(done)](std::vector<ShareBacklog> shares) mutable {
+                      describe(std::move(details), std::move(shares), std::move(done));
                     });
               });
 }
 
 // And with where it would go on itself if its client came now.
 void SessionsApi::describe(sessions::Details details, std::vector<ShareBacklog> shares,
-                           http::Respond respond) {
+                           Done<std::optional<JsonObject>> done) {
   std::vector<hub::StoredFilter> filters;
   filters.reserve(details.filters.size());
   for (const sessions::Filter& filter : details.filters)
@@ -156,23 +132,14 @@ void SessionsApi::describe(sessions::Details details, std::vector<ShareBacklog> 
   find_backlogs(
       loop_, hub_.stream(), positions,
       [this, details = std::move(details), replays = std::move(replays), shares = std::move(shares),
-       respond = std::move(respond)](const std::vector<Backlog>& backlogs) mutable {
-        respond(json_response(
-            200, details_json(details, hub_.stream().catalogue(), backlogs, replays, shares)));
+       done = std::move(done)](const std::vector<Backlog>& backlogs) mutable {
+        done(details_json(details, hub_.stream().catalogue(), backlogs, replays, shares));
       });
 }
 
-void SessionsApi::remove(ApiCall call) {
-  const std::string id = call.parameters[0];
-  std::make_shared<mqtt::SessionRemoval>(
-      hub_, sessions_, Random(random_.next()), id,
-      [id, user = std::move(call.user),
-       respond = std::move(call.respond)](const Result<bool>& removed) mutable {
-        if (!removed) return respond(error_response(removed.error()));
-        if (!*removed) return respond(no_such_session(id));
-        logger.info("session deleted", {{"client", id}, {"by", user}});
-        respond({.status = 204});
-      })
+void SessionsApi::remove(const std::string& id, Done<bool> done) {
+  std::make_shared<mqtt::SessionRemoval>(hub_, sessions_, Random(random_.next()), id,
+                                         std::move(done))
       ->start();
 }
 
