@@ -107,6 +107,12 @@ void print_subscriptions(const JsonFields& object) {
   if (count >= static_cast<std::int64_t>(rows.size())) fmt::print("... {} filters in all\n", count);
 }
 
+std::string behind_text(std::int64_t records, std::int64_t lost) {
+  std::string text = fmt::format("{} records of the log to be looked at", records);
+  if (lost > 0) text += fmt::format("; lost to retention: {}", lost);
+  return text;
+}
+
 std::string number_or_mark(const JsonFields& object, std::string_view name) {
   return object.has(name) ? std::to_string(object.number(name)) : "?";
 }

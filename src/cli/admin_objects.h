@@ -44,6 +44,8 @@ Result<void> remove_each(const Arguments& arguments, std::string_view name,
 // The table of an object's `subscriptions`, if it has any, and how many there are if not all are
 // shown.
 void print_subscriptions(const JsonFields& object);
+// How much of the log is still to come to somebody, and how much of it retention has taken.
+std::string behind_text(std::int64_t records, std::int64_t lost);
 // A number that the log may not have answered for.
 std::string number_or_mark(const JsonFields& object, std::string_view name);
 // An object's `oldest`: "stream/partition@offset", or "-".

@@ -190,6 +190,17 @@ Result<std::int64_t> Arguments::integer_or(std::string_view flag, std::int64_t o
   return *number;
 }
 
+Result<Assignments> Arguments::assignments(std::string_view flag) const {
+  Assignments out;
+  for (const std::string& text : all(flag)) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(Errc::invalid, "--{}: '{}' is no NAME=VALUE", flag, text);
+    out.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return out;
+}
+
 Result<Invocation> parse(std::span<const Command> commands, std::span<const std::string> words) {
   for (const Command& command : commands) {
     const bool two_words = command.name.find(' ') != std::string_view::npos;

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -19,6 +20,8 @@ struct Flag {
   std::string_view argument;  // what stands for its value in the help; empty: a switch
   std::string_view text;
 };
+
+using Assignments = std::vector<std::pair<std::string, std::string>>;  // NAME=VALUE
 
 // What was given on the command line, checked against the command's flags.
 class Arguments {
@@ -35,6 +38,8 @@ class Arguments {
   // A whole number within [min, max], or `otherwise` when the flag was not given.
   [[nodiscard]] Result<std::int64_t> integer_or(std::string_view flag, std::int64_t otherwise,
                                                 std::int64_t min, std::int64_t max) const;
+  // All of a flag, each taken apart.
+  [[nodiscard]] Result<Assignments> assignments(std::string_view flag) const;
 
  private:
   std::map<std::string, std::vector<std::string>, std::less<>> flags_;

@@ -80,6 +80,13 @@ TEST(Command, ANumberOutsideItsRangeNamesTheRange) {
   EXPECT_EQ(number.error().text, "--partitions: '11' is not a whole number from 1 to 10");
 }
 
+TEST(Command, AnAssignmentIsANameAndAValue) {
+  const auto called = parse({"serve", "--set", "a=b=c", "--set", "d="});
+  EXPECT_EQ(*called->arguments.assignments("set"), (Assignments{{"a", "b=c"}, {"d", ""}}));
+  const auto wrong = parse({"serve", "--set", "=b"})->arguments.assignments("set");
+  EXPECT_EQ(wrong.error().text, "--set: '=b' is no NAME=VALUE");
+}
+
 TEST(Command, HelpIsAskedForWithoutTheArguments) {
   const auto called = parse({"stream", "create", "--help"});
   ASSERT_TRUE(called);

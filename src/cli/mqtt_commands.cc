@@ -27,21 +27,10 @@ Result<int> qos_of(const Arguments& arguments, int otherwise) {
   return static_cast<int>(qos);
 }
 
-Result<UserProperties> properties_of(const Arguments& arguments) {
-  UserProperties properties;
-  for (const std::string& assignment : arguments.all("property")) {
-    const std::size_t equals = assignment.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return fail(Errc::invalid, "--property: '{}' is no NAME=VALUE", assignment);
-    properties.emplace_back(assignment.substr(0, equals), assignment.substr(equals + 1));
-  }
-  return properties;
-}
-
 Result<void> publish(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
   SLUICE_TRY_ASSIGN(const int qos, qos_of(arguments, 1));
-  SLUICE_TRY_ASSIGN(const UserProperties properties, properties_of(arguments));
+  SLUICE_TRY_ASSIGN(const UserProperties properties, arguments.assignments("property"));
   SLUICE_TRY_ASSIGN(const auto client, connect(arguments));
   const std::string& topic = arguments.positional[0];
   const bool retain = arguments.has("retain");

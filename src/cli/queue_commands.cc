@@ -85,13 +85,6 @@ std::string sessions_text(const JsonFields& queue) {
   return text;
 }
 
-std::string behind_text(const JsonFields& queue) {
-  std::string text = fmt::format("{} records of the log to be looked at", queue.number("records"));
-  const std::int64_t lost = queue.number("lost_to_retention");
-  if (lost > 0) text += fmt::format("; lost to retention: {}", lost);
-  return text;
-}
-
 void print_members(const JsonFields& queue) {
   std::vector<Row> members{{"CLIENT", "QOS", "IN FLIGHT", "STATE"}};
   queue.for_each("members", [&](const JsonFields& one) {
@@ -111,7 +104,7 @@ void print_queue(const JsonFields& queue) {
       {"filter", printable(queue.text("filter"))},
       {"members", std::to_string(queue.number("member_count"))},
       {"stored sessions", sessions_text(queue)},
-      {"behind", behind_text(queue)},
+      {"behind", behind_text(queue.number("records"), queue.number("lost_to_retention"))},
       {"not acknowledged", std::to_string(queue.number("unacknowledged"))}};
   fmt::print("{}", format_table(facts));
   print_members(queue);

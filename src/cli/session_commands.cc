@@ -44,16 +44,14 @@ std::string expiry_text(const JsonFields& session) {
   return fmt::format("{} s after its connection", session.number("expiry_s"));
 }
 
-std::string behind_text(const JsonFields& session) {
+std::string positions_text(const JsonFields& session) {
   std::int64_t records = 0;
   std::int64_t lost = 0;
   session.for_each("positions", [&](const JsonFields& one) {
     records += one.number("records");
     lost += one.number("lost_to_retention");
   });
-  std::string text = fmt::format("{} records of the log to be looked at", records);
-  if (lost > 0) text += fmt::format("; lost to retention: {}", lost);
-  return text;
+  return behind_text(records, lost);
 }
 
 void print_groups(const JsonFields& session) {
@@ -74,7 +72,7 @@ void print_session(const JsonFields& session) {
       {"will", session.flag("has_will") ? "yes" : "none"},
       {"in flight", fmt::format("{} from it, {} to it", session.number("in_flight_from"),
                                 session.number("in_flight_to"))},
-      {"behind", behind_text(session)},
+      {"behind", positions_text(session)},
       {"lost so far", lost_text(session)}};
   fmt::print("{}", format_table(facts));
   print_subscriptions(session);

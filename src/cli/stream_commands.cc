@@ -23,25 +23,20 @@ Result<void> list(const Arguments& arguments) {
   return {};
 }
 
-using Settings = std::vector<std::pair<std::string, std::string>>;
-
 // Kafka's settings of the topic, from --retention and --set. A stream made by hand is for MQTT too:
 // filters such as `#` cover it unless --set sluice.wildcard=false says otherwise (the last one of a
 // name counts).
-Result<Settings> settings_from(const Arguments& arguments) {
-  Settings settings{{"sluice.wildcard", "true"}};
+Result<Assignments> settings_from(const Arguments& arguments) {
+  Assignments settings{{"sluice.wildcard", "true"}};
   if (const auto retention = arguments.last("retention")) {
     auto duration = parse_duration(*retention);
     if (!duration) return std::unexpected(duration.error().context("--retention"));
     settings.emplace_back("retention.ms", std::to_string(duration->count()));
   }
-  for (const std::string& assignment : arguments.all("set")) {
-    const std::size_t equals = assignment.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return fail(Errc::invalid, "--set: '{}' is no NAME=VALUE", assignment);
-    const std::string name = assignment.substr(0, equals);
+  SLUICE_TRY_ASSIGN(const Assignments given, arguments.assignments("set"));
+  for (const auto& [name, value] : given) {
     std::erase_if(settings, [&](const auto& setting) { return setting.first == name; });
-    settings.emplace_back(name, assignment.substr(equals + 1));
+    settings.emplace_back(name, value);
   }
   return settings;
 }
@@ -51,7 +46,7 @@ Result<void> create(const Arguments& arguments) {
   SLUICE_TRY_ASSIGN(const Output output, output_of(arguments));
   SLUICE_TRY_ASSIGN(const auto partitions,
                     arguments.integer_or("partitions", hub_default, 1, 100'000));
-  SLUICE_TRY_ASSIGN(const Settings settings, settings_from(arguments));
+  SLUICE_TRY_ASSIGN(const Assignments settings, settings_from(arguments));
   SLUICE_TRY_ASSIGN(KafkaClient client, open_kafka(arguments));
   const std::string& name = arguments.positional[0];
   SLUICE_TRY(client.create(name, static_cast<std::int32_t>(partitions), settings));
