@@ -1,12 +1,9 @@
 """Stored sessions as administrators see and delete them: /api/v1/sessions, and `sluice session`."""
 
-import json
-import urllib.parse
-
 import pytest
 
 from support import kafka
-from support.admin import call, ids_page_by_page
+from support.admin import call, path_of
 from support.hub import sluice
 from support.mqtt import V5, V311, MqttClient, is_present, session_client
 from support.streams import delete_stream, new_stream
@@ -14,10 +11,6 @@ from support.waiting import eventually
 
 BY_ADMINISTRATOR = 0x98
 versions = pytest.mark.parametrize("version", [V311, V5], ids=["v3.1.1", "v5"])
-
-
-def path_of(client_id):
-    return "/api/v1/sessions/" + urllib.parse.quote(client_id, safe="")
 
 
 def session_command(hub, *words, **options):
@@ -33,7 +26,7 @@ def away(hub, client_id, *filters, **options):
 
 
 def shown(hub, client_id):
-    return call(hub, path_of(client_id))[1]
+    return call(hub, path_of("sessions", client_id))[1]
 
 
 def positions(hub, client_id):
@@ -50,18 +43,15 @@ def publish(hub, topic, count):
             publisher.publish(topic, str(number))
 
 
-def test_sessions_of_all_shards_are_listed_in_order_page_by_page(hub, name):
-    ids = [f"{name}/{number}" for number in range(7)]
-    for client_id in reversed(ids):
-        away(hub, client_id)
-    assert ids_page_by_page(hub, "/api/v1/sessions", "sessions", 3, name) == (ids, 3)
-
-
 def test_a_list_says_who_is_there_and_when_the_others_expire(hub, name):
     away(hub, f"{name}-a", expiry_s=60)
     will = {"topic": f"{name}/gone", "payload": "x", "qos": 1}
     with session_client(hub, f"{name}-b", will=will), MqttClient(hub, client_id=f"{name}-clean"):
         sessions = call(hub, f"/api/v1/sessions?filter={name}")[1]["sessions"]
+        table = session_command(hub, "list", "--filter", name).stdout.splitlines()
+    assert [line.split()[:2] for line in table[1:]] == [[f"{name}-a", "away"], [f"{name}-b", "connected"]]
+    text = session_command(hub, "show", f"{name}-a").stdout
+    assert "away since" in text and "lost to retention" not in text
     assert [session["client_id"] for session in sessions] == [f"{name}-a", f"{name}-b"]
     gone, there = sessions
     assert (gone["connected"], gone["crashed"], gone["has_will"], gone["expiry_s"]) == (False, False, False, 60)
@@ -146,9 +136,9 @@ def test_a_stream_that_is_gone_is_not_shown_and_one_that_came_later_is(hub, name
 def test_a_deleted_session_is_gone_and_its_client_begins_anew(hub, name, version):
     away(hub, name, f"{name}/#", version=version)
     publish(hub, f"{name}/a", 1)
-    assert call(hub, path_of(name), "DELETE")[:2] == (204, None)
-    assert call(hub, path_of(name))[:2] == (404, {"error": f"no session of client '{name}' is stored"})
-    assert call(hub, path_of(name), "DELETE")[0] == 404
+    assert call(hub, path_of("sessions", name), "DELETE")[:2] == (204, None)
+    assert call(hub, path_of("sessions", name))[:2] == (404, {"error": f"no session of client '{name}' is stored"})
+    assert call(hub, path_of("sessions", name), "DELETE")[0] == 404
     with session_client(hub, name, version) as client:
         assert not is_present(client)
 
@@ -160,7 +150,7 @@ def test_a_connected_client_is_told_and_comes_back_to_a_new_session(hub, name, v
         watcher.subscribe(f"{name}/gone")
         client = session_client(hub, name, version, will=will)
         client.subscribe(f"{name}/#", 1)
-        assert call(hub, path_of(name), "DELETE")[0] == 204
+        assert call(hub, path_of("sessions", name), "DELETE")[0] == 204
         reason = client.disconnect_reason()
         assert version == V311 or reason == BY_ADMINISTRATOR
         assert watcher.receive().payload == b"dev"
@@ -171,55 +161,8 @@ def test_a_connected_client_is_told_and_comes_back_to_a_new_session(hub, name, v
 
 def test_a_client_whose_session_is_not_stored_stays_connected(hub, name):
     with MqttClient(hub, client_id=name) as client:
-        assert call(hub, path_of(name), "DELETE")[0] == 404
+        assert call(hub, path_of("sessions", name), "DELETE")[0] == 404
         assert client.publish(f"{name}/a", "still here") in (0, 16)
-
-
-@pytest.mark.parametrize(
-    "path, told",
-    [
-        ("/api/v1/sessions?limit=0", "limit: '0' is not a whole number from 1 to 1000"),
-        ("/api/v1/sessions?contains=x", "'contains'"),
-        ("/api/v1/sessions/%zz", "hexadecimal"),
-    ],
-)
-def test_wrong_requests_are_answered_with_what_is_wrong(hub, path, told):
-    status, body, _ = call(hub, path)
-    assert status == 400
-    assert told in body["error"]
-
-
-# --- sluice session
-
-
-def test_the_commands_list_show_and_delete(hub, name):
-    ids = [f"{name}-{letter}" for letter in "abc"]
-    for client_id in ids:
-        away(hub, client_id, f"{name}/#")
-    publish(hub, f"{name}/a", 5)
-    table = session_command(hub, "list", "--filter", name).stdout.splitlines()
-    assert table[0].split()[:2] == ["CLIENT", "STATE"]
-    assert [line.split()[:2] for line in table[1:]] == [[client_id, "away"] for client_id in ids]
-    rows = [json.loads(line) for line in session_command(hub, "list", "--filter", name, "-o", "json").stdout.splitlines()]
-    assert [row["client_id"] for row in rows] == ids
-    some = session_command(hub, "list", "--filter", name, "--limit", 2)
-    assert len(some.stdout.splitlines()) == 3 and "more than 2" in some.stderr
-
-    text = session_command(hub, "show", ids[0]).stdout
-    assert f"{name}/#" in text and "away since" in text and "records of the log" in text
-    assert "lost to retention" not in text
-    assert json.loads(session_command(hub, "show", ids[0], "-o", "json").stdout)["client_id"] == ids[0]
-
-    assert session_command(hub, "delete", ids[0], ids[1]).stdout == f"deleted {ids[0]}\ndeleted {ids[1]}\n"
-    rest = session_command(hub, "list", "--filter", name, "-o", "json").stdout.splitlines()
-    assert [json.loads(row)["client_id"] for row in rest] == ids[2:]
-
-
-def test_a_session_that_is_not_there_fails_and_a_missing_name_is_wrong_usage(hub, name):
-    for verb in ("show", "delete"):
-        assert f"no session of client '{name}' is stored" in session_command(hub, verb, name, expect=1).stderr
-        session_command(hub, verb, expect=2)
-    session_command(hub, "list", "-o", "xml", expect=2)
 
 
 def test_what_retention_took_is_shown_as_lost(hub, name):

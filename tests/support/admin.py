@@ -23,14 +23,18 @@ def call(hub, path, method="GET", login=None, headers=None):
         return answer.status, json.loads(body) if body else None, answer.headers
 
 
-def ids_page_by_page(hub, path, member, limit, contains, key="client_id"):
-    """The ids in the list at `path`, and how many pages they took."""
+def path_of(collection, identifier):
+    return f"/api/v1/{collection}/{urllib.parse.quote(identifier, safe='')}"
+
+
+def ids_page_by_page(hub, collection, limit, contains, key="client_id"):
+    """The ids in a list, and how many pages they took."""
     found, after, pages = [], "", 0
     while after is not None:
         query = urllib.parse.urlencode({"limit": limit, "filter": contains, "after": after})
-        status, page, _ = call(hub, f"{path}?{query}")
+        status, page, _ = call(hub, f"/api/v1/{collection}?{query}")
         assert status == 200
-        found += [one[key] for one in page[member]]
+        found += [one[key] for one in page[collection]]
         pages += 1
         after = page.get("next")
     return found, pages
