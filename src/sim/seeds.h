@@ -10,15 +10,7 @@ namespace sluice::sim {
 struct SeedCounts {
   std::uint64_t optimized, plain, sanitized;
 
-  [[nodiscard]] constexpr std::uint64_t of_this_build() const {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return sanitized;
-#elif defined(__OPTIMIZE__)
-    return optimized;
-#else
-    return plain;
-#endif
-  }
+  [[nodiscard]] std::uint64_t of_this_build() const;
 };
 
 // The seeds that a test by seed runs: from 1 on as many as the environment's SLUICE_SEEDS says,
