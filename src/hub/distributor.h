@@ -57,7 +57,10 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   [[nodiscard]] std::vector<Position> since(Handle handle, std::string_view text);
   // Of one that has just been added.
   void restore(Handle handle, std::vector<StoredFilter> filters, std::vector<Position> next,
-               Done<void> done);
+               Done<void> done, const std::vector<sessions::RetainedRest>& rests = {});
+  [[nodiscard]] std::vector<sessions::RetainedRest> retained_rests(Handle handle) {
+    return snapshots_.rests(handle);
+  }
   [[nodiscard]] std::vector<Position> restored_positions(std::vector<StoredFilter> filters,
                                                          std::vector<Position> next) const;
   // Restored, and not resumed yet.
@@ -186,6 +189,7 @@ class Distributor final : public stream::TailSink, public stream::CatalogueSink 
   [[nodiscard]] std::size_t count_covered(const Subscriber& subscriber, std::string_view one_more);
   [[nodiscard]] std::vector<Partition> restore_filters(Handle handle,
                                                        const std::vector<StoredFilter>& filters);
+  void restore_rest(Handle handle, const sessions::RetainedRest& rest);
   void restore_place(Handle handle, const std::vector<StoredFilter>& filters, Source& source,
                      Offset start);
   void hold(Handle handle);

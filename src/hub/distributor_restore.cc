@@ -111,12 +111,14 @@ std::vector<Position> Distributor::since(Handle handle, std::string_view text) {
 // --- how it comes back
 
 void Distributor::restore(Handle handle, std::vector<StoredFilter> filters,
-                          std::vector<Position> next, Done<void> done) {
+                          std::vector<Position> next, Done<void> done,
+                          const std::vector<sessions::RetainedRest>& rests) {
   hold(handle);
   sort_positions(filters, next);
   const std::vector<Partition> partitions = restore_filters(handle, filters);
   for (const Partition partition : partitions)
     restore_place(handle, filters, *find(partition), start_in(partition, filters, next));
+  for (const sessions::RetainedRest& rest : rests) restore_rest(handle, rest);
   auto subscribing = std::make_shared<Subscribing>(
       Subscribing{.tails = 1, .handle = handle, .restores = true, .done = std::move(done)});
   for (const Partition partition : partitions) wait_for_tail(partition, subscribing);
@@ -170,6 +172,19 @@ void Distributor::restore_place(Handle handle, const std::vector<StoredFilter>& 
   for (const StoredFilter& filter : filters)
     if (const auto since = find_in(filter.since, source.partition); since && *since > start)
       subscriber.find(filter.text)->since.push_back({source.partition, *since});
+}
+
+// In partitions that were made since it went, all that is there.
+void Distributor::restore_rest(Handle handle, const sessions::RetainedRest& rest) {
+  const Filter* filter = subscriptions_.find(handle)->find(rest.filter);
+  if (!filter) return;
+  std::vector<Partition> made_since;
+  for (const auto* stream : covered_by(*filter))
+    for (std::uint32_t i = 0; i < stream->config.partitions; ++i)
+      if (std::ranges::find(rest.before, Partition{stream->id, i}, &Position::partition) ==
+          rest.before.end())
+        made_since.push_back({stream->id, i});
+  snapshots_.restore(handle, rest, made_since);
 }
 
 void Distributor::wait_for_tail(Partition partition,

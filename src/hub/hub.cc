@@ -57,7 +57,7 @@ class Hub::Impl final : public stream::CatalogueSink {
                 metrics,
                 [&group](ShardId other) -> Shares& { return group.hub(other).impl_->shares_; }),
         replays_(stream, router_, distributor_),
-        fetches_(loop, stream, router_, distributor_, replays_) {
+        fetches_(loop, stream, latest, router_, distributor_, replays_) {
     stream.watch_catalogue(*this);
     if (!stream.catalogue().find(options_.default_stream)) make_default_stream();
   }
@@ -227,8 +227,13 @@ std::vector<sessions::ReplayPlace> Hub::replays(Handle subscriber) const {
   return impl_->replays_.places(subscriber);
 }
 
+std::vector<sessions::RetainedRest> Hub::retained_rests(Handle subscriber) const {
+  return impl_->distributor_.retained_rests(subscriber);
+}
+
 Handle Hub::restore(SubscriberSink& sink, std::uint64_t session, std::vector<StoredFilter> filters,
-                    std::vector<Position> next, Done<void> done) {
+                    std::vector<Position> next, const std::vector<sessions::RetainedRest>& rests,
+                    Done<void> done) {
   const Handle handle = add_subscriber(sink, session);
   std::vector<StoredFilter> own;
   std::vector<StoredFilter> beside;
@@ -239,7 +244,7 @@ Handle Hub::restore(SubscriberSink& sink, std::uint64_t session, std::vector<Sto
       [open, all = std::make_shared<Done<void>>(std::move(done))](const Result<void>&) {
         if (--*open == 0) (*all)({});
       };
-  impl_->distributor_.restore(handle, std::move(own), std::move(next), part_done);
+  impl_->distributor_.restore(handle, std::move(own), std::move(next), part_done, rests);
   for (const StoredFilter& filter : beside)
     if (topic::is_shared(filter.text))
       impl_->shares_.restore(handle, filter, part_done);

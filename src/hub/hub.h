@@ -84,6 +84,9 @@ struct DeliveryBatch {
   // soon, and then on_portions_end(), unless the subscriber can't take more.
   bool in_portions = false;
   Partition partition{};
+  // With Origin::retained, by index into block.records(): latest::Portion::published_at; of $SYS
+  // topics empty.
+  std::span<const Offset> published_at{};
   Handle membership{};             // with Origin::shared: the nth record, counted from 0, has the
   std::uint64_t first_ticket = 0;  // ticket {membership, first_ticket + n}
   std::uint32_t group =
@@ -156,6 +159,8 @@ struct StoredFilter {
 struct WantedRecord {
   Position position;
   std::uint32_t replay = 0;  // as of the Grant with which it was delivered
+  // Not empty: the retained message of this topic, if it is the one that was published there.
+  std::string retained_topic{};
 };
 
 // A record that was read again.
@@ -167,6 +172,7 @@ struct FetchedRecord {
   // By the replay that it came from, if that is still there, or else the asker's plain filters as
   // they are now; null: none of them matches. Valid during the call.
   const Grant* grant;
+  bool is_retained = false;
 };
 
 // Whom Hub::fetch() gives records to.
@@ -174,7 +180,8 @@ class FetchSink {
  public:
   // False: it was not taken; the fetch ends here.
   virtual bool on_fetched(const FetchedRecord& record) = 0;
-  // It is not there any more: retention or compaction took it, or its stream was removed.
+  // It is not there any more: retention or compaction took it, or its stream was removed. Of a
+  // retained message: another has taken its place, or none.
   virtual void on_gone(Position position) = 0;
 
  protected:
@@ -335,6 +342,8 @@ class Hub final : public runtime::TurnHook {
   [[nodiscard]] std::vector<Position> positions(Handle subscriber) const;
   // The same of its replays ("$stream/..."), but those whose start is not known yet.
   [[nodiscard]] std::vector<sessions::ReplayPlace> replays(Handle subscriber) const;
+  // The retained messages that it has yet to get.
+  [[nodiscard]] std::vector<sessions::RetainedRest> retained_rests(Handle subscriber) const;
   // Where the tails of the partitions are that a filter covers, as far as this shard knows: in
   // `done` of subscribe() all of them.
   [[nodiscard]] std::vector<Position> tails(std::string_view filter) const;
@@ -345,11 +354,14 @@ class Hub final : public runtime::TurnHook {
   // cover. A partition that is not named there was covered later: it begins at the lowest `since`
   // that names it, or, made since, at its start. So does one of a stream that was made anew. An
   // offset beyond what the log still has means its end. Shared filters make it a member again.
+  // `rests`: retained messages that it has yet to get; those of a filter that is not there count as
+  // none.
   //
   // It gets nothing at all before resume(), and misses nothing that is published from now on.
   // `done` runs when all tails are known.
   Handle restore(SubscriberSink& sink, std::uint64_t session, std::vector<StoredFilter> filters,
-                 std::vector<Position> next, Done<void> done);
+                 std::vector<Position> next, const std::vector<sessions::RetainedRest>& rests,
+                 Done<void> done);
   // Where restore() would let one go on: of each partition that the filters cover (but shared ones
   // and replays) the offset that it would be offered next, if the log has that still.
   [[nodiscard]] std::vector<Position> restored_positions(std::vector<StoredFilter> filters,

@@ -31,6 +31,7 @@ void RecordFetch::go_on(const FetchRef& fetch) {
   if (!is_there(fetch->asker)) return;
   while (fetch->next < fetch->records.size()) {
     const WantedRecord& wanted = fetch->records[fetch->next];
+    if (!wanted.retained_topic.empty()) return find_retained(fetch, {});
     if (!fetch->knows(wanted.position)) return read(fetch, wanted.position);
     const bool taken = hand_over(*fetch, wanted);
     if (!is_there(fetch->asker)) return;
@@ -103,6 +104,59 @@ void RecordFetch::find_bounds(const FetchRef& fetch, Position position) {
     }
     go_on_later(fetch);
   });
+}
+
+// --- retained messages
+
+void RecordFetch::find_retained(const FetchRef& fetch, const std::string& from) {
+  const std::string& topic = fetch->records[fetch->next].retained_topic;
+  const auto partition = router_.partition_of(topic);
+  const auto* stream = partition ? stream_.catalogue().find(partition->stream) : nullptr;
+  if (!stream) return on_retained(fetch, {}, {});
+  fetch->prefix = router_.prefix_of(*stream);
+  latest_.settle(
+      {{stream->id, stream->config.partitions}},
+      [this, fetch, partition = *partition, from] { scan_retained(fetch, partition, from); });
+}
+
+void RecordFetch::scan_retained(const FetchRef& fetch, Partition partition,
+                                const std::string& from) {
+  latest_.scan({.partition = partition,
+                .filter = fetch->records[fetch->next].retained_topic,
+                .from = from,
+                .before = end_of_all},
+               [this, fetch, partition](const Result<latest::Portion>& portion) {
+                 if (!portion) return retry(fetch);
+                 if (!portion->block && portion->next) return find_retained(fetch, *portion->next);
+                 on_retained(fetch, partition, *portion);
+               });
+}
+
+// If it is the one that was sent, it has stayed where it was, or has moved with its topic.
+void RecordFetch::on_retained(const FetchRef& fetch, Partition partition,
+                              const latest::Portion& portion) {
+  if (!is_there(fetch->asker)) return;
+  const WantedRecord& wanted = fetch->records[fetch->next];
+  const Position position = wanted.position;
+  const bool is_same =
+      portion.block && (portion.published_at.front() == latest::Portion::elsewhere ||
+                        Position{partition, portion.published_at.front()} == position);
+  bool taken = true;
+  if (is_same)
+    taken =
+        fetch->sink->on_fetched({.position = position,
+                                 .prefix = fetch->prefix,
+                                 .block = portion.block,
+                                 .record = 0,
+                                 .grant = distributor_.grant_again(
+                                     fetch->asker, {partition, end_of_all}, wanted.retained_topic),
+                                 .is_retained = true});
+  else
+    fetch->sink->on_gone(position);
+  if (!is_there(fetch->asker)) return;
+  if (!taken) return fetch->done(fetch->next);
+  ++fetch->next;
+  go_on_later(fetch);
 }
 
 void RecordFetch::retry(const FetchRef& fetch) {

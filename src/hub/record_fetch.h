@@ -13,22 +13,25 @@
 #include "hub/hub.h"
 #include "hub/replays.h"
 #include "hub/router.h"
+#include "latest/latest.h"
 #include "runtime/loop.h"
 #include "stream/stream.h"
 
 namespace sluice::hub {
 
-// Reads records again by their places in the log (Hub::fetch).
+// Reads records again by their places in the log, and retained messages by their topics
+// (Hub::fetch).
 //
 // Shard: that of the asker, a subscriber; with it its fetches end, without a word.
 // Bound: a fetch keeps one answer of the log: 64 KiB, or one larger block.
 // Failure: what the log can't read now is tried again, each second.
 class RecordFetch {
  public:
-  RecordFetch(runtime::Loop& loop, stream::Stream& stream, const Router& router,
+  RecordFetch(runtime::Loop& loop, stream::Stream& stream, latest::Latest& latest, Router& router,
               Distributor& distributor, Replays& replays)
       : loop_(loop),
         stream_(stream),
+        latest_(latest),
         router_(router),
         distributor_(distributor),
         replays_(replays) {}
@@ -64,11 +67,15 @@ class RecordFetch {
   void read(const FetchRef& fetch, Position position);
   void on_read(const FetchRef& fetch, Position position, Result<stream::ReadAnswer> answer);
   void find_bounds(const FetchRef& fetch, Position position);
+  void find_retained(const FetchRef& fetch, const std::string& from);
+  void scan_retained(const FetchRef& fetch, Partition partition, const std::string& from);
+  void on_retained(const FetchRef& fetch, Partition partition, const latest::Portion& portion);
   void retry(const FetchRef& fetch);
 
   runtime::Loop& loop_;
   stream::Stream& stream_;
-  const Router& router_;
+  latest::Latest& latest_;
+  Router& router_;
   Distributor& distributor_;  // has the askers
   Replays& replays_;
 };

@@ -29,6 +29,10 @@ class Fetcher final : public FetchSink {
     hub_.fetch(subscriber_->handle(), std::move(records), *this,
                [this](const Result<std::size_t>& count) { done = *count; });
   }
+  void fetch_retained(const std::string& topic, Position position) {
+    hub_.fetch(subscriber_->handle(), {{.position = position, .retained_topic = topic}}, *this,
+               [this](const Result<std::size_t>& count) { done = *count; });
+  }
   void leave() { subscriber_.reset(); }
   void subscribe(sim::SimWorld& world, const std::string& filter, std::uint32_t id) {
     subscriber_->subscribe(world, filter, {.qos = 1, .retain_as_published = true, .id = id});
@@ -45,6 +49,7 @@ class Fetcher final : public FetchSink {
     got.push_back(std::string(fetched.prefix) + std::string(as_text(fetched.block->key(record))) +
                   '=' + std::string(as_text(fetched.block->value(record))));
     at.push_back(fetched.position);
+    if (fetched.is_retained) got.back() += " retained";
     if (const Grant* grant = fetched.grant) ids.emplace_back(grant->ids.begin(), grant->ids.end());
     if (got.size() == leave_at) leave();
     return true;
@@ -121,6 +126,38 @@ TEST_P(Fetch, RecordsComeInTheOrderTheyAreAskedFor) {
   EXPECT_EQ(fetcher.got, expected);
   EXPECT_EQ(fetcher.at, positions);
   EXPECT_EQ(fetcher.done, 500u);
+}
+
+TEST_P(Fetch, ARetainedMessageIsFoundAsLongAsItIsTheSame) {
+  StoredSubscriber recorder(*sim.hubs[0]);
+  recorder.subscribe(sim.world, "s/#");
+  TestPublisher publisher(sim, 8);
+  const auto retain = [&](const std::string& payload) {
+    ASSERT_TRUE(publisher.retain("s/r", payload));
+    sim.world.run_until_idle();
+  };
+  retain("1");
+  const Position first = recorder.got.back().position;
+  Fetcher fetcher(hub);
+  fetcher.subscribe(sim.world, "s/+", 5);
+  const auto fetch = [&](Position position) {
+    fetcher.done.reset();
+    fetcher.fetch_retained("s/r", position);
+    ASSERT_TRUE(sim.world.run_until([&] { return fetcher.done.has_value(); }));
+  };
+  fetch(first);
+  retain("2");
+  const Position second = recorder.got.back().position;
+  fetch(first);
+  fetch(second);
+  sim.alter("s", {.partitions = 16});
+  sim.world.run_until_idle();
+  fetch(second);
+  retain("");
+  fetch(second);
+  EXPECT_EQ(fetcher.got,
+            (Strings{"s/r=1 retained", "gone", "s/r=2 retained", "s/r=2 retained", "gone"}));
+  EXPECT_EQ(fetcher.ids, (Ids{{5}, {5}, {5}}));
 }
 
 TEST_P(Fetch, WhatIsNotThereIsSaidToBeGone) {

@@ -1,6 +1,7 @@
 // Subscribers that outlive their connections, case by case; restore_random_test.cc has the law.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 
@@ -67,6 +68,49 @@ TEST(Restore, NothingComesBeforeResumeAndThenAllThatWasMissedOnce) {
     sim.world.run_until_idle();
     EXPECT_EQ(after->payloads(), (Strings{"3", "while it was away", "before resume", "live"}));
   }
+}
+
+// Ten retained messages, of which three were taken before it went.
+Strings restore_amid_retained(std::uint32_t shard, std::uint32_t partitions) {
+  SimHub sim(1, 2);
+  sim.create("s", {.partitions = 4});
+  TestPublisher publisher(sim, 7);
+  for (int i = 0; i < 10; ++i) {
+    const std::string topic = "s/" + std::to_string(i);
+    EXPECT_TRUE(publisher.retain(topic, topic));
+  }
+  sim.world.run_until_idle();
+  StoredSubscriber before(*sim.hubs[0]);
+  before.take(3);
+  before.subscribe(sim.world, "s/#", {.qos = 1, .send_retained = true});
+  sim.world.run_until_idle();
+  const Saved saved = before.save();
+  sim.alter("s", {.partitions = partitions});
+  EXPECT_TRUE(publisher.retain("s/new", "s/new"));
+  sim.world.run_until_idle();
+  const auto after = restore(sim, saved, shard);
+  after->take_all();
+  sim.world.run_for(std::chrono::milliseconds(500));
+  Strings all = before.payloads();
+  EXPECT_EQ(all.size(), 3u);
+  for (const std::string& payload : after->payloads()) all.push_back(payload);
+  std::ranges::sort(all);
+  return all;
+}
+
+const Strings ten_and_a_new_one{"s/0", "s/1", "s/2", "s/3", "s/4",  "s/5",
+                                "s/6", "s/7", "s/8", "s/9", "s/new"};
+
+TEST(Restore, RetainedMessagesThatWereYetToComeCome) {
+  for (const std::uint32_t shard : {0u, 1u})
+    EXPECT_EQ(restore_amid_retained(shard, 4), ten_and_a_new_one);
+}
+
+TEST(Restore, RetainedMessagesThatHaveMovedMeanwhileCome) {
+  Strings all = restore_amid_retained(0, 8);
+  const auto rest = std::ranges::unique(all);
+  all.erase(rest.begin(), rest.end());
+  EXPECT_EQ(all, ten_and_a_new_one);
 }
 
 TEST(Restore, WhereItGoesOnIsKnownBeforehand) {

@@ -91,6 +91,35 @@ void Snapshots::renew_stops(Handle handle) {
   }
 }
 
+// One whose places are not complete yet counts, too: its filter is stored when they are.
+std::vector<sessions::RetainedRest> Snapshots::rests(Handle handle) {
+  std::vector<sessions::RetainedRest> all;
+  const Subscriber* subscriber = subscriptions_.find(handle);
+  if (!subscriber || !subscriber->lag) return all;
+  for (const Snapshot& snapshot : subscriber->lag->snapshots) {
+    if (snapshot.places.empty()) continue;
+    sessions::RetainedRest& rest = all.emplace_back();
+    rest.filter = snapshot.filter;
+    for (const auto& [partition, before] : snapshot.places)
+      rest.before.push_back({partition, before});
+    rest.done = static_cast<std::uint32_t>(snapshot.done);
+    rest.from = snapshot.from;
+  }
+  return all;
+}
+
+void Snapshots::restore(Handle handle, const sessions::RetainedRest& rest,
+                        const std::vector<Partition>& made_since) {
+  Snapshot& snapshot = *find(handle, add(handle, rest.filter));
+  for (const auto& [partition, before] : rest.before)
+    snapshot.places.push_back({partition, before});
+  for (const Partition partition : made_since) snapshot.places.push_back({partition, Offset{0}});
+  snapshot.done = std::min<std::size_t>(rest.done, snapshot.places.size());
+  snapshot.from = rest.from;
+  snapshot.started = true;  // and runs with resume()
+  renew_stops(handle);
+}
+
 // Rows that were moved have versions below all offsets, so the new places give them alone.
 void Snapshots::extend(const stream::StreamInfo& stream) {
   subscriptions_.for_each([&](std::uint32_t index, const Subscriber& subscriber) {
@@ -165,7 +194,7 @@ void Snapshots::on_portion(Handle handle, std::uint64_t id, Partition partition,
     loop_.run_after(retry_delay, [this, handle] { run(handle); });
     return;
   }
-  if (portion->block && !deliver(handle, id, partition, portion->block)) return;
+  if (portion->block && !deliver(handle, id, partition, *portion)) return;
   if (snapshot = find(handle, id); !snapshot) return;  // a sink may end its subscriber
   snapshot->from = portion->next.value_or("");
   if (!portion->next) ++snapshot->done;
@@ -174,7 +203,8 @@ void Snapshots::on_portion(Handle handle, std::uint64_t id, Partition partition,
 
 // False: not all was taken, and the snapshot goes on from there after resume().
 bool Snapshots::deliver(Handle handle, std::uint64_t id, Partition partition,
-                        const stream::BlockRef& block) {
+                        const latest::Portion& portion) {
+  const stream::BlockRef& block = portion.block;
   Subscriber& subscriber = *subscriptions_.find(handle);
   const Filter* filter = subscriber.find(find(handle, id)->filter);
   const auto* stream = stream_.catalogue().find(partition.stream);
@@ -193,7 +223,8 @@ bool Snapshots::deliver(Handle handle, std::uint64_t id, Partition partition,
                                                          .block = block,
                                                          .deliveries = deliveries_,
                                                          .origin = Origin::retained,
-                                                         .partition = partition});
+                                                         .partition = partition,
+                                                         .published_at = portion.published_at});
   Snapshot* snapshot = find(handle, id);
   if (!snapshot || taken >= count_records(deliveries_)) return true;
   note_places_(handle);

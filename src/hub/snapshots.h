@@ -9,6 +9,7 @@
 #include "hub/subscriptions.h"
 #include "latest/latest.h"
 #include "runtime/loop.h"
+#include "sessions/record.h"
 #include "stream/stream.h"
 
 namespace sluice::hub {
@@ -36,6 +37,12 @@ class Snapshots {
   void start(Handle handle, std::uint64_t snapshot);
   void remove(Handle handle, std::string_view filter);
 
+  // What is left of those of a subscriber, and one of them again, for a subscriber that is held;
+  // `made_since`: partitions that it does not name.
+  [[nodiscard]] std::vector<sessions::RetainedRest> rests(Handle handle);
+  void restore(Handle handle, const sessions::RetainedRest& rest,
+               const std::vector<Partition>& made_since);
+
   // Topics have moved into this stream: what has been read of it may not be all.
   void extend(const stream::StreamInfo& stream);
   // The subscriber lags in other partitions than before.
@@ -51,7 +58,7 @@ class Snapshots {
   void on_portion(Handle handle, std::uint64_t id, Partition partition,
                   const Result<latest::Portion>& portion);
   [[nodiscard]] bool deliver(Handle handle, std::uint64_t id, Partition partition,
-                             const stream::BlockRef& block);
+                             const latest::Portion& portion);
   void end(Handle handle, std::uint64_t snapshot);
 
   runtime::Loop& loop_;

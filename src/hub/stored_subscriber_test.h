@@ -17,6 +17,7 @@ namespace sluice::hub {
 struct Saved {
   std::vector<StoredFilter> filters;
   std::vector<Position> next;
+  std::vector<sessions::RetainedRest> rests{};
 };
 
 // A subscriber that can be saved, and restored on any shard. It notes what it gets, and where that
@@ -30,7 +31,7 @@ class StoredSubscriber final : public SubscriberSink {
       : hub_(hub),
         limits_(limits),
         filters_(saved.filters),
-        handle_(hub.restore(*this, session, saved.filters, saved.next,
+        handle_(hub.restore(*this, session, saved.filters, saved.next, saved.rests,
                             [this](const Result<void>&) { restored = true; })) {}
   ~StoredSubscriber() { hub_.remove_subscriber(handle_); }
   StoredSubscriber(const StoredSubscriber&) = delete;
@@ -67,7 +68,7 @@ class StoredSubscriber final : public SubscriberSink {
   }
   void take_all() { take(1'000'000); }
   [[nodiscard]] Saved save() const {
-    Saved saved{filters_, hub_.positions(handle_)};
+    Saved saved{filters_, hub_.positions(handle_), hub_.retained_rests(handle_)};
     for (StoredFilter& filter : saved.filters)
       if (topic::is_replay(filter.text)) filter.since = hub_.since(handle_, filter.text);
     return saved;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,8 +43,13 @@ struct Want {
 };
 
 struct Portion {
+  // The offset of a message that was published when its topic lived in another partition.
+  static constexpr Offset elsewhere{std::numeric_limits<std::int64_t>::max()};
+
   // The messages as a batch that was never appended: offsets count from 0. None: no message.
   stream::BlockRef block;
+  std::vector<Offset>
+      published_at{};               // by record of the block: its offset in the log, or elsewhere
   std::optional<std::string> next;  // where to go on; none: that was all
 };
 // Where a portion would go on that ended before this record of its block.

@@ -81,6 +81,7 @@ bool Scan::take(const table::Row& found) {
                                 .headers = row->headers,
                                 .headers_count = row->headers_count,
                                 .flags = row->flags});
+  published_at_.push_back(row->version == Row::moved ? Portion::elsewhere : row->version);
   return true;
 }
 
@@ -90,7 +91,9 @@ void Scan::choose_pace(std::size_t looked_at, std::size_t useful) {
 }
 
 void Scan::answer(std::optional<std::string> next) {
-  Portion portion{.block = builder_.empty() ? nullptr : builder_.finish(), .next = std::move(next)};
+  Portion portion{.block = builder_.empty() ? nullptr : builder_.finish(),
+                  .published_at = std::move(published_at_),
+                  .next = std::move(next)};
   done_(std::move(portion));
 }
 

@@ -37,6 +37,7 @@ class Scan final : public std::enable_shared_from_this<Scan> {
   std::size_t steps_ = 0;
   WallMs first_timestamp_ = 0;
   log::BatchBuilder builder_;
+  std::vector<Offset> published_at_;
 };
 
 }  // namespace sluice::latest

@@ -105,11 +105,12 @@ class Connection final : public runtime::SocketHandler,
   // Stored sessions (connection_stored.cc).
   void open(sessions::Opening opening) override;
   void restore(std::vector<sessions::Filter> filters, const std::vector<Position>& next,
-               bool with_retained) override;
+               const std::vector<sessions::RetainedRest>& retained) override;
   void fetch(std::vector<hub::WantedRecord> records) override;
   void resume_deliveries() override;
   std::vector<Position> positions() override;
   std::vector<sessions::ReplayPlace> replays() override;
+  std::vector<sessions::RetainedRest> retained_rests() override;
   void on_moved() override;
   void save(sessions::Progress progress) override;
   bool has_output_room() override;
@@ -121,7 +122,6 @@ class Connection final : public runtime::SocketHandler,
                     const hub::SubscribeOptions& options);
   void erase_filter(sessions::Uid uid, std::string_view filter, sessions::ShareId share);
   void on_restored(const Result<void>& result);
-  void send_retained(const std::vector<std::string>& filters);
   std::vector<Position> tails();
   // False: its last publishes, or what it has come to, are not durable yet.
   bool hand_back();

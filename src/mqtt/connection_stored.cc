@@ -32,10 +32,12 @@ class Fetch final : public hub::FetchSink {
     // Its filter may be gone: what was begun is completed ([MQTT-3.10.4-4]).
     static constexpr hub::Grant none{};
     const hub::Delivery delivery{record.record, 1, record.grant ? record.grant : &none};
-    return session_.on_fetched({.prefix = record.prefix,
-                                .block = record.block,
-                                .deliveries = {&delivery, 1},
-                                .partition = record.position.partition});
+    return session_.on_fetched(
+        {.prefix = record.prefix,
+         .block = record.block,
+         .deliveries = {&delivery, 1},
+         .origin = record.is_retained ? hub::Origin::retained : hub::Origin::log,
+         .partition = record.position.partition});
   }
   void on_gone(Position) override { session_.on_gone(); }
 
@@ -55,23 +57,17 @@ void Connection::open(sessions::Opening opening) {
 }
 
 void Connection::restore(std::vector<sessions::Filter> filters, const std::vector<Position>& next,
-                         bool with_retained) {
+                         const std::vector<sessions::RetainedRest>& retained) {
   std::vector<hub::StoredFilter> restored;
-  std::vector<std::string> retained;  // filters whose retained messages are wanted once more
-  for (sessions::Filter& filter : filters) {
-    if (with_retained && filter.retain_handling != 2) retained.push_back(filter.text);
+  for (sessions::Filter& filter : filters)
     restored.push_back({.text = filter.text,
                         .options = options_of(filter, session_.window_of(filter.qos)),
                         .since = std::move(filter.since),
                         .share = filter.share});
-  }
   auto then = when_alive(
-      [retained = std::move(retained)](Connection& connection, const Result<void>& result) {
-        connection.on_restored(result);
-        if (connection.session_.connected()) connection.send_retained(retained);
-      });
+      [](Connection& connection, const Result<void>& result) { connection.on_restored(result); });
   subscriber_ = context_.hub.restore(
-      *this, session_.publisher(), std::move(restored), next,
+      *this, session_.publisher(), std::move(restored), next, retained,
       [&loop = context_.loop, then](Result<void> result) {
         // Not within the call: the subscriber has no handle yet.
         loop.post([then, result = std::move(result)]() mutable { then(result); });
@@ -84,14 +80,6 @@ void Connection::on_restored(const Result<void>& result) {
   else
     session_.on_restored(std::unexpected(result.error()));
   note_connected();
-}
-
-void Connection::send_retained(const std::vector<std::string>& filters) {
-  for (auto& [filter, options] : context_.hub.describe(subscriber_).subscriptions) {
-    if (std::ranges::find(filters, filter) == filters.end()) continue;
-    options.send_retained = true;
-    context_.hub.subscribe(subscriber_, filter, options, [](const Result<void>&) {});
-  }
 }
 
 // Where the tails of all partitions are that the session reads, but for replays.
@@ -113,6 +101,11 @@ std::vector<Position> Connection::positions() {
 std::vector<sessions::ReplayPlace> Connection::replays() {
   if (!subscriber_.valid()) return {};
   return context_.hub.replays(subscriber_);
+}
+
+std::vector<sessions::RetainedRest> Connection::retained_rests() {
+  if (!subscriber_.valid()) return {};
+  return context_.hub.retained_rests(subscriber_);
 }
 
 // The hub calls nothing once the subscriber is gone, so not once its session is.

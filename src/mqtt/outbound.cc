@@ -18,6 +18,11 @@ std::uint8_t qos_of(const hub::Grant& grant, const log::Record& record) {
   return qos;
 }
 
+std::string topic_of(const hub::DeliveryBatch& batch, std::uint32_t index) {
+  const log::Block& block = *batch.block;
+  return std::string(batch.prefix) + std::string(as_text(block.key(block.records()[index])));
+}
+
 void encode_message_properties(const hub::Properties& properties, Buffer& out) {
   PropertyWriter writer(out);
   if (properties.payload_is_utf8)
@@ -91,18 +96,27 @@ void Outbound::note_sent(const hub::DeliveryBatch& batch, std::size_t number, st
   const bool is_shared = batch.origin == hub::Origin::shared;
   if (is_shared) note_ticket(batch, number, packet_id, context);
   if (packet_id == 0 || !extras_ || !extras_->positions) return;
-  const SentPositions::Sent sent{
-      .position = {batch.partition,
-                   batch.origin == hub::Origin::retained
-                       ? retained_offset
-                       : batch.block->from() + batch.block->records()[index].offset_delta},
-      .group = is_shared ? batch.group : grant.replay};
-  if (!is_shared) return extras_->positions->put(packet_id, window_.span(), sent);
+  SentPositions& positions = *extras_->positions;
+  const auto position = place_of(batch, index);
+  if (!position) return positions.put(packet_id, window_.span(), std::nullopt);
+  const SentPositions::Sent sent{.position = *position,
+                                 .group = is_shared ? batch.group : grant.replay};
+  if (batch.origin == hub::Origin::retained)
+    positions.set_retained(packet_id, topic_of(batch, index));
+  if (!is_shared) return positions.put(packet_id, window_.span(), sent);
   // A message of a shared subscription goes to another member, if this one goes; but for one of QoS
   // 2 that was saved.
-  extras_->positions->put(packet_id, window_.span(), std::nullopt);
+  positions.put(packet_id, window_.span(), std::nullopt);
   if (window_.state(packet_id) == SendState::sent_qos2)
     extras_->unsaved.emplace_back(packet_id, sent);
+}
+
+std::optional<Position> Outbound::place_of(const hub::DeliveryBatch& batch, std::uint32_t index) {
+  if (batch.origin != hub::Origin::retained)
+    return Position{batch.partition,
+                    batch.block->from() + batch.block->records()[index].offset_delta};
+  if (batch.published_at.empty()) return std::nullopt;
+  return Position{batch.partition, batch.published_at[index]};
 }
 
 void Outbound::begin_keeping() {
@@ -120,7 +134,8 @@ std::vector<Outbound::InFlight> Outbound::stored_in_flight() const {
   all.reserve(window_.in_flight());
   window_.for_each([&](std::uint16_t id, SendState state) {
     if (const auto sent = extras_->positions->get(id))
-      all.push_back({id, state, sent->position, sent->group});
+      all.push_back({id, state, sent->position, sent->group,
+                     state == SendState::released ? "" : extras_->positions->retained(id)});
   });
   return all;
 }
@@ -130,10 +145,12 @@ void Outbound::restore(std::span<const InFlight> in_flight, std::uint16_t next_p
   std::vector<SendWindow::Sent> sent;
   for (const InFlight& one : in_flight) sent.push_back({one.packet_id, one.state});
   window_.restore(sent, next_packet_id);
-  for (const auto& [id, state, position, group] : in_flight)
-    if (window_.state(id) != SendState::none)
-      extras().positions->put(id, window_.span_to(id),
-                              SentPositions::Sent{.position = position, .group = group});
+  for (const auto& [id, state, position, group, retained_topic] : in_flight) {
+    if (window_.state(id) == SendState::none) continue;
+    extras().positions->put(id, window_.span_to(id),
+                            SentPositions::Sent{.position = position, .group = group});
+    if (!retained_topic.empty()) extras().positions->set_retained(id, retained_topic);
+  }
   extras().maybe_sent = maybe_sent;
 }
 
@@ -162,6 +179,7 @@ void Outbound::note_ticket(const hub::DeliveryBatch& batch, std::size_t number,
 
 std::optional<hub::Ticket> Outbound::finish(std::uint16_t packet_id) {
   window_.finish(packet_id);
+  if (extras_ && extras_->positions) extras_->positions->forget_retained(packet_id);
   return extras_ ? extras_->tickets.take(packet_id) : std::nullopt;
 }
 

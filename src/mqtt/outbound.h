@@ -59,7 +59,8 @@ class Outbound {
     std::uint16_t packet_id;
     SendState state;
     Position position;
-    std::uint32_t group = 0;  // as of sessions::InFlight
+    std::uint32_t group = 0;  // as of sessions::InFlight, and so is:
+    std::string retained_topic{};
   };
   // What a stored session gets again on its next connection, in the order in which it was sent.
   [[nodiscard]] std::vector<InFlight> stored_in_flight() const;
@@ -142,6 +143,9 @@ class Outbound {
   // Uses a topic alias if that makes the packet smaller, now or the next time. Returns one that is
   // to be defined once the packet is written; 0: none.
   std::uint16_t use_alias(OutgoingPublish& publish, std::uint32_t topic_hash, PublishSize& size);
+  // Where it is found again, if that has a place.
+  [[nodiscard]] static std::optional<Position> place_of(const hub::DeliveryBatch& batch,
+                                                        std::uint32_t index);
   // Record `number` of a batch was sent with this packet id; 0: it needs no acknowledgement.
   void note_sent(const hub::DeliveryBatch& batch, std::size_t number, std::uint32_t index,
                  const hub::Grant& grant, std::uint16_t packet_id, DeliveryContext& context);

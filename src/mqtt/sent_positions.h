@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "base/ids.h"
 
 namespace sluice::mqtt {
-
-// Of a retained message: it is not read from the log again.
-constexpr Offset retained_offset{std::numeric_limits<std::int64_t>::max()};
 
 // Where in the log the messages on their way to a client are, by packet id: a stored session gets
 // them again from there. A ring like that of SendWindow, of 32 bytes each; who asks knows by the
@@ -38,6 +37,15 @@ class SentPositions {
     if (sent.position == none) return std::nullopt;
     return sent;
   }
+  // Of a retained message in flight: its topic, by which it is found again; else empty.
+  void set_retained(std::uint16_t id, std::string topic) {
+    retained_.insert_or_assign(id, std::move(topic));
+  }
+  [[nodiscard]] std::string retained(std::uint16_t id) const {
+    const auto found = retained_.find(id);
+    return found == retained_.end() ? std::string() : found->second;
+  }
+  void forget_retained(std::uint16_t id) { retained_.erase(id); }
   void release_memory() {
     places_.reset();
     capacity_ = 0;
@@ -58,6 +66,7 @@ class SentPositions {
     capacity_ = capacity;
   }
 
+  std::map<std::uint16_t, std::string> retained_;
   std::unique_ptr<Sent[]> places_;
   std::uint32_t capacity_ = 0;  // 0 or a power of two
 };

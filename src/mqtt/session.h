@@ -65,11 +65,12 @@ class SessionHost {
   // Of a session that outlives its connection; false or nothing where there are none.
   virtual void open(sessions::Opening opening) = 0;  // -> on_opened
   virtual void restore(std::vector<sessions::Filter> filters, const std::vector<Position>& next,
-                       bool with_retained) = 0;                    // -> on_restored
+                       const std::vector<sessions::RetainedRest>& retained) = 0;  // -> on_restored
   virtual void fetch(std::vector<hub::WantedRecord> records) = 0;  // -> on_fetched, on_fetch_end
   virtual void resume_deliveries() = 0;
-  virtual std::vector<Position> positions() = 0;  // as hub::Hub has them both
+  virtual std::vector<Position> positions() = 0;  // as hub::Hub has them all
   virtual std::vector<sessions::ReplayPlace> replays() = 0;
+  virtual std::vector<sessions::RetainedRest> retained_rests() = 0;
   virtual bool has_output_room() = 0;
   virtual void on_moved() = 0;  // what Session::progress() tells has changed
   // And what was settled and kept of shared subscriptions.
@@ -134,7 +135,7 @@ class Session {
   void on_restored(Result<std::vector<Position>> live_from);
   // The next of the messages that were asked for. False: there is no room, for the rest either.
   [[nodiscard]] bool on_fetched(const hub::DeliveryBatch& batch);
-  void on_gone();  // the log has it no more
+  void on_gone();  // there is no such message any more
   void on_fetch_end();
   void on_saved(const Result<void>& result);
   void on_published(std::uint64_t up_to);

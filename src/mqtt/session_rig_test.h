@@ -102,21 +102,24 @@ struct FakeHost final : SessionHost {
     if (opened_answer) session->on_opened(*opened_answer);
   }
   void restore(std::vector<sessions::Filter> with, const std::vector<Position>& next,
-               bool with_retained) override {
-    restored = {.filters = std::move(with), .next = next, .with_retained = with_retained};
+               const std::vector<sessions::RetainedRest>& retained) override {
+    restored = {.filters = std::move(with), .next = next, .retained = retained};
     session->on_restored(tails);
   }
   void fetch(std::vector<hub::WantedRecord> records) override {
     fetched.clear();
     fetched_of.clear();
-    for (const auto& [position, replay] : records) {
+    fetched_topics.clear();
+    for (const auto& [position, replay, retained_topic] : records) {
       fetched.push_back(position);
       fetched_of.push_back(replay);
+      fetched_topics.push_back(retained_topic);
     }
   }
   void resume_deliveries() override { ++resumes; }
   std::vector<Position> positions() override { return at; }
   std::vector<sessions::ReplayPlace> replays() override { return replays_at; }
+  std::vector<sessions::RetainedRest> retained_rests() override { return rests; }
   bool has_output_room() override { return output_room; }
   void on_moved() override { ++moves; }
   void save(sessions::Progress progress) override { saves.push_back(std::move(progress)); }
@@ -144,7 +147,7 @@ struct FakeHost final : SessionHost {
   struct Restored {
     std::vector<sessions::Filter> filters;
     std::vector<Position> next;
-    bool with_retained = false;
+    std::vector<sessions::RetainedRest> retained;
   };
   std::optional<sessions::Opening> opening;
   std::optional<sessions::Opened> opened_answer = sessions::Opened{};  // none: not yet
@@ -152,8 +155,10 @@ struct FakeHost final : SessionHost {
   std::vector<Position> tails;  // of what is restored
   std::vector<Position> at;     // positions()
   std::vector<sessions::ReplayPlace> replays_at;
-  std::vector<Position> fetched;          // asked for last
-  std::vector<std::uint32_t> fetched_of;  // hub::WantedRecord::replay of each
+  std::vector<sessions::RetainedRest> rests;  // retained_rests()
+  std::vector<Position> fetched;              // asked for last
+  std::vector<std::uint32_t> fetched_of;      // hub::WantedRecord::replay of each
+  std::vector<std::string> fetched_topics;    // and retained_topic
   std::vector<sessions::Progress> saves;
   bool output_room = true;
   int resumes = 0;
@@ -316,6 +321,15 @@ class SessionRig {
     return with_batch(topic, 2, {.qos = qos, .replay = 9}, position,
                       [&](const hub::DeliveryBatch& batch) { return deliver(batch); });
   }
+  // A retained one.
+  bool deliver_retained(std::string_view topic, Position position) {
+    return with_batch(topic, 2, {.qos = 2}, {}, [&](hub::DeliveryBatch batch) {
+      batch.origin = hub::Origin::retained;
+      batch.partition = position.partition;
+      batch.published_at = {&position.offset, 1};
+      return deliver(batch);
+    });
+  }
   // One that a stored session gets as a member of a group, which is called 5.
   bool deliver_shared(std::string_view topic, Position position, std::uint64_t ticket,
                       std::uint8_t qos = 2) {
@@ -326,10 +340,12 @@ class SessionRig {
       return deliver(batch);
     });
   }
-  // A message that was asked for is read from the log again.
-  bool fetch(std::string_view topic, Position position) {
-    return with_batch(topic, 2, {.qos = 2}, position,
-                      [&](const hub::DeliveryBatch& batch) { return session.on_fetched(batch); });
+  // A message that was asked for is read again.
+  bool fetch(std::string_view topic, Position position, hub::Origin origin = hub::Origin::log) {
+    return with_batch(topic, 2, {.qos = 2}, position, [&](hub::DeliveryBatch batch) {
+      batch.origin = origin;
+      return session.on_fetched(batch);
+    });
   }
 
   // The hub answers all subscribes that were asked.

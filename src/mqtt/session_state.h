@@ -39,9 +39,11 @@ struct Session::Stored {
   std::size_t covered = 0;
   bool saving = false;
   bool unsaved = false;  // something has moved since it was saved last
-  // Where it reads on, its replays apart: until the hub knows, and when it does no more.
+  // Where it reads on, its replays apart, and which retained messages it has yet to get: until the
+  // hub knows, and when it does no more.
   std::vector<Position> next;
   std::vector<sessions::ReplayPlace> replays;
+  std::vector<sessions::RetainedRest> retained;
   // What was in flight when the connection before ended, to be sent again from `at` on.
   struct Again {
     std::vector<Outbound::InFlight> messages;

@@ -88,12 +88,7 @@ void Session::on_opened(Result<sessions::Opened> opened) {
   for (sessions::Filter& filter : opened->filters)
     if (topic::is_replay(filter.text)) filter.since = sessions::place_of(filter, opened->progress);
   filters_ = static_cast<std::uint16_t>(opened->filters.size());
-  // A retained message that was in flight can't be read from the log again. The client gets all
-  // that its filters ask for once more.
-  const bool with_retained = std::ranges::any_of(
-      opened->progress.in_flight,
-      [](const sessions::InFlight& message) { return message.position.offset == retained_offset; });
-  host_.restore(std::move(opened->filters), stored_->next, with_retained);
+  host_.restore(std::move(opened->filters), stored_->next, stored_->retained);
 }
 
 // Permissions may have changed, or another user come.
@@ -118,6 +113,7 @@ void Session::take_up(const sessions::Opened& opened) {
   const sessions::Progress& progress = opened.progress;
   stored_->next = progress.next;
   stored_->replays = progress.replays;
+  stored_->retained = progress.retained;
   stored_->lost = progress.lost;
   durable_up_to_ = progress.received;
   next_sequence_ = progress.received + 1;
@@ -126,9 +122,8 @@ void Session::take_up(const sessions::Opened& opened) {
     ++open_publishes_;
   }
   std::vector<Outbound::InFlight>& again = stored_->again.messages;
-  for (const auto& [id, state, position, group] : progress.in_flight)
-    if (state == sessions::SentState::released || position.offset != retained_offset)
-      again.push_back({id, from_stored(state), position, group});
+  for (const auto& [id, state, position, group, retained_topic] : progress.in_flight)
+    again.push_back({id, from_stored(state), position, group, retained_topic});
   outbound_.keep_positions();
   outbound_.restore(again, progress.next_packet_id,
                     opened.crashed ? outbound_.window().limit() : 0);
@@ -143,6 +138,7 @@ void Session::on_restored(Result<std::vector<Position>> live_from) {
   }
   stored_->next.clear();
   stored_->replays.clear();
+  stored_->retained.clear();
   if (!context_.limits.offline_qos0) stored_->live_from = std::move(*live_from);
   accept(true);
   if (state_ == State::connected) send_again();
@@ -169,7 +165,9 @@ void Session::send_again() {
        i < again.size() && again[i].state != SendState::released &&
        records.size() < std::min<std::size_t>(fetched_at_once, outbound_.window().limit() - open);
        ++i)
-    records.push_back({.position = again[i].position, .replay = again[i].group});
+    records.push_back({.position = again[i].position,
+                       .replay = again[i].group,
+                       .retained_topic = again[i].retained_topic});
   stored.fetching = true;
   host_.fetch(std::move(records));
 }
@@ -193,9 +191,12 @@ bool Session::on_fetched(const hub::DeliveryBatch& batch) {
 
 void Session::on_gone() {
   if (state_ != State::connected) return;
-  const std::uint16_t id = stored_->again.messages[stored_->again.at++].packet_id;
-  context_.counters.dropped_retention.add();
-  note_lost(hub::Loss::retention, 1);
+  const auto& [id, state, position, group, retained_topic] =
+      stored_->again.messages[stored_->again.at++];
+  if (retained_topic.empty()) {
+    context_.counters.dropped_retention.add();
+    note_lost(hub::Loss::retention, 1);
+  }
   if (outbound_.window().state(id) != SendState::none) outbound_.finish(id);
 }
 
@@ -296,6 +297,7 @@ void Session::on_detached() {
   if (!stored_ || !hub_knows_place()) return;
   stored_->next = host_.positions();
   stored_->replays = host_.replays();
+  stored_->retained = host_.retained_rests();
 }
 
 bool Session::hub_knows_place() const { return stored_->next.empty() && stored_->replays.empty(); }
@@ -304,8 +306,9 @@ sessions::Progress Session::progress() {
   sessions::Progress progress;
   progress.next = hub_knows_place() ? host_.positions() : stored_->next;
   progress.replays = hub_knows_place() ? host_.replays() : stored_->replays;
-  for (const auto& [id, state, position, group] : outbound_.stored_in_flight())
-    progress.in_flight.push_back({id, to_stored(state), position, group});
+  progress.retained = hub_knows_place() ? host_.retained_rests() : stored_->retained;
+  for (const auto& [id, state, position, group, retained_topic] : outbound_.stored_in_flight())
+    progress.in_flight.push_back({id, to_stored(state), position, group, retained_topic});
   progress.next_packet_id = outbound_.window().next();
   progress.received = durable_up_to_;
   if (inbound_)

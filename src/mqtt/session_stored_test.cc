@@ -43,7 +43,6 @@ TEST_F(StoredSession, ThatIsPresentIsRestoredBeforeConnackSaysSo) {
   ASSERT_TRUE(rig.host.restored);
   EXPECT_EQ(rig.host.restored->filters.size(), 1u);
   EXPECT_EQ(rig.host.restored->next, std::vector{at(7)});
-  EXPECT_FALSE(rig.host.restored->with_retained);
   EXPECT_EQ(rig.sent(), Packets{"connack 00 present"});
   EXPECT_EQ(rig.host.resumes, 1);
 }
@@ -388,17 +387,40 @@ TEST_F(StoredSession, DisconnectMayChangeForHowLongItStays) {
   EXPECT_EQ(rig.session.expiry_s(), 5u);
 }
 
-TEST_F(StoredSession, ARetainedMessageInFlightBringsAllOfThemAgain) {
+TEST_F(StoredSession, ARetainedMessageInFlightIsAskedForByItsTopic) {
   SessionRig rig(Version::v5, limits());
   connected(rig);
-  rig.deliver("a", 1, 1, hub::Origin::retained);
+  rig.deliver_retained("a", at(7));
   const auto progress = rig.session.progress();
-  ASSERT_EQ(progress.in_flight.size(), 1u);
+  EXPECT_EQ(progress.in_flight,
+            (std::vector{sessions::InFlight{1, SentState::qos2, at(7), 0, "a"}}));
   SessionRig next(Version::v5, limits());
   connected(next, present(progress));
-  EXPECT_TRUE(next.host.restored->with_retained);
-  EXPECT_EQ(next.session.in_flight(), 0u);
-  EXPECT_EQ(next.host.resumes, 1);
+  EXPECT_EQ(next.host.fetched, std::vector{at(7)});
+  EXPECT_EQ(next.host.fetched_topics, std::vector<std::string>{"a"});
+  EXPECT_TRUE(next.fetch("a", at(7), hub::Origin::retained));
+  EXPECT_EQ(next.sent(), std::vector<std::string>{"publish 1 q2 a retain dup"});
+}
+
+TEST_F(StoredSession, ARetainedMessageInFlightThatIsNoMoreIsNotLost) {
+  SessionRig rig(Version::v5, limits());
+  connected(rig, present({.in_flight = {{1, SentState::qos2, at(7), 0, "a"}}}));
+  rig.session.on_gone();
+  rig.session.on_fetch_end();
+  EXPECT_EQ(rig.session.in_flight(), 0u);
+  EXPECT_EQ(rig.session.progress().lost, sessions::Lost{});
+}
+
+TEST_F(StoredSession, RetainedMessagesThatAreYetToComeAreSavedAndRestored) {
+  SessionRig rig(Version::v5, limits());
+  connected(rig);
+  const sessions::RetainedRest rest{.filter = "#", .before = {at(9)}, .from = "k"};
+  rig.host.rests = {rest};
+  const auto progress = rig.session.progress();
+  EXPECT_EQ(progress.retained, std::vector{rest});
+  SessionRig next(Version::v5, limits());
+  connected(next, present(progress));
+  EXPECT_EQ(next.host.restored->retained, std::vector{rest});
 }
 
 }  // namespace

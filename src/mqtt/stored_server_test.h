@@ -32,10 +32,13 @@ class StoredServerTest : public testing::TestWithParam<std::uint32_t> {
     machine_->crash();
     start();
   }
-  TestClient client(std::string_view id, bool is_stored = true) {
+  TestClient client(std::string_view id, bool is_stored = true,
+                    std::uint16_t receive_maximum = 100) {
     TestClient made(broker->hub.world, broker->endpoints[clients_++ % GetParam()]);
     Buffer properties;
-    if (is_stored) PropertyWriter(properties).number(PropertyId::session_expiry, 3600);
+    PropertyWriter writer(properties);
+    if (is_stored) writer.number(PropertyId::session_expiry, 3600);
+    writer.number(PropertyId::receive_maximum, receive_maximum);
     SLUICE_ASSERT(made.connect(id, {.clean_start = !is_stored, .properties = {properties}}) == 0);
     return made;
   }

@@ -10,9 +10,10 @@ namespace sluice::sessions {
 namespace {
 
 constexpr std::uint8_t format = 1;  // of all kinds of values but progress
-constexpr std::uint8_t progress_format = 3;
+constexpr std::uint8_t progress_format = 4;
 constexpr std::uint8_t progress_format_with_lost = 2;
 constexpr std::uint8_t progress_format_with_replays = 3;
+constexpr std::uint8_t progress_format_with_retained = 4;
 
 // Flags of a meta row.
 constexpr std::uint8_t connected_flag = 0x01;
@@ -257,6 +258,49 @@ std::vector<ReplayPlace> read_replays(Reader& in, PositionReader& positions) {
   return all;
 }
 
+bool is_retained(const InFlight& message) { return !message.retained_topic.empty(); }
+
+// Topics of messages in flight by their place among them, then what filters have yet to get.
+void write_retained(Writer& out, PositionWriter& positions, const Progress& progress) {
+  out.write_uvarint(
+      static_cast<std::uint64_t>(std::ranges::count_if(progress.in_flight, is_retained)));
+  for (std::size_t i = 0; i < progress.in_flight.size(); ++i) {
+    if (!is_retained(progress.in_flight[i])) continue;
+    out.write_uvarint(i);
+    write_sized(out, as_bytes(progress.in_flight[i].retained_topic));
+  }
+  out.write_uvarint(progress.retained.size());
+  for (const RetainedRest& rest : progress.retained) {
+    write_sized(out, as_bytes(rest.filter));
+    write_positions(out, positions, rest.before);
+    out.write_uvarint(rest.done);
+    write_sized(out, as_bytes(rest.from));
+  }
+}
+
+void read_retained(Reader& in, PositionReader& positions, Progress& progress) {
+  for (std::size_t left = read_count(in); left > 0 && in.ok(); --left) {
+    const std::uint64_t at = in.read_uvarint();
+    const auto topic = as_text(read_sized(in));
+    if (at >= progress.in_flight.size() || topic.empty()) return in.set_failed();
+    progress.in_flight[at].retained_topic = topic;
+  }
+  for (std::size_t left = read_count(in); left > 0 && in.ok(); --left) {
+    RetainedRest& rest = progress.retained.emplace_back();
+    rest.filter = as_text(read_sized(in));
+    rest.before = read_positions(in, positions);
+    rest.done = read_u32(in);
+    rest.from = as_text(read_sized(in));
+    if (rest.done > rest.before.size()) in.set_failed();
+  }
+}
+
+std::uint8_t format_of(const Progress& progress) {
+  if (!progress.retained.empty() || std::ranges::any_of(progress.in_flight, is_retained))
+    return progress_format_with_retained;
+  return progress.replays.empty() ? progress_format_with_lost : progress_format_with_replays;
+}
+
 }  // namespace
 
 std::vector<Position> place_of(const Filter& replay, const Progress& progress) {
@@ -345,8 +389,8 @@ Buffer encode_progress(Uid uid, const Progress& progress) {
   bytes.reserve(32 + 4 * (progress.in_flight.size() + progress.open.size()));
   Writer out(bytes);
   // The older format where it says all: rows that are smaller, and that an older hub can read.
-  const bool has_replays = !progress.replays.empty();
-  out.write<std::uint8_t>(has_replays ? progress_format_with_replays : progress_format_with_lost);
+  const std::uint8_t written = format_of(progress);
+  out.write<std::uint8_t>(written);
   out.write<std::uint64_t>(uid);
   out.write_uvarint(progress.next_packet_id);
   out.write_uvarint(progress.received);
@@ -358,7 +402,8 @@ Buffer encode_progress(Uid uid, const Progress& progress) {
   for (const std::uint16_t packet_id : progress.open) write_packet_id(out, last, packet_id);
   out.write_uvarint(progress.lost.retention);
   out.write_uvarint(progress.lost.lag_limit);
-  if (has_replays) write_replays(out, positions, progress.replays);
+  if (written >= progress_format_with_replays) write_replays(out, positions, progress.replays);
+  if (written >= progress_format_with_retained) write_retained(out, positions, progress);
   return bytes;
 }
 
@@ -381,6 +426,7 @@ Result<OfLife<Progress>> decode_progress(Bytes value) {
   if (found >= progress_format_with_lost)
     progress.lost = {.retention = in.read_uvarint(), .lag_limit = in.read_uvarint()};
   if (found >= progress_format_with_replays) progress.replays = read_replays(in, positions);
+  if (found >= progress_format_with_retained) read_retained(in, positions, progress);
   SLUICE_TRY(
       end(what, in, value,
           is_stored(row.uid) && next_packet_id > 0 && next_packet_id == progress.next_packet_id));

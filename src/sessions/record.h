@@ -53,6 +53,9 @@ struct InFlight {
   Position position{};
   // group_mark() of the shared subscription or replay that it came from; 0: none
   std::uint32_t group = 0;
+  // Of a retained message, which the log may have no more; empty: it is none. Its position is where
+  // it was published (latest::Portion::published_at).
+  std::string retained_topic{};
   friend bool operator==(const InFlight&, const InFlight&) = default;
 };
 
@@ -61,6 +64,15 @@ struct ReplayPlace {
   std::string text{};
   std::vector<Position> next{};  // per partition: the next record wanted
   friend bool operator==(const ReplayPlace&, const ReplayPlace&) = default;
+};
+
+// The retained messages that a filter has yet to get.
+struct RetainedRest {
+  std::string filter{};
+  std::vector<Position> before{};  // per partition: those below; later ones come by the log
+  std::uint32_t done = 0;          // of these partitions: all was given
+  std::string from{};              // where it goes on in the next (latest::Portion::next)
+  friend bool operator==(const RetainedRest&, const RetainedRest&) = default;
 };
 
 // Offsets that a session was moved on past without being offered what is there, whether that was
@@ -83,6 +95,7 @@ struct Progress {
   std::vector<std::uint16_t> open{};  // packet ids of its publishes without PUBREL
   Lost lost{};                        // in all its life
   std::vector<ReplayPlace> replays{};
+  std::vector<RetainedRest> retained{};
   friend bool operator==(const Progress&, const Progress&) = default;
 };
 

@@ -79,6 +79,15 @@ Progress any_progress(Random& random) {
   for (auto left = random.below(4); left > 0; --left)
     progress.replays.push_back(
         {"$stream/" + std::string(random.below(200), 's'), any_positions(random)});
+  for (InFlight& message : progress.in_flight)
+    if (random.one_in(10)) message.retained_topic = std::string(1 + random.below(200), 't');
+  for (auto left = random.below(4); left > 0; --left) {
+    RetainedRest rest{.filter = std::string(random.below(200), 'f'),
+                      .before = any_positions(random),
+                      .from = std::string(random.below(200), 'k')};
+    rest.done = static_cast<std::uint32_t>(random.below(rest.before.size() + 1));
+    progress.retained.push_back(std::move(rest));
+  }
   return progress;
 }
 
@@ -162,7 +171,7 @@ TEST(Record, ASessionWithOnePartitionIsSmall) {
 
 TEST(Record, ANewerFormatIsSaidToBeSo) {
   Buffer bytes = encode_progress(2, {});
-  bytes[0] = std::byte{4};
+  bytes[0] = std::byte{5};
   EXPECT_EQ(decode_progress(bytes).error().code, Errc::unsupported);
   bytes = encode_meta({.uid = 2});
   bytes[0] = std::byte{2};
@@ -180,11 +189,16 @@ TEST(Record, AnOlderProgressSaysNothingOfLosses) {
   EXPECT_EQ(back->value, progress);
 }
 
-TEST(Record, OfASessionWithoutReplaysIsReadByAHubThatKnowsNone) {
+TEST(Record, OfASessionWithoutReplaysOrRetainedMessagesIsReadByAHubThatKnowsNone) {
   Progress progress{.next_packet_id = 7};
   EXPECT_EQ(encode_progress(2, progress)[0], std::byte{2});
   progress.replays = {{"$stream/s", {}}};
   EXPECT_EQ(encode_progress(2, progress)[0], std::byte{3});
+  progress.in_flight = {{.packet_id = 1, .retained_topic = "a"}};
+  EXPECT_EQ(encode_progress(2, progress)[0], std::byte{4});
+  progress.in_flight = {};
+  progress.retained = {{.filter = "a"}};
+  EXPECT_EQ(encode_progress(2, progress)[0], std::byte{4});
 }
 
 TEST(Record, AReplayGoesOnWhereItHasComeToAndElseWhereItBegan) {
