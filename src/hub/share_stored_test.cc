@@ -86,10 +86,15 @@ class StoredShares : public testing::TestWithParam<std::uint32_t> {
     ASSERT_TRUE(stored->hub.world.run_until([&] { return open == 0; }));
   }
 
-  // The store's: the session's filter is gone, durably.
-  void release(const StoredFilter& filter) {
-    groups_of(filter.text).release(filter.text, filter.share);
+  // A member that has two messages yet; its session's filter is gone, durably.
+  std::unique_ptr<TestSubscriber> unsubscribed_with_two() {
+    Session session{"c"};
+    auto member = subscribed(0, session);
+    publish(0, 2);
+    EXPECT_TRUE(member->unsubscribe(workers));
+    groups_of(workers).release(workers, session.filters[0].share);
     run();
+    return member;
   }
   bool is_kept(const std::string& text) { return groups_of(text).is_kept(text); }
   sessions::Groups& groups_of(const std::string& text) {
@@ -172,11 +177,7 @@ TEST_P(StoredShares, WhatASessionHasKeptGoesToNobodyElse) {
 }
 
 TEST_P(StoredShares, WhoUnsubscribesHoldsItUntilWhatItHasIsSettled) {
-  Session session{"c"};
-  auto member = subscribed(0, session);
-  publish(0, 2);
-  EXPECT_TRUE(member->unsubscribe(workers));
-  release(session.filters[0]);
+  const auto member = unsubscribed_with_two();
   EXPECT_TRUE(is_kept(workers));
   member->settle_all();
   run();
@@ -184,12 +185,7 @@ TEST_P(StoredShares, WhoUnsubscribesHoldsItUntilWhatItHasIsSettled) {
 }
 
 TEST_P(StoredShares, WhoGoesWhenItHasUnsubscribedHoldsItNoMore) {
-  Session session{"c"};
-  auto member = subscribed(0, session);
-  publish(0, 2);
-  EXPECT_TRUE(member->unsubscribe(workers));
-  release(session.filters[0]);
-  member.reset();
+  unsubscribed_with_two().reset();
   run();
   EXPECT_FALSE(is_kept(workers));
   const auto later = clean(1);
