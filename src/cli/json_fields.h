@@ -21,7 +21,7 @@ class JsonFields {
   [[nodiscard]] bool flag(std::string_view name) const;
   // The objects of an array.
   template <class Visit>
-  void for_each(std::string_view name, Visit visit) const {
+  void for_each(std::string_view name, const Visit& visit) const {
     const boost::json::value* value = find(name);
     if (value == nullptr || !value->is_array()) return;
     for (const auto& one : value->get_array())

@@ -43,6 +43,7 @@ Result<std::vector<stream::Bounds>> query_all_bounds(rd_kafka_t* client,
   SLUICE_TRY_ASSIGN(const auto starts, query_offsets(client, places, RD_KAFKA_OFFSET_BEGINNING));
   SLUICE_TRY_ASSIGN(const auto ends, query_offsets(client, places, RD_KAFKA_OFFSET_END));
   std::vector<stream::Bounds> all;
+  all.reserve(places.size());
   for (std::size_t i = 0; i < places.size(); ++i) all.push_back({starts[i], ends[i]});
   return all;
 }
@@ -63,6 +64,7 @@ std::vector<Result<stream::Bounds>> query_bounds(rd_kafka_t* client,
   if (places.size() > 1)
     if (const auto all = query_all_bounds(client, places)) return {all->begin(), all->end()};
   std::vector<Result<stream::Bounds>> each;
+  each.reserve(places.size());
   for (const Place& place : places) each.push_back(query_bounds(client, place));
   return each;
 }

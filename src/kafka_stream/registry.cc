@@ -480,6 +480,7 @@ Result<void> Registry::wait_until_gone(const std::string& topic) {
 // removal still answers with its offsets.
 Result<void> Registry::wait_until_empty(const std::string& topic, std::uint32_t partitions) {
   std::vector<Place> places;
+  places.reserve(partitions);
   for (std::uint32_t i = 0; i < partitions; ++i) places.push_back({topic, i});
   return wait_until(
       [&] -> Result<bool> {

@@ -221,7 +221,8 @@ class Connection final : public runtime::SocketHandler,
 
 template <class Call>
 auto Connection::when_alive(Call call) {
-  return [weak = context_.weak_from_this(), self = self_, call](auto&&... arguments) {
+  return [weak = context_.weak_from_this(), self = self_,
+          call = std::move(call)](auto&&... arguments) {
     const auto context = weak.lock();
     if (!context) return;
     if (auto* connection = context->connections.find(self)) call(**connection, arguments...);

@@ -59,6 +59,7 @@ void Connection::open(sessions::Opening opening) {
 void Connection::restore(std::vector<sessions::Filter> filters, const std::vector<Position>& next,
                          const std::vector<sessions::RetainedRest>& retained) {
   std::vector<hub::StoredFilter> restored;
+  restored.reserve(filters.size());
   for (sessions::Filter& filter : filters)
     restored.push_back({.text = filter.text,
                         .options = options_of(filter, session_.window_of(filter.qos)),
